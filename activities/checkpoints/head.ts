@@ -1,0 +1,93 @@
+/**
+ * @module The head of a stage: the one object that all attempts contend for, changed only by conditional writes.
+ *
+ * Rules: the token never falls. Only the attempt whose token the head bears may change its checkpoint. Under one token
+ * the checkpoint's iterations never fall.
+ */
+import type { Checkpoint, Head } from '../../contracts/checkpoints.ts';
+import { keys } from '../../contracts/ids.ts';
+import { fail } from '../fail.ts';
+import type { ObjectStore, Version } from '../storage/object-store.ts';
+import { headSchema, readObject } from '../storage/schemas.ts';
+
+/** Contenders are few and each round one of them wins: more conflicts than this are not theirs. */
+const MOST_CONFLICTS = 100;
+
+interface StageKey {
+  readonly run: string;
+  readonly stage: string;
+}
+
+export async function readHead(store: ObjectStore, { run, stage }: StageKey): Promise<Head | undefined> {
+  return (await readObject(store, keys.head(run, stage), headSchema))?.value;
+}
+
+/** The head as an attempt finds it that is about to change it. Throws Superseded when a newer attempt has the stage. */
+export async function readHeadFor(
+  store: ObjectStore,
+  stage: StageKey,
+  token: number,
+  signal?: AbortSignal,
+): Promise<{ readonly value: Head; readonly version: Version } | undefined> {
+  const found = await readObject(store, keys.head(stage.run, stage.stage), headSchema, signal);
+  if (found !== undefined && found.value.token > token) throw superseded(stage, token, found.value.token);
+  return found;
+}
+
+/**
+ * Takes the stage for an attempt: from here on, no older attempt can commit. Asked twice, it answers the same.
+ *
+ * @returns The checkpoint to go on from.
+ * @throws Superseded when a newer attempt has the stage.
+ */
+export async function claimHead(
+  store: ObjectStore,
+  stage: StageKey,
+  token: number,
+): Promise<Checkpoint | null> {
+  const head = await changeHead(store, stage, token, (checkpoint) => checkpoint);
+  return head.checkpoint;
+}
+
+/**
+ * Makes a checkpoint, whose files and manifest S3 has already, the newest good one.
+ *
+ * @throws Superseded when a newer attempt has the stage.
+ */
+export async function commitHead(
+  store: ObjectStore,
+  checkpoint: Checkpoint,
+  signal?: AbortSignal,
+): Promise<void> {
+  const change = (current: Checkpoint | null) =>
+    current !== null && current.iterations > checkpoint.iterations ? current : checkpoint;
+  await changeHead(store, checkpoint, checkpoint.token, change, signal);
+}
+
+async function changeHead(
+  store: ObjectStore,
+  stage: StageKey,
+  token: number,
+  change: (current: Checkpoint | null) => Checkpoint | null,
+  signal?: AbortSignal,
+): Promise<Head> {
+  const name = keys.head(stage.run, stage.stage);
+  for (let round = 0; round < MOST_CONFLICTS; round += 1) {
+    const found = await readHeadFor(store, stage, token, signal);
+    const next: Head = { token, checkpoint: change(found?.value.checkpoint ?? null) };
+    const condition = found === undefined ? { ifNoneMatch: '*' as const } : { ifMatch: found.version };
+    const text = JSON.stringify(next, undefined, 2);
+    // A conflict may also be our own write whose answer was lost: the next round reads what became of it.
+    if ((await store.writeText(name, text, condition, signal)) === 'written') return next;
+  }
+  throw new Error(
+    `s3://${store.bucket}/${store.keyOf(name)} refused ${String(MOST_CONFLICTS)} conditional writes in a row: does this S3, or a proxy before it, keep ETags and If-Match as they are?`,
+  );
+}
+
+function superseded({ run, stage }: StageKey, token: number, newer: number): Error {
+  return fail(
+    'Superseded',
+    `attempt ${String(token)} of ${run}/${stage} was replaced by attempt ${String(newer)}`,
+  );
+}

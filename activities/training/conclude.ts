@@ -1,0 +1,128 @@
+/**
+ * @module How one host's part of an attempt ends.
+ */
+import { CancelledFailure, log, type ApplicationFailure } from '@temporalio/activity';
+import { join } from 'node:path';
+import type { FailureDetails } from '../../contracts/failures.ts';
+import { keys } from '../../contracts/ids.ts';
+import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
+import { sizeIfThere } from '../storage/files.ts';
+import { classifyExit } from './classify.ts';
+import { readExit } from './job.ts';
+import { readNewestMetrics, readTail, type Metrics } from './metrics.ts';
+import { recordFailure, recordResult } from './outcome.ts';
+import { endTrainer } from './processes.ts';
+import type { Rank } from './rank.ts';
+import { keepAsWeights, removeCheckpoints } from './restore.ts';
+import type { TrainerEnd } from './supervise.ts';
+
+/** After a cancellation S3 gets so long to take the newest checkpoint; without one it may be away for as long as it is. */
+const LAST_UPLOAD_MS = 120_000;
+const LOG_TAIL_BYTES = 64 << 10;
+const LOG_UPLOAD_MS = 10_000;
+
+/** The trainer has ended, or hangs: what it saved goes to S3, and how it ended gets its name. */
+export async function conclude(rank: Rank, end: TrainerEnd): Promise<TrainRankResult> {
+  const { input, job, uploader, signal, heartbeat, settings } = rank;
+  if (end.kind === 'hangs') await endTrainer(job);
+  heartbeat.phase('uploading');
+  if (input.machineRank === 0) await uploader.catchUp(signal);
+  const final = uploader.committed?.final === true ? uploader.committed : null;
+  const succeeded = end.kind === 'exited' && end.exit?.code === 0;
+  const logKey = await uploadLog(rank);
+  if (!succeeded || (final === null && input.machineRank === 0))
+    throw await trainerFailure(rank, end, logKey);
+  const iterationsRun = countIterations(input, end.metrics);
+  const result = await recordResult(job, { host: settings.host, final, iterationsRun });
+  if (final !== null) await keepAsWeights(settings.scratch, join(job.output, final.name), final.file.sha256);
+  await removeCheckpoints(job);
+  return result;
+}
+
+/** What the trainer itself failed with, recorded: an answer that is lost is given again. */
+async function trainerFailure(
+  { input, job, settings }: Rank,
+  end: TrainerEnd,
+  logKey: string | undefined,
+): Promise<ApplicationFailure> {
+  const { type, message, line } = nameEnd(end, await readTail(job.log, LOG_TAIL_BYTES));
+  const at = end.kind === 'exited' ? (end.exit?.at ?? Date.now()) : Date.now();
+  const details: FailureDetails = {
+    host: settings.host,
+    line,
+    at,
+    iterationsRun: countIterations(input, end.metrics),
+    ...(logKey !== undefined && { log: logKey }),
+  };
+  return recordFailure(job, { type, message, details });
+}
+
+function countIterations({ resumeFrom }: TrainRankInput, metrics: Metrics | undefined): number {
+  return Math.max(0, (metrics?.iteration ?? 0) - (resumeFrom?.iterations ?? 0));
+}
+
+function nameEnd(end: TrainerEnd, tail: string): ReturnType<typeof classifyExit> {
+  const line = tail.trimEnd().split('\n').at(-1) ?? '';
+  if (end.kind === 'hangs') {
+    const seconds = String(Math.round(end.silentMs / 1000));
+    return {
+      type: 'Hang',
+      line,
+      message: `no sign of progress for ${seconds} s, so the trainer was ended; its last line: ${line}`,
+    };
+  }
+  if (end.exit?.code === 0) {
+    return {
+      type: 'TrainerCrashed',
+      line,
+      message: 'the trainer ended with status 0 but left no model_final.pth',
+    };
+  }
+  return classifyExit(end.exit, tail);
+}
+
+/**
+ * The workflow wants the trainer gone: end it, but keep what it has saved. One that had failed before is still named:
+ * a peer that lost it may have been quicker to say so, and is not to be blamed.
+ */
+export async function endAsAsked(rank: Rank): Promise<never> {
+  const { job, uploader, input, heartbeat } = rank;
+  const exit = await readExit(job);
+  heartbeat.phase('uploading');
+  await endTrainer(job);
+  if (input.machineRank === 0) {
+    await uploader.catchUp(AbortSignal.timeout(LAST_UPLOAD_MS)).catch((error: unknown) => {
+      log.warn('the newest checkpoint did not reach S3 before the trainer was ended', {
+        error: String(error),
+      });
+    });
+  }
+  const logKey = await uploadLog(rank);
+  const metrics = await readNewestMetrics(join(job.output, 'metrics.json'));
+  if (exit === undefined || exit.code === 0) {
+    const details: FailureDetails = { iterationsRun: countIterations(input, metrics) };
+    throw new CancelledFailure('the trainer was ended as asked', [details]);
+  }
+  throw await trainerFailure(rank, { kind: 'exited', exit, metrics }, logKey);
+}
+
+/**
+ * The log, and on rank 0's host the curves, follow into S3.
+ *
+ * @returns The log's key, or undefined when S3 did not take it: a log is not worth a training.
+ */
+async function uploadLog({ store, input, job, settings }: Rank): Promise<string | undefined> {
+  const prefix = keys.attempt(input.run, input.plan.stage, input.token);
+  const name = `${prefix}/${settings.host}.log`;
+  const curves = join(job.output, 'metrics.json');
+  try {
+    await store.upload(name, job.log, AbortSignal.timeout(LOG_UPLOAD_MS));
+    if ((await sizeIfThere(curves)) !== undefined) {
+      await store.upload(`${prefix}/metrics.json`, curves, AbortSignal.timeout(LOG_UPLOAD_MS));
+    }
+    return store.keyOf(name);
+  } catch (error) {
+    log.warn('the log did not reach S3', { name, error: String(error) });
+    return undefined;
+  }
+}

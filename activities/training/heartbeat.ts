@@ -1,0 +1,42 @@
+/**
+ * @module The heartbeat of a train activity: progress out, cancellation in.
+ */
+import { Context } from '@temporalio/activity';
+import type { Phase, Progress, TrainRankInput } from '../../contracts/training.ts';
+import type { Uploader } from './uploader.ts';
+
+/** A cancellation comes with the answer to a heartbeat: at most so much later. */
+const HEARTBEAT_MS = 1000;
+
+export interface Heartbeat {
+  readonly show: (progress: Progress) => void;
+  readonly phase: (phase: Phase) => void;
+  readonly stop: () => void;
+}
+
+/** Beats until it is stopped, whatever the activity does meanwhile. */
+export function startHeartbeat(input: TrainRankInput, host: string, uploader: Uploader): Heartbeat {
+  const context = Context.current();
+  const { machineRank, attempt, plan } = input;
+  let progress: Progress = {
+    host,
+    machineRank,
+    attempt,
+    phase: 'preparing',
+    maxIterations: plan.maxIterations,
+  };
+  const beat = () => {
+    const { trouble: note } = uploader;
+    context.heartbeat(note === undefined ? progress : { ...progress, note });
+  };
+  const timer = setInterval(beat, HEARTBEAT_MS);
+  beat();
+  return {
+    show: (newest) => (progress = newest),
+    phase: (phase) => {
+      progress = { ...progress, phase };
+      beat();
+    },
+    stop: () => clearInterval(timer),
+  };
+}

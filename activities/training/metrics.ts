@@ -1,0 +1,80 @@
+/**
+ * @module What the trainer says of its progress: detectron2's metrics.json, one JSON object a line, and its log.
+ */
+import { open } from 'node:fs/promises';
+import { z } from 'zod';
+import { isNotFound, sizeIfThere } from '../storage/files.ts';
+
+const lineSchema = z.object({
+  iteration: z.number().int().min(0),
+  /** Null where Python wrote NaN. Lines without one are of an evaluation. */
+  total_loss: z.number().nullable(),
+  lr: z.number().optional(),
+  time: z.number().optional(),
+  eta_seconds: z.number().optional(),
+});
+
+export interface Metrics {
+  /** Counted from 1: iterations done. */
+  readonly iteration: number;
+  readonly loss?: number;
+  readonly learningRate?: number;
+  readonly secondsPerIteration?: number;
+  readonly etaSeconds?: number;
+}
+
+/** Enough for some lines of either file; a metrics line of GLEE's has some 60 losses. */
+const TAIL_BYTES = 32_768;
+
+/** Newest complete line, or undefined while there is none. A line that is being written is left for the next look. */
+export async function readNewestMetrics(path: string): Promise<Metrics | undefined> {
+  const lines = (await readTail(path, TAIL_BYTES)).split('\n').slice(0, -1).reverse();
+  for (const line of lines) {
+    const metrics = parseLine(line);
+    if (metrics !== undefined) return metrics;
+  }
+  return undefined;
+}
+
+/** Peak GPU memory in MiB from the newest `max_mem: 123M` of the log. */
+export function peakMemoryMiB(logTail: string): number | undefined {
+  const found = [...logTail.matchAll(/max_mem: (\d+)M/g)].at(-1)?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
+/** The last bytes of a text file; '' when it is not there. */
+export async function readTail(path: string, maxBytes = TAIL_BYTES): Promise<string> {
+  const size = await sizeIfThere(path);
+  if (size === undefined || size === 0) return '';
+  const length = Math.min(size, maxBytes);
+  try {
+    const file = await open(path, 'r');
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+      return buffer.subarray(0, bytesRead).toString('utf8');
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (isNotFound(error)) return '';
+    throw error;
+  }
+}
+
+function parseLine(line: string): Metrics | undefined {
+  try {
+    // Python writes NaN and Infinity, which JSON has no words for.
+    const parsed = lineSchema.safeParse(JSON.parse(line.replaceAll(/-?\b(NaN|Infinity)\b/g, 'null')));
+    if (!parsed.success) return undefined;
+    const { iteration, total_loss: loss, lr, time, eta_seconds: eta } = parsed.data;
+    return {
+      iteration: iteration + 1,
+      ...(loss !== null && { loss }),
+      ...(lr !== undefined && { learningRate: lr }),
+      ...(time !== undefined && { secondsPerIteration: time }),
+      ...(eta !== undefined && { etaSeconds: eta }),
+    };
+  } catch {
+    return undefined;
+  }
+}

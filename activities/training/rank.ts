@@ -1,0 +1,25 @@
+/**
+ * @module One host's part of an attempt, as the steps of its life pass it on.
+ */
+import type { HostSettings } from '../../configs/env.ts';
+import type { TrainRankInput } from '../../contracts/training.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import type { Heartbeat } from './heartbeat.ts';
+import type { Job } from './job.ts';
+import type { Supervisors } from './supervisors.ts';
+import type { Uploader } from './uploader.ts';
+
+export interface TrainingDependencies {
+  readonly store: ObjectStore;
+  readonly settings: Pick<HostSettings, 'scratch' | 'checkout' | 'python' | 'host'>;
+  readonly supervisors: Supervisors;
+}
+
+export interface Rank extends TrainingDependencies {
+  readonly input: TrainRankInput;
+  readonly job: Job;
+  readonly uploader: Uploader;
+  /** Aborted when the activity must end, or let go. */
+  readonly signal: AbortSignal;
+  readonly heartbeat: Heartbeat;
+}

@@ -1,0 +1,96 @@
+"""The sandbox's training under Ray Train: two workers, FailureConfig(max_failures=-1), everything else Ray's default.
+
+    python ray_recovery.py CONFIG_FILE FOLDER
+
+CONFIG_FILE is a config of the sandbox's checkout in GLEE_CHECKOUT; FOLDER gets Ray's session and the checkpoints. Each
+worker runs the sandbox's own Trainer, joined by the sandbox's own TCP gang in the place of torch.distributed; only
+saving and resuming go through Ray. Runs until its standard input ends, then shuts Ray down.
+"""
+
+import os
+import socket
+import sys
+import tempfile
+import threading
+
+import ray
+import ray.train
+from ray.train import Checkpoint, FailureConfig, RunConfig, ScalingConfig
+from ray.train.collective import broadcast_from_rank_zero
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+WORKERS = 2
+
+
+def train(settings):
+    """One rank, as the sandbox's train_net.py has it."""
+    checkout = os.environ["GLEE_CHECKOUT"]
+    sys.path[:0] = [checkout, os.path.join(checkout, "projects/GLEE")]
+    os.chdir(checkout)
+    import beacon
+    from sandbox_trainer.config import load_config
+    from sandbox_trainer.gang import Gang
+    from sandbox_trainer.lifeline import Lifeline
+    from sandbox_trainer.log import Log
+    from sandbox_trainer.trainer import Trainer
+
+    class RayTrainer(Trainer):
+        """Reports to Ray when GLEE would save: all ranks do, rank 0 with the checkpoint."""
+
+        def _save_if_due(self, iteration):
+            if (iteration + 1) % self.cfg.SOLVER.CHECKPOINT_PERIOD != 0:
+                return
+            with tempfile.TemporaryDirectory() as folder:
+                self.checkpointer.folder = folder
+                self.checkpointer.save(f"model_{iteration:07d}", iteration)
+                saved = Checkpoint.from_directory(folder) if self.gang.rank == 0 else None
+                ray.train.report({"iteration": iteration}, checkpoint=saved)
+
+    beacon.attach()
+    rank = ray.train.get_context().get_world_rank()
+    port = broadcast_from_rank_zero(free_port() if rank == 0 else None)
+    gang = Gang.join(rank, WORKERS, f"tcp://127.0.0.1:{port}", Lifeline(None))
+    cfg = load_config(settings["config"], [])
+    trainer = RayTrainer(cfg, gang, Log(cfg.OUTPUT_DIR, rank))
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        trainer.resume_or_load(False)
+    else:
+        with checkpoint.as_directory() as folder:
+            trainer.checkpointer.folder = folder
+            trainer.resume_or_load(True)
+    trainer.train()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def main():
+    config, folder = sys.argv[1:]
+    threading.Thread(target=end_with_input, daemon=True).start()
+    ray.init(
+        num_cpus=WORKERS, include_dashboard=False, object_store_memory=100 << 20, _temp_dir=os.path.join(folder, "ray")
+    )
+    DataParallelTrainer(
+        train,
+        train_loop_config={"config": config},
+        scaling_config=ScalingConfig(num_workers=WORKERS),
+        run_config=RunConfig(
+            name="recovery",
+            storage_path=os.path.join(folder, "storage"),
+            failure_config=FailureConfig(max_failures=-1),
+        ),
+    ).fit()
+
+
+def end_with_input():
+    sys.stdin.read()
+    ray.shutdown()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

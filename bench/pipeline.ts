@@ -1,0 +1,101 @@
+/**
+ * @module Ours: the whole pipeline on this machine (Temporal, S3, control worker, GPU workers), with the sandbox's trainer.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { listJobs } from '../activities/training/job.ts';
+import { packageRoot } from '../configs/package-root.ts';
+import { startRun } from '../cli/start.ts';
+import { startStack, type Stack } from '../sandbox/stack.ts';
+import { attachBeacon } from './beacon.ts';
+import { killAndWait, type Killed } from './kill.ts';
+import { measureOwnStart, type TrainerEnv } from './own-start.ts';
+import { readTimeline, type HostJobs, type Step } from './timeline.ts';
+
+const STAGE = 'stage1';
+
+export interface Pipeline {
+  readonly trainerEnv: TrainerEnv;
+  /** Starts a run of a config below bench/configs/, kills its trainer, waits until it goes on, and cancels it. */
+  kill(run: string, config: string): Promise<Killed & { readonly timeline: readonly Step[] }>;
+  /** Seconds from the spawn of the run's newest trainer, by itself, to its first iteration. The run must have ended. */
+  ownStart(run: string): Promise<number>;
+  /** The config that the newest run gave its first trainer. */
+  config(): Promise<string>;
+  /** Nothing of it is left then, neither a process nor a file. */
+  stop(): Promise<void>;
+}
+
+export interface PipelineOptions {
+  readonly hosts: number;
+  readonly gpusPerHost: number;
+  readonly signal: AbortSignal;
+  readonly progress: (text: string) => void;
+}
+
+export async function startPipeline(options: PipelineOptions): Promise<Pipeline> {
+  const { hosts, gpusPerHost, signal, progress } = options;
+  const directory = await mkdtemp(join(tmpdir(), 'glee-bench-'));
+  const beacon = join(directory, 'beacon.jsonl');
+  const env = { GLEE_CONFIG_DIR: join(packageRoot, 'bench/configs'), GLEE_BENCH_BEACON: beacon };
+  const stack = await startStack({ directory, hosts, gpusPerHost, env, signal, onProgress: progress });
+  const { GLEE_CHECKOUT = '', DETECTRON2_DATASETS = '' } = stack.env;
+  const trainerEnv = { GLEE_CHECKOUT, DETECTRON2_DATASETS };
+  // No trainer runs yet, so none can miss it.
+  await attachBeacon(GLEE_CHECKOUT);
+  let newestRun = '';
+  return {
+    trainerEnv,
+
+    async kill(run, config) {
+      newestRun = run;
+      await startRun(stack.client, run, { config });
+      try {
+        const killed = await killAndWait({ file: beacon, output: outputOf(run), signal }, `run ${run}`);
+        const jobs = await newestJobs(stack, run);
+        return { ...killed, timeline: await readTimeline(stack.client, `${run}/${STAGE}`, jobs, killed) };
+      } finally {
+        await cancel(stack, run);
+      }
+    },
+
+    async ownStart(run) {
+      const jobs = (await newestJobs(stack, run)).map(({ newest }) => newest);
+      return measureOwnStart({ jobs, output: outputOf(run), beacon, trainerEnv, signal });
+    },
+
+    async config() {
+      const [first] = await newestJobs(stack, newestRun);
+      if (first === undefined) throw new Error('no run has left a job');
+      return first.killed.config;
+    },
+
+    async stop() {
+      await stack.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Part of the paths of all that the run's trainers write, on whichever host. */
+function outputOf(run: string): string {
+  return `/jobs/${run}/`;
+}
+
+async function newestJobs(stack: Stack, run: string): Promise<HostJobs[]> {
+  const found = await Promise.all(
+    stack.hosts.map(async ({ name, scratch }) => {
+      const jobs = await listJobs(scratch, { run, stage: STAGE });
+      const [newest, killed] = jobs.toSorted((a, b) => b.identity.token - a.identity.token);
+      return newest === undefined || killed === undefined ? [] : [{ host: name, newest, killed }];
+    }),
+  );
+  return found.flat();
+}
+
+async function cancel({ client }: Stack, run: string): Promise<void> {
+  const handle = client.workflow.getHandle(run);
+  await handle.cancel();
+  await handle.result().catch(() => undefined);
+}

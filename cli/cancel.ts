@@ -1,0 +1,34 @@
+/**
+ * @module `glee cancel`: ends a run; what it has saved stays, and a start under the same id goes on from there.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { withClient } from './client.ts';
+import { UserError } from './errors.ts';
+import { observeRun } from './observe.ts';
+import { print, type OutputOptions } from './output.ts';
+
+const WAIT_MS = 60_000;
+
+export async function cancel(run: string, options: OutputOptions): Promise<void> {
+  await withClient(async (client) => {
+    const before = await observeRun(client, run);
+    if (before === undefined)
+      throw new UserError(`there is no run '${run}': 'glee list' shows those that there are`);
+    if (before.status !== 'RUNNING')
+      throw new UserError(`run '${run}' is not running: it is ${before.status.toLowerCase()}`);
+    await client.workflow.getHandle(run).cancel();
+    const deadline = Date.now() + WAIT_MS;
+    let status = before.status;
+    while (status === 'RUNNING' && Date.now() < deadline) {
+      await delay(300);
+      status = (await client.workflow.getHandle(run).describe()).status.name;
+    }
+    print({ run, status }, options, renderCancel);
+  });
+}
+
+function renderCancel({ run, status }: { readonly run: string; readonly status: string }): string {
+  if (status === 'RUNNING')
+    return `asked '${run}' to stop; its trainers are still being ended: glee status ${run}`;
+  return `run '${run}' is ${status.toLowerCase()}; its checkpoints stay in S3`;
+}

@@ -1,0 +1,107 @@
+#!/usr/bin/env node
+/**
+ * @module The command `glee`.
+ */
+import { Command, InvalidArgumentError } from 'commander';
+import { EnvironmentError } from '../configs/env.ts';
+import { ConfigError } from '../configs/problems.ts';
+import { oneLine, UserError } from './errors.ts';
+import type { ListOptions } from './list.ts';
+import type { OutputOptions } from './output.ts';
+import type { StartOptions } from './start.ts';
+import type { StatusOptions } from './status.ts';
+
+const program = new Command('glee')
+  .description("GLEE's training as durable runs on Temporal, checkpoints in S3.")
+  .option('--debug', 'show where an error comes from')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  glee doctor                              is everything there that a run needs?
+  glee plan joint/lite                     what would run, and what is wrong with it
+  glee start joint/lite --run lite-1       begin (or, under a known id, go on)
+  glee status lite-1 --watch               what it is doing, and what has happened
+
+Temporal is found as its own tools find it (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, temporal.toml), S3 as the aws
+command line does (AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_PROFILE, ...). Bucket: GLEE_BUCKET [glee], key prefix:
+GLEE_PREFIX, GLEE checkout: GLEE_CHECKOUT, your own configs: GLEE_CONFIG_DIR.`,
+  );
+
+// Commands are imported when they run: --help need not wait for the SDKs of Temporal and AWS.
+const JSON_OPTION = ['--json', 'print one JSON document instead of text'] as const;
+
+program
+  .command('start')
+  .description('start a joint training; under the id of a run that ended or failed, do only what is missing')
+  .argument('[config]', 'config below configs/, without its ending', 'joint/lite')
+  .option('--run <id>', "id of the run: workflow id and S3 prefix  [the config's name and the minute]")
+  .option(...JSON_OPTION)
+  .addHelpText('after', example('glee start joint/lite --run lite-1'))
+  .action(async (config: string, options: StartOptions) =>
+    (await import('./start.ts')).start(config, options),
+  );
+
+program
+  .command('status')
+  .description('what a run is doing, and what has happened to it')
+  .argument('<run>', 'id of the run')
+  .option('--watch', 'redraw every second until the run ends')
+  .option(...JSON_OPTION)
+  .addHelpText('after', example('glee status lite-1 --watch'))
+  .action(async (run: string, options: StatusOptions) => (await import('./status.ts')).status(run, options));
+
+program
+  .command('list')
+  .description('all runs, newest first')
+  .option('--limit <n>', 'at most so many', positiveInteger, 50)
+  .option(...JSON_OPTION)
+  .addHelpText('after', example('glee list --json'))
+  .action(async (options: ListOptions) => (await import('./list.ts')).list(options));
+
+program
+  .command('plan')
+  .description(
+    'what a config would run, stage by stage, and what is wrong with it; needs a GLEE checkout, but no GPU',
+  )
+  .argument('[config]', 'config below configs/, without its ending', 'joint/lite')
+  .option(...JSON_OPTION)
+  .addHelpText('after', example('GLEE_CHECKOUT=~/GLEE glee plan joint/pro'))
+  .action(async (config: string, options: OutputOptions) =>
+    (await import('./plan.ts')).plan(config, options),
+  );
+
+program
+  .command('cancel')
+  .description('stop a run; what it has saved stays in S3')
+  .argument('<run>', 'id of the run')
+  .option(...JSON_OPTION)
+  .addHelpText('after', example('glee cancel lite-1'))
+  .action(async (run: string, options: OutputOptions) => (await import('./cancel.ts')).cancel(run, options));
+
+program
+  .command('doctor')
+  .description('check Temporal, S3 rights, Python and the GLEE checkout; say what to do about each failure')
+  .option(...JSON_OPTION)
+  .addHelpText('after', example('glee doctor'))
+  .action(async (options: OutputOptions) => (await import('./doctor.ts')).doctor(options));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const expected =
+    error instanceof UserError || error instanceof ConfigError || error instanceof EnvironmentError;
+  if (program.opts<{ debug?: boolean }>().debug === true) console.error(error);
+  else console.error(expected ? error.message : `glee: ${oneLine(error)} (glee --debug ... shows more)`);
+  process.exitCode = 1;
+}
+
+function example(line: string): string {
+  return `\nExample:\n  ${line}`;
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('must be a positive integer');
+  return value;
+}

@@ -1,0 +1,135 @@
+/**
+ * @module What a run is doing, from Temporal alone: status, the run's and the stage's own word, the hosts' heartbeats.
+ */
+import { defaultPayloadConverter, type Payload } from '@temporalio/common';
+import {
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowExecutionDescription,
+} from '@temporalio/client';
+import { z } from 'zod';
+import { isFailureType } from '../contracts/failures.ts';
+import { stageWorkflowId } from '../contracts/ids.ts';
+import type { JointTrainingResult, RunState, StageState } from '../contracts/runs.ts';
+import type { Progress } from '../contracts/training.ts';
+import { runStateQuery, stageStateQuery } from '../workflows/messages.ts';
+
+export interface RunSnapshot {
+  readonly run: string;
+  readonly status: string;
+  readonly startedAt: Date;
+  readonly endedAt: Date | null;
+  /** Null while no control worker answers. */
+  readonly state: RunState | null;
+  /** The newest stage that has begun. */
+  readonly stage: {
+    readonly name: string;
+    readonly state: StageState | null;
+    readonly hosts: readonly Progress[];
+  } | null;
+  /** Why it failed, and what Temporal keeps retrying. */
+  readonly troubles: readonly string[];
+  readonly result: JointTrainingResult | null;
+}
+
+/** Undefined when there is no such run. */
+export async function observeRun(client: Client, run: string): Promise<RunSnapshot | undefined> {
+  const handle = client.workflow.getHandle(run);
+  const description = await unlessMissing(handle.describe());
+  if (description === undefined) return undefined;
+  const state = await handle.query(runStateQuery).catch(() => null);
+  const begun = state?.stages.findLast(({ status }) => status !== 'waiting');
+  const stage = begun === undefined ? null : await observeStage(client, run, begun.stage);
+  const ended = description.status.name !== 'RUNNING';
+  const end = ended ? await resultOf(client, run, description.runId) : { result: null, troubles: [] };
+  return {
+    run,
+    status: description.status.name,
+    startedAt: description.startTime,
+    endedAt: description.closeTime ?? null,
+    state,
+    stage: stage && { name: stage.name, state: stage.state, hosts: stage.hosts },
+    troubles: [...pendingTroubles(description), ...(ended ? [] : (stage?.troubles ?? [])), ...end.troubles],
+    result: end.result,
+  };
+}
+
+async function observeStage(client: Client, run: string, name: string) {
+  const handle = client.workflow.getHandle(stageWorkflowId(run, name));
+  const description = await unlessMissing(handle.describe());
+  // A stage that an earlier start finished has no workflow of its own any more.
+  if (description === undefined) return { name, state: null, hosts: [], troubles: [] };
+  const state = await handle.query(stageStateQuery).catch(() => null);
+  return { name, state, hosts: heartbeats(description), troubles: pendingTroubles(description) };
+}
+
+const progressSchema: z.ZodType<Progress> = z.object({
+  host: z.string(),
+  machineRank: z.number(),
+  attempt: z.number(),
+  phase: z.enum(['preparing', 'restoring', 'starting', 'training', 'saving', 'uploading']),
+  pid: z.number().exactOptional(),
+  iteration: z.number().exactOptional(),
+  maxIterations: z.number(),
+  loss: z.number().exactOptional(),
+  learningRate: z.number().exactOptional(),
+  secondsPerIteration: z.number().exactOptional(),
+  etaSeconds: z.number().exactOptional(),
+  memoryMiB: z.number().exactOptional(),
+  committedIterations: z.number().exactOptional(),
+  note: z.string().exactOptional(),
+});
+
+/** Heartbeat details of the running train activities: live progress that costs no history. */
+function heartbeats({ raw }: WorkflowExecutionDescription): Progress[] {
+  return (raw.pendingActivities ?? [])
+    .flatMap(({ heartbeatDetails }) => heartbeatDetails?.payloads?.slice(0, 1) ?? [])
+    .flatMap((payload) => decode(payload))
+    .toSorted((a, b) => a.machineRank - b.machineRank);
+}
+
+function decode(payload: Payload): Progress[] {
+  const parsed = progressSchema.safeParse(defaultPayloadConverter.fromPayload<unknown>(payload));
+  return parsed.success ? [parsed.data] : [];
+}
+
+/** What Temporal is retrying right now, and why: 'resolvePlan, attempt 3: …'. */
+function pendingTroubles({ raw }: WorkflowExecutionDescription): string[] {
+  return (raw.pendingActivities ?? []).flatMap(({ activityType, attempt, lastFailure }) => {
+    if (!lastFailure?.message) return [];
+    return [`${activityType?.name ?? 'activity'}, attempt ${String(attempt)}: ${lastFailure.message}`];
+  });
+}
+
+async function resultOf(client: Client, run: string, runId: string) {
+  try {
+    const result: JointTrainingResult = await client.workflow
+      .getHandle<(_: unknown) => Promise<JointTrainingResult>>(run, runId)
+      .result();
+    return { result, troubles: [] };
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    return { result: null, troubles: [rootCause(error)] };
+  }
+}
+
+/** The innermost failure is the one that tells; those around it say only who passed it on. */
+export function rootCause(error: Error): string {
+  let innermost: Error = error;
+  let type: unknown;
+  for (let next: unknown = error; next instanceof Error; next = next.cause) {
+    innermost = next;
+    if ('type' in next && typeof next.type === 'string' && isFailureType(next.type)) type = next.type;
+  }
+  return typeof type === 'string' ? `${type}: ${innermost.message}` : innermost.message;
+}
+
+async function unlessMissing<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * @module `glee plan`: what a config would run, and all that is wrong with it.
+ */
+import Table from 'cli-table3';
+import pc from 'picocolors';
+import { findArtifact } from '../activities/storage/artifacts.ts';
+import { createS3ObjectStore } from '../activities/storage/s3-object-store.ts';
+import { readPlanSettings } from '../configs/env.ts';
+import { describeProblem } from '../configs/problems.ts';
+import { resolveJointPlan } from '../configs/resolve.ts';
+import { createS3Client } from '../configs/s3.ts';
+import type { Plan, Problem, StagePlan } from '../contracts/plan.ts';
+import { print, type OutputOptions } from './output.ts';
+
+export async function plan(config: string, options: OutputOptions): Promise<void> {
+  const settings = readPlanSettings();
+  // Asked only when the config begins from what another run has trained.
+  const store = createS3ObjectStore(createS3Client(), settings.bucket, settings.prefix);
+  const { plan: resolved, problems } = await resolveJointPlan({
+    ...settings,
+    run: 'planned',
+    config,
+    findArtifact: (run, stage) => findArtifact(store, run, stage),
+  });
+  print({ plan: resolved ?? null, problems }, options, render);
+  if (problems.some(({ level }) => level === 'error')) process.exitCode = 1;
+}
+
+function render({
+  plan: resolved,
+  problems,
+}: {
+  readonly plan: Plan | null;
+  readonly problems: readonly Problem[];
+}): string {
+  const lines = problems.map((problem) =>
+    (problem.level === 'error' ? pc.red : pc.yellow)(describeProblem(problem)),
+  );
+  const errors = problems.filter(({ level }) => level === 'error').length;
+  const verdict =
+    errors > 0
+      ? pc.red(`\n${String(errors)} to mend before this can run`)
+      : pc.green('\nnothing keeps this from running');
+  return [...(resolved === null ? [] : [table(resolved)]), ...lines, verdict].join('\n');
+}
+
+function table({ config, variant, stages }: Plan): string {
+  const rows = new Table({
+    head: ['stage', 'GLEE config', 'begins from', 'gang', 'iterations', 'checkpoint every'],
+    style: { head: [], border: [] },
+  });
+  for (const stage of stages) {
+    const { hosts, gpusPerHost } = stage.gang;
+    const gang = `${String(hosts)} × ${String(gpusPerHost)} GPUs`;
+    rows.push([
+      stage.stage,
+      stage.configFile.replace('projects/GLEE/configs/', ''),
+      beginsFrom(stage),
+      gang,
+      stage.maxIterations,
+      stage.checkpointPeriod,
+    ]);
+  }
+  return `${pc.bold(config)}: GLEE-${variant}\n${rows.toString()}`;
+}
+
+function beginsFrom({ weights }: StagePlan): string {
+  switch (weights.kind) {
+    case 'checkout':
+      return weights.path;
+    case 'stage':
+      return `final weights of ${weights.stage}`;
+    case 'artifact':
+      return weights.artifact.name;
+  }
+}

@@ -1,0 +1,36 @@
+/** @module The data sets that GLEE registers, and the names in its configs that nobody does. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { packageRoot } from './package-root.ts';
+
+const fileSchema = z.strictObject({
+  registered: z.record(
+    z.string(),
+    z.record(z.string(), z.strictObject({ annotations: z.string(), images: z.string() })),
+  ),
+  unregistered: z.record(z.string(), z.strictObject({ instead: z.array(z.string()), why: z.string() })),
+});
+
+/** Paths relative to `DETECTRON2_DATASETS`. */
+interface Dataset {
+  readonly annotations: string;
+  readonly images: string;
+}
+
+export interface Datasets {
+  readonly registered: ReadonlyMap<string, Dataset>;
+  /** Names that GLEE's configs use and nobody registers, with what to take instead. */
+  readonly unregistered: ReadonlyMap<string, { readonly instead: readonly string[]; readonly why: string }>;
+}
+
+/** Reads `configs/datasets.yaml`. */
+export async function loadDatasets(): Promise<Datasets> {
+  const text = await readFile(join(packageRoot, 'configs/datasets.yaml'), 'utf8');
+  const { registered, unregistered } = fileSchema.parse(parse(text));
+  return {
+    registered: new Map(Object.values(registered).flatMap((group) => Object.entries(group))),
+    unregistered: new Map(Object.entries(unregistered)),
+  };
+}

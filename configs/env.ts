@@ -1,0 +1,147 @@
+/**
+ * @module The only reader of process.env, but for what Temporal's and AWS's own libraries read (TEMPORAL_*, AWS_*).
+ */
+import { hostname, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { packageRoot } from './package-root.ts';
+
+/** What is wrong with the environment, and which variable to set. */
+export class EnvironmentError extends Error {
+  override readonly name = 'EnvironmentError';
+}
+
+/** Shell-safe: GLEE's launch.py joins its arguments, this path among them, into a shell string. */
+const safePath = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9_./@:+-]+$/,
+    "may hold letters, digits and _ . / @ : + - only: GLEE's launch.py joins it into a shell string",
+  )
+  .transform((path) => resolve(path));
+
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "must be 1 to 63 letters, digits, '.', '_' or '-'");
+
+const storageSchema = z.object({
+  GLEE_BUCKET: z.string().min(3).default('glee'),
+  GLEE_PREFIX: z
+    .string()
+    .regex(/^([A-Za-z0-9._-]+\/)*$/, "must be empty or end with '/', as 'team-a/'")
+    .default(''),
+});
+
+const settingsSchema = storageSchema.extend({
+  GLEE_CONFIG_DIR: z.string().default(join(packageRoot, 'configs')),
+  GLEE_CHECKOUT: safePath,
+});
+
+const hostSchema = storageSchema.extend({
+  GLEE_CHECKOUT: safePath,
+  GLEE_SCRATCH: safePath.default(join(tmpdir(), 'glee')),
+  GLEE_HOST: name.default(hostname()),
+  GLEE_POOL: name.default('default'),
+  GLEE_ADDRESS: z.string().default(hostname()),
+  GLEE_GPUS: z.coerce.number().int().min(1).max(64).optional(),
+  GLEE_PYTHON: z.string().default('python3'),
+});
+
+/** Bucket and key prefix; everything else about S3 comes from AWS's own default chain. */
+export interface StorageSettings {
+  readonly bucket: string;
+  /** '' or ends with '/'. */
+  readonly prefix: string;
+}
+
+/** What planning needs: on control workers and in the command line. */
+export interface PlanSettings extends StorageSettings {
+  readonly configDirectory: string;
+  /** Root of a GLEE checkout. */
+  readonly checkout: string;
+}
+
+/** What a GPU worker needs to know of its host. */
+export interface HostSettings extends StorageSettings {
+  readonly checkout: string;
+  readonly scratch: string;
+  readonly host: string;
+  readonly pool: string;
+  /** Address at which other hosts reach this one. */
+  readonly address: string;
+  /** Undefined: count them with nvidia-smi. */
+  readonly gpus: number | undefined;
+  readonly python: string;
+}
+
+/** @throws EnvironmentError naming each variable that will not do. */
+export function readPlanSettings(): PlanSettings {
+  const env = parse(settingsSchema);
+  return { ...storage(env), configDirectory: env.GLEE_CONFIG_DIR, checkout: env.GLEE_CHECKOUT };
+}
+
+/** @throws EnvironmentError naming each variable that is missing or will not do. */
+export function readHostSettings(): HostSettings {
+  const env = parse(hostSchema);
+  return {
+    ...storage(env),
+    checkout: env.GLEE_CHECKOUT,
+    scratch: env.GLEE_SCRATCH,
+    host: env.GLEE_HOST,
+    pool: env.GLEE_POOL,
+    address: env.GLEE_ADDRESS,
+    gpus: env.GLEE_GPUS,
+    python: env.GLEE_PYTHON,
+  };
+}
+
+/** What `glee doctor` looks at: a missing checkout is one of its findings, not an error. */
+export interface DoctorSettings extends StorageSettings {
+  readonly checkout: string | undefined;
+  readonly python: string;
+  readonly pool: string;
+}
+
+/** @throws EnvironmentError naming each variable that will not do. */
+export function readDoctorSettings(): DoctorSettings {
+  const env = parse(hostSchema.partial({ GLEE_CHECKOUT: true }));
+  return { ...storage(env), checkout: env.GLEE_CHECKOUT, python: env.GLEE_PYTHON, pool: env.GLEE_POOL };
+}
+
+/** The environment of a trainer: the worker's, but for the keys to S3 and Temporal, which a trainer needs not. */
+export function trainerEnvironment(additions: Readonly<Record<string, string>>): Record<string, string> {
+  const inherited = Object.entries(process.env).flatMap(([key, value]) =>
+    value === undefined || /^(AWS_|TEMPORAL_|HF_TOKEN)/.test(key) ? [] : [[key, value] as const],
+  );
+  return { ...Object.fromEntries(inherited), PYTHONUNBUFFERED: '1', ...additions };
+}
+
+/** Variables of the caller's shell that would point a worker of the sandbox elsewhere; undefined removes them. */
+export function foreignServiceVariables(): Record<string, undefined> {
+  const foreign = Object.keys(process.env).filter((key) => /^(TEMPORAL_|AWS_|GLEE_)/.test(key));
+  return Object.fromEntries(foreign.map((key) => [key, undefined]));
+}
+
+/** The README says that AWS's SDK will ask for Node 22; said again by every command, it would bury what matters. */
+export function quietAwsVersionWarning(): void {
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+}
+
+function storage(env: z.infer<typeof storageSchema>): StorageSettings {
+  return { bucket: env.GLEE_BUCKET, prefix: env.GLEE_PREFIX };
+}
+
+function parse<T>(schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(process.env);
+  if (parsed.success) return parsed.data;
+  const lines = parsed.error.issues.map((issue) => {
+    const variable = issue.path.join('.');
+    const missing = process.env[variable] === undefined;
+    return missing ? `${variable} is not set${hints[variable] ?? ''}` : `${variable}: ${issue.message}`;
+  });
+  throw new EnvironmentError(lines.join('\n'));
+}
+
+const hints: Readonly<Record<string, string>> = {
+  GLEE_CHECKOUT: ': the path of a GLEE checkout (https://github.com/FoundationVision/GLEE) on this machine',
+};

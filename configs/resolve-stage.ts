@@ -1,0 +1,136 @@
+/** @module One stage of a plan: its GLEE config with the overrides laid over it, checked, and its weights. */
+import type { Artifact, Problem, StageLimits, StageName, StagePlan } from '../contracts/plan.ts';
+import { hasFile, listGleeConfigs } from './checkout.ts';
+import type { Datasets } from './datasets.ts';
+import { decodeSettings, readGleeConfig } from './glee-config.ts';
+import type { KeyType } from './glee-keys.ts';
+import { gleeConfigFile } from './glee-stages.ts';
+import { MODEL_CODE, neededFiles } from './needed-files.ts';
+import { overrideTraps } from './override-traps.ts';
+import { checkoutPathProblem } from './path-traps.ts';
+import type { StagePlaces } from './places.ts';
+import { ConfigError, didYouMean } from './problems.ts';
+import { resolveWeights } from './resolve-weights.ts';
+import { numberAt } from './schedule-traps.ts';
+import type { JointConfig, LimitsConfig, StageConfig } from './schema.ts';
+import { mergeSettings, type Settings } from './settings.ts';
+import { settingsSha256 } from './stage-inputs.ts';
+import { findTraps } from './traps.ts';
+
+export interface StageRequest {
+  readonly stage: StageName;
+  readonly own: StageConfig;
+  readonly joint: JointConfig;
+  /** The user's config, as problems name it. */
+  readonly file: string;
+  readonly earlier: readonly StageName[];
+  readonly checkout: string;
+  readonly known: ReadonlyMap<string, KeyType>;
+  readonly datasets: Datasets;
+  readonly findArtifact: (run: string, stage: StageName) => Promise<Artifact | undefined>;
+}
+
+export interface StageAnswer {
+  /** Undefined where a problem keeps it from being known. */
+  readonly plan: StagePlan | undefined;
+  readonly problems: readonly Problem[];
+}
+
+const DEFAULT_LIMITS: StageLimits = {
+  heartbeatTimeoutMs: 60_000,
+  hostTimeoutMs: 300_000,
+  stallTimeoutMs: 1_800_000,
+  attemptsWithoutProgress: 10,
+};
+
+/** Resolves and checks one stage; every problem is found that can be seen without the others solved. */
+export async function resolveStage(request: StageRequest): Promise<StageAnswer> {
+  const { stage, own, joint, file, checkout } = request;
+  const at = `stages.${stage}.overrides`;
+  const keyProblems = overrideTraps({ overrides: own.overrides ?? {}, file, at, known: request.known });
+  const configFile = own.config ?? gleeConfigFile(joint.variant, stage);
+  const glee = await readConfig(request, configFile);
+  if (glee.settings === undefined) return { plan: undefined, problems: [...keyProblems, ...glee.problems] };
+
+  const places: StagePlaces = {
+    stage,
+    file,
+    gleeFile: configFile,
+    ownOverrides: own.overrides ?? {},
+    sharedOverrides: joint.overrides ?? {},
+  };
+  const overrides = mergeSettings(places.sharedOverrides, places.ownOverrides);
+  const settings = mergeSettings(glee.settings, decodeSettings(overrides));
+  const gang = own.gang ?? joint.gang;
+  const weights = await resolveWeights({
+    ...request,
+    variant: joint.variant,
+    given: own.weights,
+    settings,
+    places,
+  });
+  const problems = [
+    ...keyProblems,
+    ...findTraps({ settings, gang, places, datasets: request.datasets }),
+    ...('kind' in weights ? [] : [weights]),
+    ...(await missingFiles(settings, checkout, places)),
+  ];
+  if (!('kind' in weights)) return { plan: undefined, problems };
+  const plan: StagePlan = {
+    stage,
+    configFile,
+    weights,
+    overrides,
+    settingsSha256: settingsSha256(settings),
+    gang,
+    pool: joint.pool ?? 'default',
+    maxIterations: numberAt(settings, 'SOLVER.MAX_ITER'),
+    checkpointPeriod: numberAt(settings, 'SOLVER.CHECKPOINT_PERIOD'),
+    limits: { ...DEFAULT_LIMITS, ...limitsOf(joint.limits), ...limitsOf(own.limits) },
+  };
+  return { plan, problems };
+}
+
+async function readConfig(
+  { stage, own, file, checkout }: StageRequest,
+  configFile: string,
+): Promise<{ settings: Settings | undefined; problems: readonly Problem[] }> {
+  const fail = (message: string) => {
+    const place =
+      own.config === undefined ? { file: configFile, key: '' } : { file, key: `stages.${stage}.config` };
+    return { settings: undefined, problems: [{ level: 'error', ...place, message } as const] };
+  };
+  const wrongPath = checkoutPathProblem(configFile);
+  if (wrongPath !== undefined) return fail(wrongPath);
+  if (!(await hasFile(checkout, configFile))) {
+    const guess = didYouMean(configFile, await listGleeConfigs(checkout));
+    return fail(`'${configFile}' is not in the GLEE checkout ${checkout}${guess}`);
+  }
+  try {
+    return { settings: await readGleeConfig(checkout, configFile), problems: [] };
+  } catch (error) {
+    if (error instanceof ConfigError) return { settings: undefined, problems: error.problems };
+    throw error;
+  }
+}
+
+async function missingFiles(settings: Settings, checkout: string, places: StagePlaces): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const { path, key, why } of neededFiles(settings, await hasFile(checkout, MODEL_CODE))) {
+    if (await hasFile(checkout, path)) continue;
+    const message = `${places.stage} needs ${why}, and '${path}' is not in the GLEE checkout ${checkout}`;
+    problems.push({ level: 'error', file: places.gleeFile, key, message });
+  }
+  return problems;
+}
+
+/** The limits that are given; those that are not must not hide others by `undefined`. */
+function limitsOf(limits: LimitsConfig | undefined): Partial<StageLimits> {
+  const { heartbeatTimeout, hostTimeout, stallTimeout, attemptsWithoutProgress } = limits ?? {};
+  return {
+    ...(heartbeatTimeout === undefined ? {} : { heartbeatTimeoutMs: heartbeatTimeout }),
+    ...(hostTimeout === undefined ? {} : { hostTimeoutMs: hostTimeout }),
+    ...(stallTimeout === undefined ? {} : { stallTimeoutMs: stallTimeout }),
+    ...(attemptsWithoutProgress === undefined ? {} : { attemptsWithoutProgress }),
+  };
+}

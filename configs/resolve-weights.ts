@@ -1,0 +1,90 @@
+/** @module Where a stage's initial weights come from: named in the config, or handed over by the stage before. */
+import { join } from 'node:path';
+import type { Artifact, Problem, StageName, Variant, WeightsSource } from '../contracts/plan.ts';
+import { checksum, hasFile } from './checkout.ts';
+import { stageBefore } from './glee-stages.ts';
+import { checkoutPathProblem } from './path-traps.ts';
+import type { StagePlaces } from './places.ts';
+import type { StageConfig } from './schema.ts';
+import { settingAt, type Settings } from './settings.ts';
+import { madeByName, weightsProblem } from './weights-traps.ts';
+
+export interface WeightsRequest {
+  readonly stage: StageName;
+  readonly variant: Variant;
+  readonly given: StageConfig['weights'];
+  /** Stages that this run trains before this one. */
+  readonly earlier: readonly StageName[];
+  readonly settings: Settings;
+  readonly places: StagePlaces;
+  readonly checkout: string;
+  readonly findArtifact: (run: string, stage: StageName) => Promise<Artifact | undefined>;
+}
+
+export type WeightsAnswer = WeightsSource | Problem;
+
+/** The weights, with a checksum wherever one can be known, or the problem with them. */
+export async function resolveWeights(request: WeightsRequest): Promise<WeightsAnswer> {
+  const { given, stage, earlier, settings, places } = request;
+  if (given !== undefined && 'path' in given) {
+    return fromCheckout(request, given.path, { file: places.file, key: `stages.${stage}.weights.path` });
+  }
+  if (given !== undefined) return fromRun(request, given.run, given.stage);
+  const before = stageBefore(stage);
+  if (before !== undefined && earlier.includes(before)) return { kind: 'stage', stage: before };
+  if (before !== undefined) return nothingHandedOver(request, before);
+  const path = settingAt(settings, 'MODEL.WEIGHTS');
+  const place = { file: places.gleeFile, key: 'MODEL.WEIGHTS' };
+  if (typeof path === 'string' && path !== '') return fromCheckout(request, path, place);
+  const message = `names no initial weights: give stages.${stage}.weights in ${places.file}`;
+  return { level: 'error', ...place, message };
+}
+
+async function fromCheckout(
+  { stage, variant, checkout, places }: WeightsRequest,
+  path: string,
+  place: Pick<Problem, 'file' | 'key'>,
+): Promise<WeightsAnswer> {
+  const wrong =
+    checkoutPathProblem(path) ?? weightsProblem({ stage, variant, shown: path, ...madeByName(path) });
+  if (wrong !== undefined) return { level: 'error', ...place, message: wrong };
+  if (!(await hasFile(checkout, path))) {
+    const message = `the initial weights '${path}' of ${stage} are not in the GLEE checkout ${checkout}: put them there (GLEE's TRAIN.md says where from), or name others in stages.${stage}.weights of ${places.file}`;
+    return { level: 'error', ...place, message };
+  }
+  return { kind: 'checkout', path, ...(await checksum(join(checkout, path))) };
+}
+
+async function fromRun(
+  { stage, variant, places, findArtifact }: WeightsRequest,
+  run: string,
+  from: StageName,
+): Promise<WeightsAnswer> {
+  const key = `stages.${stage}.weights`;
+  const shown = `${run}/${from}`;
+  const stageProblem = weightsProblem({ stage, variant, shown, madeBy: from, madeFor: undefined });
+  if (stageProblem !== undefined) {
+    return { level: 'error', file: places.file, key: `${key}.stage`, message: stageProblem };
+  }
+  const artifact = await findArtifact(run, from);
+  if (artifact === undefined) {
+    const message = `run '${run}' has no finished ${from} in S3: name a run that has, or a file of the checkout`;
+    return { level: 'error', file: places.file, key: `${key}.run`, message };
+  }
+  const { madeFor } = madeByName(artifact.configFile);
+  const variantProblem = weightsProblem({ stage, variant, shown, madeBy: from, madeFor });
+  if (variantProblem === undefined) return { kind: 'artifact', artifact };
+  return { level: 'error', file: places.file, key: `${key}.run`, message: variantProblem };
+}
+
+function nothingHandedOver({ stage, variant, places }: WeightsRequest, before: StageName): Problem {
+  const made = { stage1: 'pretrain', stage2: 'joint', stage3: 'scaleup' }[before];
+  return {
+    level: 'error',
+    file: places.file,
+    key: `stages.${stage}.weights`,
+    message:
+      `${before} is not in this run, so ${stage} must be told where its initial weights are: ` +
+      `{ run: <a run that finished ${before}>, stage: ${before} } or { path: model_zoo/GLEE_${variant}_${made}.pth }`,
+  };
+}

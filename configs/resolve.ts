@@ -1,0 +1,91 @@
+/** @module Makes a plan from a config: everything that can be known beforehand is looked up, checked and written down. */
+import { runIdProblem } from '../contracts/ids.ts';
+import { STAGES, type Artifact, type Plan, type Problem, type StageName } from '../contracts/plan.ts';
+import { inspectCheckout, knownKeys } from './checkout.ts';
+import { loadDatasets } from './datasets.ts';
+import { defaultConfigDirectory, loadJointConfig, type LoadedJointConfig } from './load.ts';
+import { overrideTraps } from './override-traps.ts';
+import { ConfigError } from './problems.ts';
+import { resolveStage, type StageAnswer } from './resolve-stage.ts';
+
+export interface ResolveJointPlanInput {
+  readonly run: string;
+  /** Name of the config, as `joint/lite`. */
+  readonly config: string;
+  /** Folder with the configs. @default the package's own */
+  readonly configDirectory?: string;
+  /** Folder of the GLEE checkout on this machine. */
+  readonly checkout: string;
+  /** Final weights of a stage that another run has finished. */
+  readonly findArtifact: (run: string, stage: StageName) => Promise<Artifact | undefined>;
+}
+
+export interface ResolveJointPlanResult {
+  /** Undefined where a problem is an error. */
+  readonly plan: Plan | undefined;
+  /** All problems at once, errors and warnings. */
+  readonly problems: readonly Problem[];
+}
+
+/** Resolves and checks a joint training. Spends nothing and changes nothing. */
+export async function resolveJointPlan(input: ResolveJointPlanInput): Promise<ResolveJointPlanResult> {
+  const loaded = await load(input);
+  const checkout = await inspectCheckout(input.checkout);
+  const problems = [...runProblems(input.run), ...loaded.problems, ...checkout.problems];
+  if (loaded.joint === undefined || !checkout.usable) return { plan: undefined, problems };
+
+  const { config, source } = loaded.joint;
+  const stages = await resolveStages(input, loaded.joint);
+  const found = [...problems, ...stages.flatMap((stage) => stage.problems)].map((problem) => {
+    const line = problem.file === source.file ? (problem.line ?? source.lineOf(problem.key)) : undefined;
+    return line === undefined ? problem : { ...problem, line };
+  });
+  const plans = stages.flatMap(({ plan }) => (plan === undefined ? [] : [plan]));
+  if (found.some(({ level }) => level === 'error')) return { plan: undefined, problems: found };
+  const { run, config: name } = input;
+  return {
+    plan: { run, config: name, variant: config.variant, stages: plans, warnings: found },
+    problems: found,
+  };
+}
+
+async function load({ config, configDirectory }: ResolveJointPlanInput): Promise<{
+  readonly joint: LoadedJointConfig | undefined;
+  readonly problems: readonly Problem[];
+}> {
+  try {
+    return { joint: await loadJointConfig(config, configDirectory ?? defaultConfigDirectory), problems: [] };
+  } catch (error) {
+    if (error instanceof ConfigError) return { joint: undefined, problems: error.problems };
+    throw error;
+  }
+}
+
+function runProblems(run: string): readonly Problem[] {
+  const message = runIdProblem(run);
+  return message === undefined ? [] : [{ level: 'error', file: '', key: 'run', message }];
+}
+
+async function resolveStages(
+  { checkout, findArtifact }: ResolveJointPlanInput,
+  { config, source }: LoadedJointConfig,
+): Promise<StageAnswer[]> {
+  const known = await knownKeys(checkout);
+  const datasets = await loadDatasets();
+  const shared = overrideTraps({
+    overrides: config.overrides ?? {},
+    file: source.file,
+    at: 'overrides',
+    known,
+  });
+  const answers: StageAnswer[] = [{ plan: undefined, problems: shared }];
+  const earlier: StageName[] = [];
+  for (const stage of STAGES) {
+    const own = config.stages[stage];
+    if (own === undefined) continue;
+    const request = { stage, own, joint: config, file: source.file, earlier: [...earlier] };
+    answers.push(await resolveStage({ ...request, checkout, known, datasets, findArtifact }));
+    earlier.push(stage);
+  }
+  return answers;
+}

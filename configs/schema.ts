@@ -1,0 +1,115 @@
+/** @module What a joint training config may hold. `joint.schema.json` is generated from here, for editors. */
+import { z } from 'zod';
+import { RUN_ID_PATTERN } from '../contracts/ids.ts';
+import { STAGES, VARIANTS } from '../contracts/plan.ts';
+import { DURATION_PATTERN, durationMs } from './durations.ts';
+
+const duration = z
+  .string()
+  .regex(DURATION_PATTERN, 'is no duration: write a number and a unit, as 500ms, 30s, 5m, 2h or 1d')
+  .transform((text) => durationMs(text) ?? 0);
+
+const gang = z
+  .strictObject({
+    hosts: z.int().min(1).describe('Machines that train together, whole or not at all.'),
+    gpusPerHost: z.int().min(1).describe('GPUs that each of them gives. World size is hosts × gpusPerHost.'),
+  })
+  .describe('The hosts that train together.');
+
+const limits = z
+  .strictObject({
+    heartbeatTimeout: duration
+      .optional()
+      .describe(
+        'A host without a sign of life for so long is asked again; the trainer goes on. Default 60s.',
+      ),
+    hostTimeout: duration
+      .optional()
+      .describe('A host whose worker does not pick up its work for so long counts as lost. Default 5m.'),
+    stallTimeout: duration
+      .optional()
+      .describe('A trainer that shows no progress for so long hangs, and is killed. Default 30m.'),
+    attemptsWithoutProgress: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Attempts in a row without a newer checkpoint before the stage gives up. Default 10.'),
+  })
+  .describe('How long what may take, and how often it may fail. Durations as 30s, 5m or 2h.');
+
+const overrides = z
+  .record(z.string(), z.json())
+  .describe(
+    "Settings laid over GLEE's config, nested as in its YAML. A list replaces GLEE's list as a whole.",
+  );
+
+const weights = z
+  .union([
+    z.strictObject({
+      path: z.string().min(1).describe("A file in the GLEE checkout, relative to the checkout's root."),
+    }),
+    z.strictObject({
+      run: z
+        .string()
+        .regex(RUN_ID_PATTERN, 'is no run id')
+        .describe('Another run that has finished the stage below.'),
+      stage: z.enum(STAGES).describe('The stage of that run whose final weights to take.'),
+    }),
+  ])
+  .describe(
+    'Initial weights. By default stage1 takes what its GLEE config names, a later stage those of the stage before.',
+  );
+
+const stage = z
+  .strictObject({
+    config: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "The GLEE config, relative to the checkout's root. By default GLEE's own for variant and stage.",
+      ),
+    weights: weights.optional(),
+    gang: gang.optional(),
+    limits: limits.optional(),
+    overrides: overrides.optional(),
+  })
+  .nullable()
+  .transform((value) => value ?? {})
+  .meta({ id: 'stage' });
+
+export const jointConfigSchema = z
+  .strictObject({
+    variant: z.enum(VARIANTS).describe('Lite is ResNet-50, Plus is Swin-Large, Pro is EVA02-Large.'),
+    gang,
+    pool: z
+      .string()
+      .regex(RUN_ID_PATTERN, 'is no pool name')
+      .optional()
+      .describe('Pool to take the hosts from.'),
+    limits: limits.optional(),
+    overrides: overrides.optional(),
+    stages: z
+      .strictObject({
+        stage1: stage.optional().describe('Objects365 and OpenImages pretraining.'),
+        stage2: stage.optional().describe('Image-level joint training.'),
+        stage3: stage.optional().describe('Scaled up with SA1B and GRIT.'),
+      })
+      .refine(
+        (stages) => STAGES.some((name) => stages[name] !== undefined),
+        'names no stage: write the ones to train, as `stage1:` with nothing after it',
+      )
+      .describe('The stages to train, in this order. One that is left out is not trained.'),
+  })
+  .describe(
+    "A joint training of GLEE: which variant, on which hosts, which stages, and what differs from GLEE's own settings.",
+  );
+
+export type JointConfig = z.output<typeof jointConfigSchema>;
+export type StageConfig = NonNullable<JointConfig['stages']['stage1']>;
+export type LimitsConfig = NonNullable<JointConfig['limits']>;
+
+/** The JSON Schema of what a user writes. */
+export function jointJsonSchema(): z.core.JSONSchema.BaseSchema {
+  return z.toJSONSchema(jointConfigSchema, { io: 'input', target: 'draft-7' });
+}

@@ -1,0 +1,73 @@
+/**
+ * @module Every failure that has a name. Workflows branch on the name, never on a message.
+ *
+ * `retry`: a new attempt may go better. `stop`: it would fail the same way, a person has to change something.
+ * `secondary`: a consequence of another rank's failure, never blamed while a primary one is known.
+ */
+
+export const FAILURES = {
+  /** The config, the plan or the run's input is wrong. The user mends the file that the message names. */
+  InvalidConfig: 'stop',
+  /** The run id is taken by a run with another plan. The user picks another id, or restores the config. */
+  PlanChanged: 'stop',
+  /** The bucket does not exist, or refuses. The user mends bucket, endpoint or rights. */
+  StorageRefused: 'stop',
+  /** A file that the trainer needs is not there: checkout, config, data set, weights. */
+  MissingFile: 'stop',
+  /** The trainer's own settings make it fail at start: assertion, KeyError, ValueError. */
+  TrainerConfig: 'stop',
+  /** A Python module is missing or broken on the host. */
+  ImportError: 'stop',
+  /** A GPU ran out of memory: the same batch will again. */
+  OutOfMemory: 'stop',
+  /** The weights on the host are not the ones the plan names. */
+  WrongWeights: 'stop',
+  /** No space left for checkpoints on the host. */
+  DiskFull: 'stop',
+  /** The loss became infinite or NaN. Tried again from the newest checkpoint, within the budget. */
+  NonFiniteLoss: 'retry',
+  /** The trainer exited non-zero for a reason without a name of its own; the log's last line is in the message. */
+  TrainerCrashed: 'retry',
+  /** A signal ended the trainer: the kernel's OOM killer, a person, a fault. */
+  TrainerKilled: 'retry',
+  /** The trainer is gone and nobody recorded how: the host restarted, or the shim was killed with it. */
+  TrainerLost: 'retry',
+  /** No progress for longer than the stall time-out. */
+  Hang: 'retry',
+  /** The ranks could not meet: port taken, address wrong, time-out at start. */
+  RendezvousFailed: 'retry',
+  /** Another rank went away. */
+  PeerLost: 'secondary',
+  /** The stage failed so often without a newer checkpoint that more attempts are a waste. */
+  BudgetSpent: 'stop',
+  /** Nobody polls the host's queue any more. */
+  HostLost: 'retry',
+  /** A newer attempt owns the stage: this one must not write, and has killed its trainer. */
+  Superseded: 'secondary',
+} as const satisfies Record<string, 'retry' | 'stop' | 'secondary'>;
+
+export type FailureType = keyof typeof FAILURES;
+
+/** What a person needs to know of a failure; travels as the details of an ApplicationFailure. */
+export interface FailureDetails {
+  /** Host it happened on, when it happened on one. */
+  readonly host?: string;
+  /** The line of the trainer's log that tells most. */
+  readonly line?: string;
+  /** Epoch milliseconds on the host's clock. */
+  readonly at?: number;
+  /** S3 key of the trainer's log. */
+  readonly log?: string;
+  /** Iterations that the attempt ran before it failed. */
+  readonly iterationsRun?: number;
+}
+
+/** A failure that has a name: what an attempt ended with, as workflows pass it around. */
+export interface NamedFailure extends FailureDetails {
+  readonly type: FailureType;
+  readonly message: string;
+}
+
+export function isFailureType(type: string | null | undefined): type is FailureType {
+  return typeof type === 'string' && Object.hasOwn(FAILURES, type);
+}

@@ -1,0 +1,98 @@
+/**
+ * @module The plan: the whole of what a run will do, resolved from a config file and checked once, then frozen.
+ */
+
+export const VARIANTS = ['Lite', 'Plus', 'Pro'] as const;
+export type Variant = (typeof VARIANTS)[number];
+
+export const STAGES = ['stage1', 'stage2', 'stage3'] as const;
+export type StageName = (typeof STAGES)[number];
+
+/** The hosts that train together, whole or not at all. World size is hosts × gpusPerHost. */
+export interface Gang {
+  readonly hosts: number;
+  readonly gpusPerHost: number;
+}
+
+/** A named weights file in S3. */
+export interface Artifact {
+  /** `<run>/<stage>`, readable and unique within the bucket's prefix. */
+  readonly name: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  /** Iterations trained: detectron2's file numbering counts from 0, this counts from 1. */
+  readonly iterations: number;
+  /** The GLEE config it was trained with, relative to the checkout. */
+  readonly configFile: string;
+}
+
+/** Where a stage's initial weights come from; the hand-over names a checksum wherever one can be known. */
+export type WeightsSource =
+  /** A file in the GLEE checkout on every host, relative to its root. */
+  | { readonly kind: 'checkout'; readonly path: string; readonly sha256: string; readonly sizeBytes: number }
+  /** The final weights of an earlier stage of this same run. */
+  | { readonly kind: 'stage'; readonly stage: StageName }
+  /** An artifact that exists already, of another run. */
+  | { readonly kind: 'artifact'; readonly artifact: Artifact };
+
+/** A JSON value as it may stand in a GLEE config. */
+export type ConfigValue = string | number | boolean | null | readonly ConfigValue[] | Overrides;
+
+/** Settings laid over the GLEE config, nested as in its YAML. */
+export interface Overrides {
+  readonly [key: string]: ConfigValue;
+}
+
+/** How long what may take, and how often it may fail. */
+export interface StageLimits {
+  /** A train activity without a heartbeat for so long is handed out again; the trainer itself goes on. Milliseconds. @default 60000 */
+  readonly heartbeatTimeoutMs: number;
+  /** A host whose worker does not pick up its work for so long counts as lost. Milliseconds. @default 300000 */
+  readonly hostTimeoutMs: number;
+  /** A trainer that shows no sign of progress for so long hangs, and is killed. Milliseconds. @default 1800000 */
+  readonly stallTimeoutMs: number;
+  /** Attempts in a row that end without a newer checkpoint before the stage gives up. @default 10 */
+  readonly attemptsWithoutProgress: number;
+}
+
+export interface StagePlan {
+  readonly stage: StageName;
+  /** The GLEE config, relative to the checkout's root. */
+  readonly configFile: string;
+  readonly weights: WeightsSource;
+  readonly overrides: Overrides;
+  /** SHA-256 of all settings that decide what is trained: GLEE's own and the overrides, without those that only steer. */
+  readonly settingsSha256: string;
+  readonly gang: Gang;
+  readonly pool: string;
+  /** SOLVER.MAX_ITER after overrides. */
+  readonly maxIterations: number;
+  /** SOLVER.CHECKPOINT_PERIOD after overrides, in iterations. */
+  readonly checkpointPeriod: number;
+  readonly limits: StageLimits;
+}
+
+/** Why something in a config will not do, and what to change. */
+export interface Problem {
+  /** `error`: the run would fail or train the wrong thing. `warning`: it can start, but look. */
+  readonly level: 'error' | 'warning';
+  /** The file that has to change. */
+  readonly file: string;
+  /** Dotted key within the file, or '' for the file as a whole. */
+  readonly key: string;
+  /** Line in the file, counted from 1, where the key stands or would stand. */
+  readonly line?: number;
+  readonly message: string;
+}
+
+export interface Plan {
+  readonly run: string;
+  /** Name of the config it was resolved from, as `joint/lite`. */
+  readonly config: string;
+  readonly variant: Variant;
+  readonly stages: readonly StagePlan[];
+  /** What was found and does not keep the run from starting. */
+  readonly warnings: readonly Problem[];
+}

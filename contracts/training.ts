@@ -1,0 +1,66 @@
+/** @module What a stage asks of the hosts of its gang, and what they report. */
+import type { Checkpoint } from './checkpoints.ts';
+import type { Artifact, StagePlan } from './plan.ts';
+
+/** Initial weights as a host can get them: the hand-over of one stage to the next, resolved. */
+export type InitialWeights =
+  | { readonly kind: 'checkout'; readonly path: string; readonly sha256: string; readonly sizeBytes: number }
+  | { readonly kind: 'artifact'; readonly artifact: Artifact };
+
+export interface OpenAttemptInput {
+  readonly run: string;
+  readonly stage: string;
+  readonly token: number;
+}
+
+export interface OpenAttemptResult {
+  /** Where the gang continues, the same for all its hosts; null when the stage has no checkpoint yet. */
+  readonly resumeFrom: Checkpoint | null;
+  /** Free port on rank 0's host, fresh for each attempt. */
+  readonly port: number;
+}
+
+export interface TrainRankInput {
+  readonly run: string;
+  readonly plan: StagePlan;
+  readonly attempt: number;
+  readonly token: number;
+  /** This host's place in the gang; 0 writes the checkpoints. */
+  readonly machineRank: number;
+  readonly masterAddress: string;
+  readonly port: number;
+  readonly weights: InitialWeights;
+  readonly resumeFrom: Checkpoint | null;
+}
+
+export interface TrainRankResult {
+  readonly host: string;
+  /** The final checkpoint; null on hosts that do not write checkpoints. */
+  readonly final: Checkpoint | null;
+  /** Iterations that this attempt ran on this host. */
+  readonly iterationsRun: number;
+}
+
+export type Phase = 'preparing' | 'restoring' | 'starting' | 'training' | 'saving' | 'uploading';
+
+/** Live progress: heartbeat details of a train activity, which Temporal's Describe shows. */
+export interface Progress {
+  readonly host: string;
+  readonly machineRank: number;
+  readonly attempt: number;
+  readonly phase: Phase;
+  /** Pid of the trainer on its host. */
+  readonly pid?: number;
+  readonly iteration?: number;
+  readonly maxIterations: number;
+  readonly loss?: number;
+  readonly learningRate?: number;
+  readonly secondsPerIteration?: number;
+  readonly etaSeconds?: number;
+  /** Peak GPU memory, MiB, as the trainer's log says. */
+  readonly memoryMiB?: number;
+  /** Newest checkpoint that S3 holds, in iterations. */
+  readonly committedIterations?: number;
+  /** A thing that waits, in words: 'S3 unreachable, upload of model_0000049.pth retried'. */
+  readonly note?: string;
+}

@@ -1,0 +1,47 @@
+/**
+ * @module `npm run dev`: the embedded servers and workers, left up until Ctrl-C.
+ */
+import { join } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import pc from 'picocolors';
+import { packageRoot } from '../configs/package-root.ts';
+import { untilStopped } from './interrupt.ts';
+import { createProgress } from './progress.ts';
+import { startStack } from './stack.ts';
+
+const directory = join(packageRoot, '.sandbox', 'dev');
+
+await untilStopped(async (signal) => {
+  await mkdir(directory, { recursive: true });
+  const progress = createProgress();
+  const stack = await startStack({
+    directory,
+    signal,
+    onProgress: progress.show,
+    onEvent: (event) => {
+      if (event.type === 'exited' && !signal.aborted)
+        console.log(pc.yellow(`${event.name} ended (${event.how}); it is started again`));
+      if (event.type === 'gaveUp') console.log(pc.red(event.error.message));
+    },
+  });
+  progress.end();
+  const envFile = join(directory, 'env.sh');
+  const exports = Object.entries(stack.env).map(([name, value]) => `export ${name}='${value}'\n`);
+  await writeFile(envFile, exports.join(''), { mode: 0o600 });
+  console.log(`
+${pc.bold('Everything is up.')} Ctrl-C ends it; data stay in ${directory}
+
+  Temporal     ${stack.temporal.address}    web UI ${pc.cyan(stack.temporal.uiUrl)}
+  S3           ${stack.s3.endpoint}   bucket ${stack.s3.bucket}
+  logs         ${join(directory, 'logs')}
+
+In another terminal:
+
+  source ${envFile}
+  temporal workflow start --type jointTraining --task-queue glee --workflow-id lite-1 --input '{"config":"joint/sandbox"}'
+  npx glee status lite-1 --watch
+`);
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  console.log('stopping');
+  await stack.stop();
+});

@@ -1,0 +1,24 @@
+"""The machinery behind the stand-in GLEE checkout: Python's standard library, nothing else.
+
+What stands in for what:
+
+    arguments       detectron2's command line
+    config          yacs and fvcore's config: `_BASE_`, merging, type checks, KEY VALUE overrides
+    defaults        every config key there is, and its value
+    yaml_reader, yaml_scalar, yaml_writer
+                    PyYAML, as much of it as configs need
+    spawn           torch.multiprocessing.spawn and detectron2's launch: one process a rank
+    gang, rendezvous, lifeline
+                    torch.distributed: how ranks find each other, add up, and end together
+    draws           a random number generator that depends on its seed alone
+    catalog         the registered data sets and their annotation files
+    sampler         GLEE's multi-data-set sampler: which images make up which iteration's batch
+    model           the network: four small layers, their loss and its gradient
+    optimizer       SGD with momentum, the learning rate's schedule
+    torch_file, pickle_writer
+                    `.pth` files, written and read without torch
+    checkpointer    fvcore's Checkpointer: names, `last_checkpoint`, what is resumed from
+    log             detectron2's log lines and metrics.json
+    evaluation      an AP on the test sets
+    trainer         the training loop, where all of these meet
+"""

@@ -1,0 +1,121 @@
+"""The training loop, in the order in which detectron2's DefaultTrainer does things.
+
+The order matters to whoever reads the errors: model, data, weights. A data set that nobody registered is reported only
+after the model was built, weights that are missing only after the data was read.
+"""
+
+import math
+import time
+
+from .catalog import load_datasets
+from .checkpointer import Checkpointer, load_model_state
+from .evaluation import evaluate, flatten
+from .log import Metrics
+from .model import Model
+from .optimizer import Optimizer
+from .sampler import Sampler
+from .torch_file import load
+
+_LOGGER = "d2.engine.train_loop"
+
+
+def build_model(cfg, log):
+    """The model with its backbone's pretrained weights, if the variant has any."""
+    model = Model(cfg.MODEL.BACKBONE.NAME, max(cfg.SEED, 0))
+    pretrained = cfg.MODEL[model.pretrained_node].PRETRAINED_WEIGHT if model.pretrained_node else None
+    if pretrained:
+        log.info("d2.modeling.backbone", f"Loading pretrained backbone from {pretrained}")
+        load_model_state(model, load(pretrained)["model"], prefix="backbone.")
+    return model
+
+
+class Trainer:
+    """One rank's training."""
+
+    def __init__(self, cfg, gang, log):
+        self.cfg = cfg
+        self.gang = gang
+        self.log = log
+        self.model = build_model(cfg, log)
+        self.optimizer = Optimizer(cfg, self.model)
+        several = cfg.DATALOADER.SAMPLER_TRAIN == "MultiDatasetSampler"
+        datasets = load_datasets(cfg.DATASETS.TRAIN if several else cfg.DATASETS.TRAIN[:1])
+        self.sampler = Sampler(cfg, datasets, gang.rank, gang.world_size)
+        self.checkpointer = Checkpointer(cfg, gang, log, self.model, self.optimizer)
+        self.max_iter = cfg.SOLVER.MAX_ITER
+        self.start_iter = 0
+        self.metrics = Metrics(cfg.OUTPUT_DIR, log, self.max_iter) if gang.rank == 0 else None
+
+    def resume_or_load(self, resume):
+        self.start_iter = self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume)
+
+    def train(self):
+        self.log.info(_LOGGER, f"Starting training from iteration {self.start_iter}")
+        began = time.monotonic()
+        try:
+            for iteration in range(self.start_iter, self.max_iter):
+                self._run_iteration(iteration)
+                self._save_if_due(iteration)
+                self._evaluate_if_due(iteration)
+        except Exception:
+            self.log.exception(_LOGGER, "Exception during training:")
+            raise
+        spent, count = time.monotonic() - began, self.max_iter - self.start_iter
+        if count > 0:
+            self.log.info(
+                "d2.engine.hooks",
+                f"Overall training speed: {count} iterations in {spent:.1f} s ({spent / count:.4f} s / it)",
+            )
+        # No machine reports success before rank 0 has saved and evaluated.
+        self.gang.barrier()
+
+    def _run_iteration(self, iteration):
+        began = time.perf_counter()
+        images = self.sampler.batch(iteration)
+        data_time = time.perf_counter() - began
+        objects = [item for _, found in images for item in found]
+        loss_class, loss_box, gradient = self.model.loss_and_gradient(objects)
+
+        def check(summed):
+            # Only rank 0 sees the mean over all ranks; the others learn of it by losing the connection.
+            self._check_finite(iteration, summed[-2] / self.gang.world_size, summed[-1] / self.gang.world_size)
+
+        summed = self.gang.all_reduce([*gradient, loss_class, loss_box], check)
+        mean = [value / self.gang.world_size for value in summed]
+        self.optimizer.step(mean[:-2], iteration)
+        self.gang.pause(self.cfg.SANDBOX.SECONDS_PER_ITERATION - (time.perf_counter() - began))
+        if self.metrics:
+            loss_class, loss_box = mean[-2:]
+            self.metrics.add(total_loss=loss_class + loss_box, loss_ce=loss_class, loss_bbox=loss_box)
+            if iteration - self.start_iter >= 3:  # detectron2 leaves out the first three, which warm things up.
+                self.metrics.add(time=time.perf_counter() - began, data_time=data_time)
+            if (iteration + 1) % self.cfg.SANDBOX.METRICS_PERIOD == 0 or iteration + 1 == self.max_iter:
+                self.metrics.write(iteration, self.optimizer.learning_rate(iteration))
+
+    def _check_finite(self, iteration, loss_class, loss_box):
+        if not math.isfinite(loss_class + loss_box):
+            losses = {"loss_ce": loss_class, "loss_bbox": loss_box}
+            raise FloatingPointError(f"Loss became infinite or NaN at iteration={iteration}!\nloss_dict = {losses}")
+
+    def _save_if_due(self, iteration):
+        """Numbered by the iteration, counted from 0; the last one is saved once more as model_final."""
+        if (iteration + 1) % self.cfg.SOLVER.CHECKPOINT_PERIOD == 0:
+            self.checkpointer.save(f"model_{iteration:07d}", iteration)
+        if iteration + 1 >= self.max_iter:
+            self.checkpointer.save("model_final", iteration)
+
+    def _evaluate_if_due(self, iteration):
+        """Every EVAL_PERIOD iterations, and after the last one in any case."""
+        period, following = self.cfg.TEST.EVAL_PERIOD, iteration + 1
+        is_due = following >= self.max_iter or (period > 0 and following % period == 0)
+        if is_due and self.gang.rank == 0 and self.cfg.DATASETS.TEST:
+            self.metrics.write_line(following, flatten(evaluate(self.cfg, self.model, self.log)))
+
+
+def evaluate_only(cfg, gang, log, resume):
+    """--eval-only: rank 0 evaluates MODEL.WEIGHTS, or with --resume the last checkpoint."""
+    model = build_model(cfg, log)
+    Checkpointer(cfg, gang, log, model).resume_or_load(cfg.MODEL.WEIGHTS, resume)
+    if gang.rank == 0:
+        evaluate(cfg, model, log)
+    gang.barrier()

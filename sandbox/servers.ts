@@ -1,0 +1,116 @@
+/**
+ * @module The embedded servers, each kept alive on its ports and its data: Temporal's dev server on SQLite, and
+ * versitygw, which speaks S3 over plain files. Both listen on 127.0.0.1 only.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  BucketAlreadyExists,
+  BucketAlreadyOwnedByYou,
+  CreateBucketCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { Connection } from '@temporalio/client';
+import { keepAlive, type KeepAliveEvent, type KeptProcess } from './keep-alive.ts';
+import { freePort, HOST, untilReady } from './server-start.ts';
+
+export interface ServerOptions {
+  /** Keeps the server's data and log; a later start on the same folder goes on with them. */
+  readonly directory: string;
+  /** From obtainServer. */
+  readonly executable: string;
+  readonly onEvent?: (event: KeepAliveEvent) => void;
+  /** Gives up a start that is under way; a server that runs is ended by its `process.stop()`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface TemporalServer {
+  /** host:port of the gRPC frontend. */
+  readonly address: string;
+  readonly uiUrl: string;
+  readonly namespace: string;
+  readonly process: KeptProcess;
+}
+
+/** @throws when it does not serve within a minute, with the end of its log; nothing is left running then. */
+export async function startTemporal(options: ServerOptions): Promise<TemporalServer> {
+  await mkdir(options.directory, { recursive: true });
+  const port = await freePort();
+  const uiPort = await freePort();
+  const database = join(options.directory, 'temporal.sqlite');
+  const server = keepAlive({
+    name: 'temporal',
+    command: options.executable,
+    args: [
+      ...['server', 'start-dev', '--ip', HOST, '--port', `${port}`, '--ui-port', `${uiPort}`],
+      ...['--db-filename', database, '--log-level', 'error'],
+      // Nearly three times the throughput. Survives SIGKILL; only a power cut may lose the last transactions.
+      ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=1'],
+    ],
+    logFile: join(options.directory, 'temporal.log'),
+    ...(options.onEvent && { onEvent: options.onEvent }),
+  });
+  const address = `${HOST}:${port}`;
+  const namespace = 'default';
+  await untilReady(server, port, () => probeTemporal(address, namespace), options.signal);
+  return { address, uiUrl: `http://${HOST}:${uiPort}`, namespace, process: server };
+}
+
+export interface S3Server {
+  readonly endpoint: string;
+  readonly region: string;
+  /** Made anew at each start; never in a log or on a command line. */
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly bucket: string;
+  readonly process: KeptProcess;
+}
+
+/** @throws when it does not answer within a minute, with the end of its log; nothing is left running then. */
+export async function startS3(options: ServerOptions & { readonly bucket: string }): Promise<S3Server> {
+  const objects = join(options.directory, 'objects');
+  await mkdir(objects, { recursive: true });
+  const port = await freePort();
+  const accessKeyId = `GLEE${randomBytes(8).toString('hex').toUpperCase()}`;
+  const secretAccessKey = randomBytes(30).toString('base64url');
+  const region = 'us-east-1';
+  const server = keepAlive({
+    name: 'versitygw',
+    command: options.executable,
+    args: ['--port', `${HOST}:${port}`, '--region', region, '--quiet', 'posix', objects],
+    env: { ROOT_ACCESS_KEY_ID: accessKeyId, ROOT_SECRET_ACCESS_KEY: secretAccessKey },
+    logFile: join(options.directory, 'versitygw.log'),
+    ...(options.onEvent && { onEvent: options.onEvent }),
+  });
+  const endpoint = `http://${HOST}:${port}`;
+  const credentials = { accessKeyId, secretAccessKey };
+  const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true, maxAttempts: 1 });
+  try {
+    await untilReady(server, port, () => createBucket(client, options.bucket), options.signal);
+  } finally {
+    client.destroy();
+  }
+  return { endpoint, region, ...credentials, bucket: options.bucket, process: server };
+}
+
+/** Serving, and with its namespace, which a new server creates a moment later. */
+async function probeTemporal(address: string, namespace: string): Promise<void> {
+  const connection = await Connection.connect({ address, connectTimeout: 5000 });
+  try {
+    await connection.withDeadline(Date.now() + 5000, async () => {
+      await connection.healthService.check({ service: 'temporal.api.workflowservice.v1.WorkflowService' });
+      await connection.workflowService.describeNamespace({ namespace });
+    });
+  } finally {
+    await connection.close();
+  }
+}
+
+async function createBucket(client: S3Client, bucket: string): Promise<void> {
+  try {
+    await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  } catch (error) {
+    if (!(error instanceof BucketAlreadyOwnedByYou || error instanceof BucketAlreadyExists)) throw error;
+  }
+}

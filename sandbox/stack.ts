@@ -1,0 +1,163 @@
+/**
+ * @module The embedded default: a Temporal server, an S3 server, a control worker and some GPU workers on pretended
+ * hosts, all on this machine, each kept alive and each free to be killed.
+ */
+import { cp, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { execa } from 'execa';
+import { listJobs } from '../activities/training/job.ts';
+import { endTrainer } from '../activities/training/processes.ts';
+import { foreignServiceVariables, quietAwsVersionWarning } from '../configs/env.ts';
+import { packageRoot } from '../configs/package-root.ts';
+import { keepAlive, type KeepAliveEvent, type KeptProcess } from './keep-alive.ts';
+import { obtainServer } from './obtain.ts';
+import { startS3, startTemporal, type S3Server, type TemporalServer } from './servers.ts';
+
+export interface StackOptions {
+  /** Keeps data, logs and scratch folders; a later start on the same folder goes on with them. */
+  readonly directory: string;
+  /** @default 2 */
+  readonly hosts?: number;
+  /** @default 2 */
+  readonly gpusPerHost?: number;
+  /** Added to the workers' environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** What is being done, for people: obtaining servers takes minutes the first time. */
+  readonly onProgress?: (text: string) => void;
+  readonly onEvent?: (event: KeepAliveEvent) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface GpuHost {
+  readonly name: string;
+  readonly scratch: string;
+  readonly worker: KeptProcess;
+}
+
+export interface Stack {
+  readonly temporal: TemporalServer;
+  readonly s3: S3Server;
+  readonly control: KeptProcess;
+  readonly hosts: readonly GpuHost[];
+  readonly client: Client;
+  /** What a command needs in its environment to work on this stack. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Ends everything, trainers included. Harmless when repeated. */
+  stop(): Promise<void>;
+}
+
+/** @throws when a server cannot be had or does not start; nothing is left running then. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { directory, onProgress, onEvent, signal } = options;
+  quietAwsVersionWarning();
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (let next = stops.pop(); next !== undefined; next = stops.pop()) await next();
+  };
+  try {
+    const obtaining = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
+    const temporalPath = await obtainServer('temporal', obtaining);
+    const s3Path = await obtainServer('versitygw', obtaining);
+    onProgress?.('starting the servers');
+    const common = { ...(onEvent && { onEvent }), ...(signal && { signal }) };
+    const temporal = await startTemporal({
+      ...common,
+      directory: join(directory, 'temporal'),
+      executable: temporalPath,
+    });
+    stops.push(() => temporal.process.stop());
+    const s3 = await startS3({
+      ...common,
+      directory: join(directory, 's3'),
+      executable: s3Path,
+      bucket: 'glee',
+    });
+    stops.push(() => s3.process.stop());
+    onProgress?.('making the data sets and weights of the sandbox');
+    const env = { ...serverEnvironment(temporal, s3), ...(await makeCheckout(directory)), ...options.env };
+    onProgress?.('starting the workers');
+    const worker = startWorker(directory, env, onEvent);
+    const control = worker('control', ['control'], {});
+    stops.push(() => control.stop());
+    const hosts = hostNames(options).map((name): GpuHost => {
+      const scratch = join(directory, 'hosts', name);
+      const gpus = String(options.gpusPerHost ?? 2);
+      return {
+        name,
+        scratch,
+        worker: worker(name, ['gpu'], {
+          GLEE_HOST: name,
+          GLEE_SCRATCH: scratch,
+          GLEE_ADDRESS: '127.0.0.1',
+          GLEE_GPUS: gpus,
+        }),
+      };
+    });
+    for (const host of hosts) stops.push(() => stopHost(host));
+    const connection = await Connection.connect({ address: temporal.address });
+    stops.push(() => connection.close());
+    return {
+      temporal,
+      s3,
+      control,
+      hosts,
+      client: new Client({ connection, namespace: temporal.namespace }),
+      env,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function hostNames({ hosts = 2 }: StackOptions): string[] {
+  return Array.from({ length: hosts }, (_, index) => `gpu-${String(index + 1)}`);
+}
+
+/** The worker first, so that nobody starts another trainer; a trainer would outlive it. */
+async function stopHost({ scratch, worker }: GpuHost): Promise<void> {
+  await worker.stop();
+  for (const job of await listJobs(scratch)) await endTrainer(job);
+}
+
+function serverEnvironment(temporal: TemporalServer, s3: S3Server): Record<string, string> {
+  return {
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    AWS_ENDPOINT_URL_S3: s3.endpoint,
+    AWS_REGION: s3.region,
+    AWS_ACCESS_KEY_ID: s3.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: s3.secretAccessKey,
+    GLEE_BUCKET: s3.bucket,
+  };
+}
+
+/** A copy of the sandbox's GLEE: what it generates does not belong in the work tree. */
+async function makeCheckout(directory: string): Promise<Record<string, string>> {
+  const checkout = join(directory, 'glee');
+  const datasets = join(directory, 'datasets');
+  await mkdir(directory, { recursive: true });
+  await cp(join(packageRoot, 'sandbox/glee'), checkout, { recursive: true });
+  await execa('python3', [join(checkout, 'make_datasets.py'), datasets]);
+  await execa('python3', [join(checkout, 'make_weights.py'), checkout]);
+  return { GLEE_CHECKOUT: checkout, DETECTRON2_DATASETS: datasets };
+}
+
+function startWorker(
+  directory: string,
+  env: Readonly<Record<string, string>>,
+  onEvent: StackOptions['onEvent'],
+) {
+  const program = join(packageRoot, 'dist/workers/main.js');
+  return (name: string, args: readonly string[], more: Readonly<Record<string, string>>): KeptProcess =>
+    keepAlive({
+      name,
+      command: process.execPath,
+      args: ['--enable-source-maps', program, ...args],
+      env: { ...foreignServiceVariables(), ...env, ...more },
+      logFile: join(directory, 'logs', `${name}.log`),
+      ...(onEvent && { onEvent }),
+    });
+}

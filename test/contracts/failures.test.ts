@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FAILURES, isFailureType } from '../../contracts/failures.ts';
+
+test('the names of failures and what is done about them are pinned: recorded failures and scripts rely on them', () => {
+  assert.deepEqual(FAILURES, {
+    InvalidConfig: 'stop',
+    PlanChanged: 'stop',
+    StorageRefused: 'stop',
+    MissingFile: 'stop',
+    TrainerConfig: 'stop',
+    ImportError: 'stop',
+    OutOfMemory: 'stop',
+    WrongWeights: 'stop',
+    DiskFull: 'stop',
+    NonFiniteLoss: 'retry',
+    TrainerCrashed: 'retry',
+    TrainerKilled: 'retry',
+    TrainerLost: 'retry',
+    Hang: 'retry',
+    RendezvousFailed: 'retry',
+    PeerLost: 'secondary',
+    BudgetSpent: 'stop',
+    HostLost: 'retry',
+    Superseded: 'secondary',
+  });
+});
+
+test('only these names name a failure, not what every object has', () => {
+  for (const type of Object.keys(FAILURES)) assert.equal(isFailureType(type), true);
+  for (const other of ['toString', '__proto__', 'constructor', 'Error', '', null, undefined]) {
+    assert.equal(isFailureType(other), false, String(other));
+  }
+});

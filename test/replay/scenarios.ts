@@ -1,0 +1,31 @@
+/**
+ * @module The recorded paths through the workflows' code, each a history in `histories/<scenario>.json`.
+ */
+import { join } from 'node:path';
+import { packageRoot } from '../../configs/package-root.ts';
+
+export const SCENARIOS = [
+  'joint-trained',
+  'joint-reused-stages',
+  'joint-refused-config',
+  'joint-cancelled',
+  'stage-trained',
+  'stage-trainer-killed',
+  'stage-bad-setting',
+  'stage-cancelled',
+  'pool',
+  'joint-started-anew',
+  'stage-host-lost',
+  'stage-continued',
+  'stage-after-continued',
+  'pool-continued',
+  'pool-after-continued',
+] as const;
+
+export type Scenario = (typeof SCENARIOS)[number];
+
+export function isScenario(name: string): name is Scenario {
+  return SCENARIOS.some((scenario) => scenario === name);
+}
+
+export const historiesFolder = join(packageRoot, 'test/replay/histories');

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { cp, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
+import getPort from 'get-port';
+import { z } from 'zod';
+
+export const stage1 = 'Lite/Stage1_pretrain_openimage_obj365_CLIPfrozen_R50';
+
+/** A copy of sandbox/glee with its data sets and weights, and the Python that runs it. */
+export interface StandIn {
+  readonly checkout: string;
+  readonly python: string;
+}
+
+export interface Training {
+  readonly output: string;
+  /** A config under projects/GLEE/configs/images, without `.yaml`. @default stage1 */
+  readonly stage?: string;
+  /** A config file in the place of the stage's. */
+  readonly config?: string;
+  readonly ranks?: number;
+  readonly url?: string;
+  readonly resume?: boolean;
+  readonly evalOnly?: boolean;
+  /** KEY VALUE overrides. */
+  readonly set?: Readonly<Record<string, string | number>>;
+  /** More arguments, before the overrides. */
+  readonly more?: readonly string[];
+  readonly rendezvousSeconds?: number;
+}
+
+/** A gang on two machines, one rank each, with a file system that they share. */
+export interface TwoMachines {
+  readonly output: string;
+  readonly resume?: boolean;
+  readonly set: Readonly<Record<string, string | number>>;
+  /** MODEL.WEIGHTS of machine 1 alone. */
+  readonly otherWeights?: string;
+}
+
+export async function makeStandIn(folder: string): Promise<StandIn> {
+  const checkout = join(folder, 'glee');
+  await cp(join(repositoryRoot(), 'sandbox/glee'), checkout, { recursive: true });
+  // Version managers put a slow shim before Python.
+  const { stdout: python } = await execa('python3', ['-c', 'import sys; print(sys.executable)']);
+  await execa(python, ['make_datasets.py', 'datasets'], { cwd: checkout });
+  await execa(python, ['make_weights.py'], { cwd: checkout });
+  return { checkout, python };
+}
+
+/** Starts train_net.py; the result says how it ended, whatever its exit status. */
+export function train(standIn: StandIn, training: Training) {
+  const { stage = stage1, ranks = 1, url = 'auto', more = [], rendezvousSeconds = 30 } = training;
+  const config = training.config ?? `projects/GLEE/configs/images/${stage}.yaml`;
+  const args = ['--config-file', config, '--num-gpus', String(ranks), '--dist-url', url, ...more];
+  if (training.resume) args.push('--resume');
+  if (training.evalOnly) args.push('--eval-only');
+  args.push('OUTPUT_DIR', training.output, ...overrides(training));
+  return start(standIn, ['projects/GLEE/train_net.py', ...args], rendezvousSeconds);
+}
+
+/** Starts launch.py twice, as on two machines. */
+export async function launchTwoMachines(standIn: StandIn, machines: TwoMachines) {
+  const port = await getPort();
+  const gang = ['--np', '1', '--nn', '2', '--port', String(port), '--master_address', '127.0.0.1'];
+  const common = ['--config-file', `projects/GLEE/configs/images/${stage1}.yaml`];
+  if (machines.resume) common.push('--resume');
+  common.push('OUTPUT_DIR', machines.output, ...overrides(machines));
+  const others = machines.otherWeights ? ['MODEL.WEIGHTS', machines.otherWeights] : [];
+  return {
+    machine0: start(standIn, ['launch.py', ...gang, '--worker_rank', '0', ...common], 30),
+    machine1: start(standIn, ['launch.py', ...gang, '--worker_rank', '1', ...common, ...others], 30),
+  };
+}
+
+function start({ checkout, python }: StandIn, args: readonly string[], rendezvousSeconds: number) {
+  const env = { SANDBOX_RENDEZVOUS_SECONDS: String(rendezvousSeconds) };
+  return execa(python, args, { cwd: checkout, env, reject: false });
+}
+
+function overrides({ set = {} }: Pick<Training, 'set'>): string[] {
+  return Object.entries(set).flat().map(String);
+}
+
+/** Waits for a training's end, which has to be a good one, and gives what it wrote to stdout. */
+export async function succeed(training: ReturnType<typeof train>): Promise<string> {
+  const { exitCode, stdout, stderr } = await training;
+  assert.equal(exitCode, 0, stderr);
+  return stdout;
+}
+
+export async function readMetrics(output: string) {
+  const line = z.looseObject({ iteration: z.number(), total_loss: z.number().optional() });
+  const text = await readFile(join(output, 'metrics.json'), 'utf8');
+  return text
+    .trim()
+    .split('\n')
+    .map((row) => line.parse(JSON.parse(row)));
+}
+
+/** The pids of trainers whose command line names the folder, and the text if there is one. */
+export async function trainersIn(output: string, text = ''): Promise<number[]> {
+  const { stdout } = await execa('ps', ['-ww', '-eo', 'pid=,args=']);
+  const needed = ['train_net.py', output, text];
+  const lines = stdout.split('\n').filter((line) => needed.every((part) => line.includes(part)));
+  // Not the shell that launch.py starts them with.
+  return lines.filter((line) => !line.includes(' -c ')).map((line) => Number.parseInt(line, 10));
+}
+
+export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadline = Date.now() + 15_000;
+  while (!(await condition())) {
+    assert.ok(Date.now() < deadline, `waited too long for ${what}`);
+    await delay(10);
+  }
+}
+
+export async function sha256(file: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(file))
+    .digest('hex');
+}
+
+/** A Python that has torch, if there is any. */
+export async function pythonWithTorch(): Promise<string | undefined> {
+  for (const candidate of ['python3', '/usr/bin/python3']) {
+    const look = 'import sys, importlib.util; sys.exit(importlib.util.find_spec("torch") is None)';
+    const { failed } = await execa(candidate, ['-c', look], { reject: false });
+    if (!failed) return candidate;
+  }
+  return undefined;
+}
+
+function repositoryRoot(): string {
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return folder;
+}

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  RetryState,
+  TimeoutFailure,
+  TimeoutType,
+} from '@temporalio/common';
+import { fail } from '../../activities/fail.ts';
+import { FAILURES, isFailureType, type FailureType, type NamedFailure } from '../../contracts/failures.ts';
+import { backoffMs, blame, decide, iterationsBefore, nameFailure } from '../../workflows/recovery.ts';
+import { stagePlan } from '../fixtures/stage-plan.ts';
+
+const { limits } = stagePlan('default');
+const types = Object.keys(FAILURES).filter(isFailureType);
+
+describe('decide', () => {
+  for (const type of types) {
+    const expected = FAILURES[type] === 'stop' ? 'stop' : type === 'HostLost' ? 'elsewhere' : 'again';
+    it(`answers ${type} with '${expected}'`, () => {
+      const failure = { type, host: 'gpu-1', message: 'boom' };
+      const decision = decide(failure, 1, limits);
+      assert.deepEqual(
+        decision,
+        {
+          stop: { kind: 'stop', failure },
+          again: { kind: 'again', afterMs: 0 },
+          elsewhere: { kind: 'elsewhere', afterMs: 0, avoid: ['gpu-1'] },
+        }[expected],
+      );
+    });
+  }
+
+  it('stops when the budget is spent, with the name and host of the last failure', () => {
+    const failure = { type: 'Hang', host: 'gpu-1', message: 'silent for 1800 s', line: 'iter: 7' } as const;
+    assert.equal(decide(failure, 10, limits).kind, 'again');
+    assert.deepEqual(decide(failure, 11, limits), {
+      kind: 'stop',
+      failure: {
+        ...failure,
+        type: 'BudgetSpent',
+        message:
+          '11 attempts in a row ended without a newer checkpoint; the last one: Hang: silent for 1800 s',
+      },
+    });
+  });
+
+  it('keeps the reason to stop even when the budget is spent too', () => {
+    const failure = { type: 'OutOfMemory', message: 'boom' } as const;
+    assert.deepEqual(decide(failure, 99, limits), { kind: 'stop', failure });
+  });
+
+  it('avoids nobody when no host is known to be lost', () => {
+    assert.deepEqual(decide({ type: 'HostLost', message: 'boom' }, 1, limits), {
+      ...{ kind: 'elsewhere', afterMs: 0 },
+      avoid: [],
+    });
+  });
+});
+
+describe('the back-off', () => {
+  it('is none at first, then doubles from a second, and is never above five minutes', () => {
+    const seconds = [0, 1, 2, 3, 4, 10, 11, 1000].map((attempts) => backoffMs(attempts) / 1000);
+    assert.deepEqual(seconds, [0, 0, 1, 2, 4, 256, 300, 300]);
+  });
+});
+
+describe('blame', () => {
+  const at = (type: FailureType, time?: number): NamedFailure => ({
+    type,
+    message: String(time),
+    ...(time !== undefined && { at: time }),
+  });
+  const cases: readonly [title: string, failures: [NamedFailure, ...NamedFailure[]], blamed: number][] = [
+    [
+      'a rank before those that lost it, though they ended first',
+      [at('PeerLost', 1), at('TrainerKilled', 9)],
+      1,
+    ],
+    [
+      'what a person has to change before all else',
+      [at('TrainerKilled', 1), at('DiskFull', 9), at('PeerLost', 0)],
+      1,
+    ],
+    ['the earliest of its kind', [at('TrainerCrashed', 5), at('TrainerKilled', 4), at('Hang', 6)], 1],
+    ['one that knows when before one that does not', [at('HostLost'), at('TrainerCrashed', 5)], 1],
+    ['the first in rank order where nothing else tells', [at('PeerLost'), at('Superseded')], 0],
+    ['the only one', [at('PeerLost', 3)], 0],
+  ];
+  for (const [title, failures, blamed] of cases) {
+    it(`names ${title}`, () => {
+      assert.equal(blame(failures), failures[blamed]);
+    });
+  }
+
+  it('does not depend on the order of the ranks', () => {
+    const [first, second, third] = [at('PeerLost', 1), at('Hang', 3), at('TrainerKilled', 2)];
+    for (const order of [
+      [first, second, third],
+      [second, first, third],
+      [third, second, first],
+      [first, third, second],
+    ] as const) {
+      assert.equal(blame([...order]), third);
+    }
+  });
+});
+
+describe('nameFailure', () => {
+  for (const type of types) {
+    it(`knows ${type} by its name, with the details of the host`, () => {
+      const details = { line: 'the line', at: 7, log: 'runs/a.log', iterationsRun: 3 };
+      assert.deepEqual(nameFailure(through(fail(type, 'boom', { ...details, host: 'says-who' })), 'gpu-1'), {
+        ...details,
+        type,
+        message: 'boom',
+        // Whose activity it was is known for certain.
+        host: 'gpu-1',
+      });
+    });
+  }
+
+  it('takes a queue that nobody serves for a lost host', () => {
+    const timeout = new TimeoutFailure('timed out', undefined, TimeoutType.SCHEDULE_TO_START);
+    assert.deepEqual(nameFailure(through(timeout), 'gpu-1'), {
+      ...{ type: 'HostLost', host: 'gpu-1' },
+      message: 'host gpu-1 is lost: no worker took its work',
+    });
+  });
+
+  for (const timeoutType of [
+    TimeoutType.HEARTBEAT,
+    TimeoutType.START_TO_CLOSE,
+    TimeoutType.SCHEDULE_TO_CLOSE,
+  ]) {
+    it(`takes a time-out of kind ${timeoutType} for a lost host`, () => {
+      const failure = nameFailure(through(new TimeoutFailure('timed out', undefined, timeoutType)), 'gpu-1');
+      assert.equal(failure.type, 'HostLost');
+      assert.match(failure.message, /fell silent/);
+    });
+  }
+
+  it('calls everything else a crash, and keeps what it said', () => {
+    const others = [
+      through(ApplicationFailure.create({ type: 'TypeError', message: 'x is not a function' })),
+      through(ApplicationFailure.create({ message: 'x is not a function' })),
+      new Error('x is not a function'),
+      'x is not a function',
+    ];
+    for (const other of others) {
+      const { type, host, message } = nameFailure(other, 'gpu-1');
+      assert.deepEqual([type, host], ['TrainerCrashed', 'gpu-1']);
+      assert.match(message, /without a name: x is not a function$/);
+    }
+  });
+
+  it('leaves out details that are not what they should be', () => {
+    for (const details of [[], [null], ['text'], [{ line: 7, at: 'now', other: true }]]) {
+      const failure = ApplicationFailure.create({ type: 'Hang', message: 'silent', details });
+      assert.deepEqual(nameFailure(failure, 'gpu-1'), { type: 'Hang', host: 'gpu-1', message: 'silent' });
+    }
+  });
+});
+
+describe('iterationsBefore', () => {
+  it('is what a host says it ran, whether it failed or was cancelled', () => {
+    assert.equal(iterationsBefore(through(fail('Hang', 'silent', { iterationsRun: 7 }))), 7);
+    assert.equal(iterationsBefore(through(new CancelledFailure('ended', [{ iterationsRun: 7 }]))), 7);
+  });
+
+  it('is none where the host could not say', () => {
+    const others = [
+      through(fail('Hang', 'silent')),
+      through(new CancelledFailure('ended')),
+      through(new TimeoutFailure('timed out', undefined, TimeoutType.HEARTBEAT)),
+      new Error('boom'),
+    ];
+    assert.deepEqual(others.map(iterationsBefore), [0, 0, 0, 0]);
+  });
+});
+
+/** As a workflow gets it. */
+function through(cause: Error): ActivityFailure {
+  const { NON_RETRYABLE_FAILURE } = RetryState;
+  return new ActivityFailure(
+    'Activity task failed',
+    'trainRank',
+    '1',
+    NON_RETRYABLE_FAILURE,
+    'worker',
+    cause,
+  );
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { afterFailure, afterOpening, initialStageState, withEvent } from '../../workflows/stage-state.ts';
+
+const crash = { type: 'TrainerCrashed', host: 'gpu-1', message: 'boom' } as const;
+
+test('an attempt that failed counts against the budget, with what it ran', () => {
+  const once = afterFailure({ ...initialStageState, attempt: 1 }, crash, 30, 1000);
+  const twice = afterFailure({ ...once, attempt: 2 }, crash, 12, 2000);
+  assert.equal(twice.attemptsWithoutProgress, 2);
+  assert.equal(twice.iterationsRun, 42);
+  assert.deepEqual(twice.events, [
+    { at: 1000, failure: 'TrainerCrashed', text: 'attempt 1 failed on gpu-1: TrainerCrashed: boom' },
+    { at: 2000, failure: 'TrainerCrashed', text: 'attempt 2 failed on gpu-1: TrainerCrashed: boom' },
+  ]);
+});
+
+test('a failure that is not of one host names none', () => {
+  const { events } = afterFailure(initialStageState, { type: 'Hang', message: 'silent' }, 0, 1);
+  assert.equal(events[0]?.text, 'attempt 0 failed: Hang: silent');
+});
+
+test('a newer checkpoint refills the budget', () => {
+  const failed = { ...initialStageState, committedIterations: 50, attemptsWithoutProgress: 3 };
+  const opened = afterOpening(failed, 60);
+  assert.deepEqual([opened.committedIterations, opened.attemptsWithoutProgress], [60, 0]);
+});
+
+test('the same checkpoint, or an older one since the newest is damaged, does not', () => {
+  const failed = { ...initialStageState, committedIterations: 50, attemptsWithoutProgress: 3 };
+  assert.equal(afterOpening(failed, 50).attemptsWithoutProgress, 3);
+  const fellBack = afterOpening(failed, 40);
+  assert.deepEqual([fellBack.committedIterations, fellBack.attemptsWithoutProgress], [40, 3]);
+});
+
+test('the newest fifty events are kept, so that the state stays small for as long as a stage takes', () => {
+  let state = initialStageState;
+  for (let at = 1; at <= 1000; at += 1) state = withEvent(state, { at, text: 'again' });
+  assert.equal(state.events.length, 50);
+  assert.deepEqual([state.events[0]?.at, state.events.at(-1)?.at], [951, 1000]);
+});
+
+test('nothing of the state is lost as JSON, as which it crosses a continue-as-new', () => {
+  const state = afterFailure({ ...initialStageState, avoid: ['gpu-2'], hosts: ['gpu-1'] }, crash, 1, 2);
+  assert.deepEqual(JSON.parse(JSON.stringify(state)), state);
+});

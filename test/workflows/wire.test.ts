@@ -1,0 +1,102 @@
+/**
+ * @module What a running workflow, its clients and its workers have agreed on: a changed name strands them.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { bookkeeping, opening, planning, presence, training } from '../../workflows/activity-profiles.ts';
+import * as workflows from '../../workflows/index.ts';
+import * as messages from '../../workflows/messages.ts';
+import { stagePlan } from '../fixtures/stage-plan.ts';
+
+const FOR_EVER = 1_000_000;
+const { limits } = stagePlan('default');
+
+test('the bundle builds, and without a module that workflows may not have', async () => {
+  const warnings: string[] = [];
+  const logger = new DefaultLogger('WARN', ({ message }) => warnings.push(message));
+  const workflowsPath = fileURLToPath(new URL('../../workflows/index.js', import.meta.url));
+  const { code } = await bundleWorkflowCode({ workflowsPath, logger });
+  assert.deepEqual(warnings, []);
+  for (const name of Object.keys(workflows)) assert.ok(code.includes(name), name);
+});
+
+test('the workflows are called as running ones were started', () => {
+  assert.deepEqual(Object.keys(workflows).sort(), ['gpuPool', 'jointTraining', 'trainStage']);
+});
+
+test('the messages are called as running workflows and older clients know them', () => {
+  const names = Object.entries(messages).map(([constant, { type, name }]) => [constant, type, name]);
+  assert.deepEqual(names.sort(), [
+    ['joinSignal', 'signal', 'join'],
+    ['leaseGrantedSignal', 'signal', 'leaseGranted'],
+    ['poolQuery', 'query', 'pool'],
+    ['releaseSignal', 'signal', 'release'],
+    ['requestSignal', 'signal', 'request'],
+    ['runStateQuery', 'query', 'state'],
+    ['stageStateQuery', 'query', 'state'],
+  ]);
+});
+
+test('planning gives up within minutes, since a person waits', () => {
+  assert.deepEqual(planning, {
+    taskQueue: 'glee',
+    startToCloseTimeout: '10 minutes',
+    heartbeatTimeout: '10s',
+    scheduleToCloseTimeout: '15 minutes',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '20s', maximumAttempts: 40 },
+  });
+});
+
+test('bookkeeping outlasts an outage of days', () => {
+  assert.deepEqual(bookkeeping, {
+    taskQueue: 'glee',
+    startToCloseTimeout: '10s',
+    scheduleToCloseTimeout: '7 days',
+    retry: {
+      ...{ initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '20s' },
+      maximumAttempts: FOR_EVER,
+    },
+  });
+});
+
+test("a host's presence is lost half a minute after its last sign", () => {
+  assert.deepEqual(presence('gpu-1'), {
+    taskQueue: 'glee-host/gpu-1',
+    startToCloseTimeout: '3650 days',
+    scheduleToStartTimeout: '30s',
+    heartbeatTimeout: '30s',
+    retry: {
+      ...{ initialInterval: '1s', backoffCoefficient: 1, maximumInterval: '1s' },
+      maximumAttempts: FOR_EVER,
+    },
+  });
+});
+
+test('opening an attempt waits for S3 for days, and for the host as long as the plan says', () => {
+  assert.deepEqual(opening('gpu-1', limits), {
+    taskQueue: 'glee-host/gpu-1',
+    startToCloseTimeout: '10s',
+    scheduleToStartTimeout: limits.hostTimeoutMs,
+    scheduleToCloseTimeout: '7 days',
+    retry: {
+      ...{ initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '20s' },
+      maximumAttempts: FOR_EVER,
+    },
+  });
+});
+
+test('a train activity has no time limit but its heartbeat, and its end is waited for', () => {
+  assert.deepEqual(training('gpu-1', limits), {
+    taskQueue: 'glee-host/gpu-1',
+    startToCloseTimeout: '3650 days',
+    scheduleToStartTimeout: limits.hostTimeoutMs,
+    heartbeatTimeout: limits.heartbeatTimeoutMs,
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: {
+      ...{ initialInterval: '1s', backoffCoefficient: 1.2, maximumInterval: '5s' },
+      maximumAttempts: FOR_EVER,
+    },
+  });
+});

@@ -1,0 +1,35 @@
+/**
+ * @module The control worker: runs all workflows, and the activities that need no GPU host.
+ */
+import { Worker } from '@temporalio/worker';
+import { createPlanActivities } from '../activities/plan/plan-activities.ts';
+import { createStageActivities } from '../activities/stages/stage-activities.ts';
+import { createS3ObjectStore } from '../activities/storage/s3-object-store.ts';
+import { readPlanSettings } from '../configs/env.ts';
+import { createS3Client } from '../configs/s3.ts';
+import { CONTROL_TASK_QUEUE } from '../contracts/ids.ts';
+import { bundlePath } from './bundle.ts';
+import { connectWorker } from './connect.ts';
+import { installLogging } from './logging.ts';
+
+/** Runs until the signal says to stop. Any number of control workers may run. */
+export async function runControlWorker(signal: AbortSignal): Promise<void> {
+  const settings = readPlanSettings();
+  const log = installLogging('control');
+  const { connection, namespace } = await connectWorker(log, signal);
+  const store = createS3ObjectStore(createS3Client(), settings.bucket, settings.prefix);
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    taskQueue: CONTROL_TASK_QUEUE,
+    workflowBundle: { codePath: bundlePath },
+    activities: { ...createPlanActivities(store, settings), ...createStageActivities(store) },
+    shutdownGraceTime: '10s',
+    shutdownForceTime: '15s',
+  });
+  log.info({ taskQueue: CONTROL_TASK_QUEUE, namespace }, 'control worker is ready');
+  await worker.runUntil(
+    new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })),
+  );
+  await connection.close();
+}

@@ -1,0 +1,62 @@
+/**
+ * @module One attempt of a gang: all ranks start together and end together.
+ */
+import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
+import type { HostActivities } from '../contracts/activities.ts';
+import type { NamedFailure } from '../contracts/failures.ts';
+import type { Lease } from '../contracts/pool.ts';
+import type { TrainRankInput, TrainRankResult } from '../contracts/training.ts';
+import { training } from './activity-profiles.ts';
+import { blame, iterationsBefore, nameFailure } from './recovery.ts';
+
+export type GangOutcome =
+  | { readonly kind: 'finished'; readonly iterationsRun: number }
+  | { readonly kind: 'failed'; readonly failure: NamedFailure; readonly iterationsRun: number };
+
+/**
+ * Trains one attempt on all hosts of the lease. The first host that fails ends the others; every trainer is known to
+ * be gone when this returns. Throws only when the workflow itself is cancelled.
+ */
+export async function trainGang(
+  lease: Lease,
+  input: Omit<TrainRankInput, 'machineRank'>,
+): Promise<GangOutcome> {
+  const scope = new CancellationScope();
+  const ranks = await scope.run(() =>
+    Promise.allSettled(
+      lease.hosts.map(async (host, machineRank) => {
+        try {
+          return await trainRank(host.name, { ...input, machineRank });
+        } catch (error) {
+          scope.cancel();
+          throw error;
+        }
+      }),
+    ),
+  );
+  if (CancellationScope.current().consideredCancelled) await CancellationScope.current().cancelRequested;
+  const failures = ranks.flatMap((rank, index) =>
+    rank.status === 'rejected' && !isCancellation(rank.reason)
+      ? [nameFailure(rank.reason, lease.hosts[index]?.name ?? 'unknown host')]
+      : [],
+  );
+  // Only rank 0's host counts them, whichever way it ended.
+  const iterationsRun = Math.max(
+    ...ranks.map((rank) =>
+      rank.status === 'fulfilled' ? rank.value.iterationsRun : iterationsBefore(rank.reason),
+    ),
+  );
+  const [first, ...rest] = failures;
+  if (first === undefined) return { kind: 'finished', iterationsRun };
+  return { kind: 'failed', failure: blame([first, ...rest]), iterationsRun };
+}
+
+function trainRank(host: string, input: TrainRankInput): Promise<TrainRankResult> {
+  const { plan, machineRank, attempt, resumeFrom } = input;
+  const from = resumeFrom === null ? 'its initial weights' : `iteration ${String(resumeFrom.iterations)}`;
+  const options = {
+    ...training(host, plan.limits),
+    summary: `train ${plan.stage} on ${host} (machine ${String(machineRank)}), attempt ${String(attempt)} from ${from}`,
+  };
+  return proxyActivities<HostActivities>(options).trainRank(input);
+}
