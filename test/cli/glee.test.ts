@@ -25,7 +25,8 @@ describe('the command glee', () => {
 
   function glee(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const program = join(packageRoot, 'dist/cli/glee.js');
-    const environment = { ...stack.env, GLEE_CONFIG_DIR: configs, ...env };
+    // CI=true, as most CI services set it, would have colours in what is piped.
+    const environment = { ...stack.env, NO_COLOR: '1', GLEE_CONFIG_DIR: configs, ...env };
     return execa(process.execPath, [program, ...args], { env: environment, reject: false, timeout: 60_000 });
   }
 
