@@ -10,6 +10,7 @@ import { describeProblem } from '../configs/problems.ts';
 import { resolveJointPlan } from '../configs/resolve.ts';
 import { createS3Client } from '../configs/s3.ts';
 import type { Plan, Problem, StagePlan } from '../contracts/plan.ts';
+import { describeRecipe, type ArtifactPlan } from '../contracts/weights.ts';
 import { print, type OutputOptions } from './output.ts';
 
 export async function plan(config: string, options: OutputOptions): Promise<void> {
@@ -44,7 +45,7 @@ function render({
   return [...(resolved === null ? [] : [table(resolved)]), ...lines, verdict].join('\n');
 }
 
-function table({ config, variant, stages }: Plan): string {
+function table({ config, variant, stages, artifacts = [] }: Plan): string {
   const rows = new Table({
     head: ['stage', 'GLEE config', 'begins from', 'gang', 'iterations', 'checkpoint every'],
     style: { head: [], border: [] },
@@ -61,7 +62,14 @@ function table({ config, variant, stages }: Plan): string {
       stage.checkpointPeriod,
     ]);
   }
-  return `${pc.bold(config)}: GLEE-${variant}\n${rows.toString()}`;
+  return `${pc.bold(config)}: GLEE-${variant}\n${rows.toString()}${artifactLines(artifacts)}`;
+}
+
+/** What is fetched or made before the first stage. */
+function artifactLines(artifacts: readonly ArtifactPlan[]): string {
+  if (artifacts.length === 0) return '';
+  const lines = artifacts.map((artifact) => `  ${artifact.name}: ${describeRecipe(artifact)}`);
+  return ['', 'brought into S3 before the first stage, where it is not there yet:', ...lines].join('\n');
 }
 
 function beginsFrom({ weights }: StagePlan): string {
@@ -72,5 +80,7 @@ function beginsFrom({ weights }: StagePlan): string {
       return `final weights of ${weights.stage}`;
     case 'artifact':
       return weights.artifact.name;
+    case 'prepared':
+      return `artifact ${weights.artifact}`;
   }
 }

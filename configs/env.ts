@@ -45,6 +45,7 @@ const hostSchema = storageSchema.extend({
   GLEE_ADDRESS: z.string().default(hostname()),
   GLEE_GPUS: z.coerce.number().int().min(1).max(64).optional(),
   GLEE_PYTHON: z.string().default('python3'),
+  GLEE_CACHE_GIB: z.coerce.number().min(0).default(100),
 });
 
 /** Bucket and key prefix; everything else about S3 comes from AWS's own default chain. */
@@ -72,6 +73,8 @@ export interface HostSettings extends StorageSettings {
   /** Undefined: count them with nvidia-smi. */
   readonly gpus: number | undefined;
   readonly python: string;
+  /** What the cache of weights below `scratch` may hold, in bytes. */
+  readonly cacheBytes: number;
 }
 
 /** @throws EnvironmentError naming each variable that will not do. */
@@ -92,6 +95,7 @@ export function readHostSettings(): HostSettings {
     address: env.GLEE_ADDRESS,
     gpus: env.GLEE_GPUS,
     python: env.GLEE_PYTHON,
+    cacheBytes: env.GLEE_CACHE_GIB * 2 ** 30,
   };
 }
 

@@ -53,5 +53,7 @@ function weightsText(weights: WeightsSource): string {
       return `${weights.path} (sha256 ${weights.sha256})`;
     case 'artifact':
       return `${weights.artifact.name} (sha256 ${weights.artifact.sha256})`;
+    case 'prepared':
+      return `the catalogue's ${weights.artifact}`;
   }
 }

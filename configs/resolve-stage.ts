@@ -1,5 +1,7 @@
 /** @module One stage of a plan: its GLEE config with the overrides laid over it, checked, and its weights. */
 import type { Artifact, Problem, StageLimits, StageName, StagePlan } from '../contracts/plan.ts';
+import type { NeededArtifact } from '../contracts/weights.ts';
+import type { Catalogue } from './artifacts.ts';
 import { hasFile, listGleeConfigs } from './checkout.ts';
 import type { Datasets } from './datasets.ts';
 import { decodeSettings, readGleeConfig } from './glee-config.ts';
@@ -10,7 +12,7 @@ import { overrideTraps } from './override-traps.ts';
 import { checkoutPathProblem } from './path-traps.ts';
 import type { StagePlaces } from './places.ts';
 import { ConfigError, didYouMean } from './problems.ts';
-import { resolveWeights } from './resolve-weights.ts';
+import { artifactAt, resolveWeights } from './resolve-weights.ts';
 import { numberAt } from './schedule-traps.ts';
 import type { JointConfig, LimitsConfig, StageConfig } from './schema.ts';
 import { mergeSettings, type Settings } from './settings.ts';
@@ -27,6 +29,7 @@ export interface StageRequest {
   readonly checkout: string;
   readonly known: ReadonlyMap<string, KeyType>;
   readonly datasets: Datasets;
+  readonly catalogue: Catalogue;
   readonly findArtifact: (run: string, stage: StageName) => Promise<Artifact | undefined>;
 }
 
@@ -45,7 +48,7 @@ const DEFAULT_LIMITS: StageLimits = {
 
 /** Resolves and checks one stage; every problem is found that can be seen without the others solved. */
 export async function resolveStage(request: StageRequest): Promise<StageAnswer> {
-  const { stage, own, joint, file, checkout } = request;
+  const { stage, own, joint, file } = request;
   const at = `stages.${stage}.overrides`;
   const keyProblems = overrideTraps({ overrides: own.overrides ?? {}, file, at, known: request.known });
   const configFile = own.config ?? gleeConfigFile(joint.variant, stage);
@@ -69,11 +72,12 @@ export async function resolveStage(request: StageRequest): Promise<StageAnswer> 
     settings,
     places,
   });
+  const needed = await findFiles(settings, request, places);
   const problems = [
     ...keyProblems,
     ...findTraps({ settings, gang, places, datasets: request.datasets }),
     ...('kind' in weights ? [] : [weights]),
-    ...(await missingFiles(settings, checkout, places)),
+    ...needed.problems,
   ];
   if (!('kind' in weights)) return { plan: undefined, problems };
   const plan: StagePlan = {
@@ -87,6 +91,7 @@ export async function resolveStage(request: StageRequest): Promise<StageAnswer> 
     maxIterations: numberAt(settings, 'SOLVER.MAX_ITER'),
     checkpointPeriod: numberAt(settings, 'SOLVER.CHECKPOINT_PERIOD'),
     limits: { ...DEFAULT_LIMITS, ...limitsOf(joint.limits), ...limitsOf(own.limits) },
+    ...(needed.files.length > 0 && { files: needed.files }),
   };
   return { plan, problems };
 }
@@ -114,14 +119,25 @@ async function readConfig(
   }
 }
 
-async function missingFiles(settings: Settings, checkout: string, places: StagePlaces): Promise<Problem[]> {
+/** What GLEE opens besides config and weights: in the checkout, in the catalogue, or a problem. */
+async function findFiles(
+  settings: Settings,
+  { checkout, catalogue }: StageRequest,
+  places: StagePlaces,
+): Promise<{ files: readonly NeededArtifact[]; problems: readonly Problem[] }> {
+  const files: NeededArtifact[] = [];
   const problems: Problem[] = [];
   for (const { path, key, why } of neededFiles(settings, await hasFile(checkout, MODEL_CODE))) {
     if (await hasFile(checkout, path)) continue;
-    const message = `${places.stage} needs ${why}, and '${path}' is not in the GLEE checkout ${checkout}`;
+    const artifact = artifactAt(path, catalogue);
+    if (artifact !== undefined) {
+      files.push({ artifact, path });
+      continue;
+    }
+    const message = `${places.stage} needs ${why}, and '${path}' is neither in the GLEE checkout ${checkout} nor in the catalogue (artifacts.yaml)`;
     problems.push({ level: 'error', file: places.gleeFile, key, message });
   }
-  return problems;
+  return { files, problems };
 }
 
 /** The limits that are given; those that are not must not hide others by `undefined`. */

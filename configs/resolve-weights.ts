@@ -1,6 +1,7 @@
 /** @module Where a stage's initial weights come from: named in the config, or handed over by the stage before. */
 import { join } from 'node:path';
 import type { Artifact, Problem, StageName, Variant, WeightsSource } from '../contracts/plan.ts';
+import { knownArtifacts, type Catalogue } from './artifacts.ts';
 import { checksum, hasFile } from './checkout.ts';
 import { stageBefore } from './glee-stages.ts';
 import { checkoutPathProblem } from './path-traps.ts';
@@ -18,6 +19,7 @@ export interface WeightsRequest {
   readonly settings: Settings;
   readonly places: StagePlaces;
   readonly checkout: string;
+  readonly catalogue: Catalogue;
   readonly findArtifact: (run: string, stage: StageName) => Promise<Artifact | undefined>;
 }
 
@@ -29,6 +31,7 @@ export async function resolveWeights(request: WeightsRequest): Promise<WeightsAn
   if (given !== undefined && 'path' in given) {
     return fromCheckout(request, given.path, { file: places.file, key: `stages.${stage}.weights.path` });
   }
+  if (given !== undefined && 'artifact' in given) return fromCatalogue(request, given.artifact);
   if (given !== undefined) return fromRun(request, given.run, given.stage);
   const before = stageBefore(stage);
   if (before !== undefined && earlier.includes(before)) return { kind: 'stage', stage: before };
@@ -41,7 +44,7 @@ export async function resolveWeights(request: WeightsRequest): Promise<WeightsAn
 }
 
 async function fromCheckout(
-  { stage, variant, checkout, places }: WeightsRequest,
+  { stage, variant, checkout, places, catalogue }: WeightsRequest,
   path: string,
   place: Pick<Problem, 'file' | 'key'>,
 ): Promise<WeightsAnswer> {
@@ -49,10 +52,30 @@ async function fromCheckout(
     checkoutPathProblem(path) ?? weightsProblem({ stage, variant, shown: path, ...madeByName(path) });
   if (wrong !== undefined) return { level: 'error', ...place, message: wrong };
   if (!(await hasFile(checkout, path))) {
-    const message = `the initial weights '${path}' of ${stage} are not in the GLEE checkout ${checkout}: put them there (GLEE's TRAIN.md says where from), or name others in stages.${stage}.weights of ${places.file}`;
+    const artifact = artifactAt(path, catalogue);
+    if (artifact !== undefined) return { kind: 'prepared', artifact };
+    const message = `the initial weights '${path}' of ${stage} are not in the GLEE checkout ${checkout}: put them there (GLEE's TRAIN.md says where from), add them to your artifacts.yaml, or name others in stages.${stage}.weights of ${places.file}`;
     return { level: 'error', ...place, message };
   }
   return { kind: 'checkout', path, ...(await checksum(join(checkout, path))) };
+}
+
+function fromCatalogue({ stage, variant, places, catalogue }: WeightsRequest, name: string): WeightsAnswer {
+  const place = { file: places.file, key: `stages.${stage}.weights.artifact` };
+  const artifact = catalogue.get(name);
+  if (artifact === undefined) {
+    const message = `no artifact '${name}' in the catalogue${knownArtifacts(name, catalogue)}`;
+    return { level: 'error', ...place, message };
+  }
+  const wrong = weightsProblem({ stage, variant, shown: name, ...madeByName(artifact.path) });
+  return wrong === undefined
+    ? { kind: 'prepared', artifact: name }
+    : { level: 'error', ...place, message: wrong };
+}
+
+/** The artifact that belongs at this path of the checkout. */
+export function artifactAt(path: string, catalogue: Catalogue): string | undefined {
+  return [...catalogue.values()].find((artifact) => artifact.path === path)?.name;
 }
 
 async function fromRun(
@@ -85,6 +108,6 @@ function nothingHandedOver({ stage, variant, places }: WeightsRequest, before: S
     key: `stages.${stage}.weights`,
     message:
       `${before} is not in this run, so ${stage} must be told where its initial weights are: ` +
-      `{ run: <a run that finished ${before}>, stage: ${before} } or { path: model_zoo/GLEE_${variant}_${made}.pth }`,
+      `{ run: <a run that finished ${before}>, stage: ${before} }, { artifact: glee-${variant.toLowerCase()}-${made} } or { path: model_zoo/GLEE_${variant}_${made}.pth }`,
   };
 }

@@ -1,6 +1,15 @@
 /** @module Makes a plan from a config: everything that can be known beforehand is looked up, checked and written down. */
 import { runIdProblem } from '../contracts/ids.ts';
-import { STAGES, type Artifact, type Plan, type Problem, type StageName } from '../contracts/plan.ts';
+import type { ArtifactPlan } from '../contracts/weights.ts';
+import {
+  STAGES,
+  type Artifact,
+  type Plan,
+  type Problem,
+  type StageName,
+  type StagePlan,
+} from '../contracts/plan.ts';
+import { loadCatalogue, withIngredients, type Catalogue } from './artifacts.ts';
 import { inspectCheckout, knownKeys } from './checkout.ts';
 import { loadDatasets } from './datasets.ts';
 import { defaultConfigDirectory, loadJointConfig, type LoadedJointConfig } from './load.ts';
@@ -32,10 +41,12 @@ export async function resolveJointPlan(input: ResolveJointPlanInput): Promise<Re
   const loaded = await load(input);
   const checkout = await inspectCheckout(input.checkout);
   const problems = [...runProblems(input.run), ...loaded.problems, ...checkout.problems];
-  if (loaded.joint === undefined || !checkout.usable) return { plan: undefined, problems };
+  if (loaded.joint === undefined || loaded.catalogue === undefined || !checkout.usable) {
+    return { plan: undefined, problems };
+  }
 
   const { config, source } = loaded.joint;
-  const stages = await resolveStages(input, loaded.joint);
+  const stages = await resolveStages(input, loaded.joint, loaded.catalogue);
   const found = [...problems, ...stages.flatMap((stage) => stage.problems)].map((problem) => {
     const line = problem.file === source.file ? (problem.line ?? source.lineOf(problem.key)) : undefined;
     return line === undefined ? problem : { ...problem, line };
@@ -43,20 +54,48 @@ export async function resolveJointPlan(input: ResolveJointPlanInput): Promise<Re
   const plans = stages.flatMap(({ plan }) => (plan === undefined ? [] : [plan]));
   if (found.some(({ level }) => level === 'error')) return { plan: undefined, problems: found };
   const { run, config: name } = input;
+  const artifacts = neededArtifacts(plans, loaded.catalogue);
+  const plan: Plan = {
+    run,
+    config: name,
+    variant: config.variant,
+    stages: plans,
+    ...(artifacts.length > 0 && { artifacts }),
+    warnings: found,
+  };
+  return { plan, problems: found };
+}
+
+/** Which artifacts the stages need follows from the plan: initial weights, and files that GLEE opens by itself. */
+function neededArtifacts(stages: readonly StagePlan[], catalogue: Catalogue): readonly ArtifactPlan[] {
+  const names = stages.flatMap(({ weights, files = [] }) => [
+    ...(weights.kind === 'prepared' ? [weights.artifact] : []),
+    ...files.map(({ artifact }) => artifact),
+  ]);
+  return withIngredients(names, catalogue);
+}
+
+async function load({ config, configDirectory = defaultConfigDirectory }: ResolveJointPlanInput): Promise<{
+  readonly joint: LoadedJointConfig | undefined;
+  readonly catalogue: Catalogue | undefined;
+  readonly problems: readonly Problem[];
+}> {
+  const joint = await problemsOf(loadJointConfig(config, configDirectory));
+  const catalogue = await problemsOf(loadCatalogue(configDirectory));
   return {
-    plan: { run, config: name, variant: config.variant, stages: plans, warnings: found },
-    problems: found,
+    joint: joint.value,
+    catalogue: catalogue.value,
+    problems: [...joint.problems, ...catalogue.problems],
   };
 }
 
-async function load({ config, configDirectory }: ResolveJointPlanInput): Promise<{
-  readonly joint: LoadedJointConfig | undefined;
-  readonly problems: readonly Problem[];
-}> {
+async function problemsOf<T>(
+  loading: Promise<T>,
+): Promise<{ readonly value: T | undefined; readonly problems: readonly Problem[] }> {
   try {
-    return { joint: await loadJointConfig(config, configDirectory ?? defaultConfigDirectory), problems: [] };
+    return { value: await loading, problems: [] };
   } catch (error) {
-    if (error instanceof ConfigError) return { joint: undefined, problems: error.problems };
+    if (error instanceof ConfigError) return { value: undefined, problems: error.problems };
     throw error;
   }
 }
@@ -69,6 +108,7 @@ function runProblems(run: string): readonly Problem[] {
 async function resolveStages(
   { checkout, findArtifact }: ResolveJointPlanInput,
   { config, source }: LoadedJointConfig,
+  catalogue: Catalogue,
 ): Promise<StageAnswer[]> {
   const known = await knownKeys(checkout);
   const datasets = await loadDatasets();
@@ -84,7 +124,7 @@ async function resolveStages(
     const own = config.stages[stage];
     if (own === undefined) continue;
     const request = { stage, own, joint: config, file: source.file, earlier: [...earlier] };
-    answers.push(await resolveStage({ ...request, checkout, known, datasets, findArtifact }));
+    answers.push(await resolveStage({ ...request, checkout, known, datasets, catalogue, findArtifact }));
     earlier.push(stage);
   }
   return answers;

@@ -55,6 +55,12 @@ const weights = z
         .describe('Another run that has finished the stage below.'),
       stage: z.enum(STAGES).describe('The stage of that run whose final weights to take.'),
     }),
+    z.strictObject({
+      artifact: z
+        .string()
+        .min(1)
+        .describe('An artifact of configs/artifacts.yaml, or of your own artifacts.yaml.'),
+    }),
   ])
   .describe(
     'Initial weights. By default stage1 takes what its GLEE config names, a later stage those of the stage before.',

@@ -2,6 +2,7 @@
 import type { Host, LeaseRequest } from './pool.ts';
 import type { Plan } from './plan.ts';
 import type { StageResult, TrainStageInput } from './runs.ts';
+import type { ArtifactPlan, PreparedArtifact, Recipe } from './weights.ts';
 import type { OpenAttemptInput, OpenAttemptResult, TrainRankInput, TrainRankResult } from './training.ts';
 
 /** Plans are made where the configs and a GLEE checkout are. */
@@ -28,6 +29,28 @@ export interface PublishStageInput {
   readonly stage: TrainStageInput;
   readonly attempts: number;
   readonly iterationsRun: number;
+}
+
+/** What is done with artifacts; needs no GPU host. */
+export interface WeightsActivities {
+  /** Fails by name when a source is not there, refuses, or is another file than the catalogue says. Fetches nothing. */
+  checkSources(input: { readonly artifacts: readonly ArtifactPlan[] }): Promise<void>;
+  /** Downloads into S3, unless it is there; goes on where an earlier try was cut off. */
+  fetchArtifact(input: RecipeInput<'download'>): Promise<PreparedArtifact>;
+  /** Converts from S3 to S3, unless that was done. */
+  convertArtifact(
+    input: RecipeInput<'convert'> & { readonly from: PreparedArtifact },
+  ): Promise<PreparedArtifact>;
+  mergeArtifact(
+    input: RecipeInput<'merge'> & { readonly base: PreparedArtifact; readonly from: PreparedArtifact },
+  ): Promise<PreparedArtifact>;
+  /** Names the final weights that a run has left. */
+  findTrained(input: RecipeInput<'trained'>): Promise<PreparedArtifact>;
+}
+
+export interface RecipeInput<How extends Recipe['how']> {
+  readonly artifact: ArtifactPlan;
+  readonly recipe: Extract<Recipe, { readonly how: How }>;
 }
 
 export interface PoolActivities {

@@ -32,10 +32,21 @@ export function stageWorkflowId(run: string, stage: string): string {
   return `${run}/${stage}`;
 }
 
+/** Prepares all that a run needs. A stage's name has no such word. */
+export function weightsWorkflowId(run: string): string {
+  return `${run}/weights`;
+}
+
+/** One workflow for each artifact of the bucket, whichever runs want it. */
+export function artifactWorkflowId(name: string): string {
+  return `artifact/${name}`;
+}
+
 /** S3 keys below the bucket's prefix. Each attempt writes under its own token, so two attempts never mix. */
 export const keys = {
   plan: (run: string) => `runs/${run}/plan.json`,
   head: (run: string, stage: string) => `runs/${run}/${stage}/head.json`,
   result: (run: string, stage: string) => `runs/${run}/${stage}/result.json`,
+  hostCache: (host: string) => `hosts/${host}/weights.json`,
   attempt: (run: string, stage: string, token: number) => `runs/${run}/${stage}/attempts/${String(token)}`,
 } as const;

@@ -2,6 +2,8 @@
  * @module The plan: the whole of what a run will do, resolved from a config file and checked once, then frozen.
  */
 
+import type { ArtifactPlan, NeededArtifact, WeightsFile } from './weights.ts';
+
 export const VARIANTS = ['Lite', 'Plus', 'Pro'] as const;
 export type Variant = (typeof VARIANTS)[number];
 
@@ -14,14 +16,8 @@ export interface Gang {
   readonly gpusPerHost: number;
 }
 
-/** A named weights file in S3. */
-export interface Artifact {
-  /** `<run>/<stage>`, readable and unique within the bucket's prefix. */
-  readonly name: string;
-  readonly bucket: string;
-  readonly key: string;
-  readonly sha256: string;
-  readonly sizeBytes: number;
+/** What a stage has trained: `<run>/<stage>`. */
+export interface Artifact extends WeightsFile {
   /** Iterations trained: detectron2's file numbering counts from 0, this counts from 1. */
   readonly iterations: number;
   /** The GLEE config it was trained with, relative to the checkout. */
@@ -35,7 +31,9 @@ export type WeightsSource =
   /** The final weights of an earlier stage of this same run. */
   | { readonly kind: 'stage'; readonly stage: StageName }
   /** An artifact that exists already, of another run. */
-  | { readonly kind: 'artifact'; readonly artifact: Artifact };
+  | { readonly kind: 'artifact'; readonly artifact: Artifact }
+  /** One of the plan's artifacts, prepared before the first stage. */
+  | { readonly kind: 'prepared'; readonly artifact: string };
 
 /** A JSON value as it may stand in a GLEE config. */
 export type ConfigValue = string | number | boolean | null | readonly ConfigValue[] | Overrides;
@@ -72,6 +70,8 @@ export interface StagePlan {
   /** SOLVER.CHECKPOINT_PERIOD after overrides, in iterations. */
   readonly checkpointPeriod: number;
   readonly limits: StageLimits;
+  /** Files besides the initial weights that the hosts' checkouts lack. Absent in plans that were frozen before there were any. */
+  readonly files?: readonly NeededArtifact[];
 }
 
 /** Why something in a config will not do, and what to change. */
@@ -93,6 +93,8 @@ export interface Plan {
   readonly config: string;
   readonly variant: Variant;
   readonly stages: readonly StagePlan[];
+  /** What is prepared before the first stage, with all that it is made from. Absent when nothing is. */
+  readonly artifacts?: readonly ArtifactPlan[];
   /** What was found and does not keep the run from starting. */
   readonly warnings: readonly Problem[];
 }

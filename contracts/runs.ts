@@ -3,6 +3,7 @@ import type { Artifact, StageName, StagePlan, Variant } from './plan.ts';
 import type { InitialWeights } from './training.ts';
 import type { FailureType } from './failures.ts';
 import type { Lease } from './pool.ts';
+import type { ArtifactStatus, PlacedFile } from './weights.ts';
 
 /** Input of `jointTraining`; the workflow id is the run id. Every field may be left out. */
 export interface JointTrainingInput {
@@ -14,6 +15,8 @@ export interface TrainStageInput {
   readonly run: string;
   readonly plan: StagePlan;
   readonly weights: InitialWeights;
+  /** Other files that its hosts need; absent when there are none. */
+  readonly files?: readonly PlacedFile[];
   /** What crosses a continue-as-new; absent at the start. */
   readonly carried?: { readonly state: StageState; readonly lease: Lease | null };
 }
@@ -70,9 +73,11 @@ export interface RunState {
   readonly run: string;
   readonly config: string;
   readonly variant: Variant | null;
-  readonly phase: 'planning' | 'training' | 'done' | 'failed';
+  readonly phase: 'planning' | 'preparing weights' | 'training' | 'done' | 'failed';
   readonly stages: readonly StageStatus[];
   readonly warnings: readonly string[];
+  /** Weights that are prepared before the first stage; absent when there are none. */
+  readonly weights?: readonly ArtifactStatus[];
 }
 
 export interface JointTrainingResult {

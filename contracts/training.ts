@@ -1,11 +1,12 @@
 /** @module What a stage asks of the hosts of its gang, and what they report. */
 import type { Checkpoint } from './checkpoints.ts';
-import type { Artifact, StagePlan } from './plan.ts';
+import type { StagePlan } from './plan.ts';
+import type { PlacedFile, WeightsFile } from './weights.ts';
 
 /** Initial weights as a host can get them: the hand-over of one stage to the next, resolved. */
 export type InitialWeights =
   | { readonly kind: 'checkout'; readonly path: string; readonly sha256: string; readonly sizeBytes: number }
-  | { readonly kind: 'artifact'; readonly artifact: Artifact };
+  | { readonly kind: 'artifact'; readonly artifact: WeightsFile };
 
 export interface OpenAttemptInput {
   readonly run: string;
@@ -30,6 +31,8 @@ export interface TrainRankInput {
   readonly masterAddress: string;
   readonly port: number;
   readonly weights: InitialWeights;
+  /** Other files that must lie in the checkout before the trainer starts. */
+  readonly files?: readonly PlacedFile[];
   readonly resumeFrom: Checkpoint | null;
 }
 

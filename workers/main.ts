@@ -39,6 +39,7 @@ program
   GLEE_POOL      pool that it joins                           [default]
   GLEE_GPUS      GPUs to offer                                [nvidia-smi's count]
   GLEE_SCRATCH   folder on a fast local disk                  [<tmp>/glee]
+  GLEE_CACHE_GIB size of the cache of weights in it, GiB      [100]
   GLEE_PYTHON    Python that runs GLEE                        [python3]
   DETECTRON2_DATASETS  folder of the data sets, handed to the trainer
 

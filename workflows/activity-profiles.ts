@@ -35,6 +35,28 @@ export const bookkeeping: ActivityOptions = {
   },
 };
 
+/** HEAD requests to the sources of weights: a person waits to hear that an address is wrong. */
+export const checking: ActivityOptions = {
+  taskQueue: CONTROL_TASK_QUEUE,
+  startToCloseTimeout: '2 minutes',
+  heartbeatTimeout: '10s',
+  scheduleToCloseTimeout: '15 minutes',
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '20s', maximumAttempts: 40 },
+};
+
+/**
+ * Gigabytes from somebody else's server, or made of them: hours when it is slow, and without a heartbeat the worker is
+ * gone. A new attempt goes on where S3 says that the one before was. What no retry mends fails by its name at once.
+ */
+export const fetching: ActivityOptions = {
+  taskQueue: CONTROL_TASK_QUEUE,
+  startToCloseTimeout: '2 days',
+  heartbeatTimeout: '15s',
+  scheduleToCloseTimeout: '7 days',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '60s', maximumAttempts: 1000 },
+};
+
 /** The host's life. Lost when nothing was heard for the heartbeat time-out and no worker took the next attempt in as long again. */
 export function presence(host: string): ActivityOptions {
   return {

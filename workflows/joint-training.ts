@@ -9,13 +9,11 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
-  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { PlanActivities } from '../contracts/activities.ts';
-import { runIdProblem, stageWorkflowId } from '../contracts/ids.ts';
-import type { StagePlan } from '../contracts/plan.ts';
+import { runIdProblem, stageWorkflowId, weightsWorkflowId } from '../contracts/ids.ts';
+import type { Plan, StagePlan } from '../contracts/plan.ts';
 import type {
   JointTrainingInput,
   JointTrainingResult,
@@ -24,8 +22,11 @@ import type {
   StageStatus,
 } from '../contracts/runs.ts';
 import type { InitialWeights } from '../contracts/training.ts';
+import type { PlacedFile, PreparedArtifact } from '../contracts/weights.ts';
 import { planning } from './activity-profiles.ts';
 import { runStateQuery } from './messages.ts';
+import { onceFree } from './once-free.ts';
+import { prepareWeights } from './prepare-weights.ts';
 import { trainStage } from './train-stage.ts';
 
 const { resolvePlan } = proxyActivities<PlanActivities>(planning);
@@ -41,17 +42,18 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
     const { plan, done } = await resolvePlan.executeWithOptions({ ...planning, summary }, [{ run, config }]);
     show({
       variant: plan.variant,
-      phase: 'training',
       stages: plan.stages.map(({ stage }) => ({ stage, status: 'waiting' })),
       warnings: plan.warnings.map(({ file, key, message }) => `${file}: ${key}: ${message}`),
     });
+    const prepared = await prepare(plan);
+    show({ phase: 'training' });
     const results: StageResult[] = [];
     for (const stagePlan of plan.stages) {
       const { stage } = stagePlan;
       const earlier = done.find((result) => result.stage === stage);
       if (earlier === undefined)
         showStage({ stage, status: 'running', workflowId: stageWorkflowId(run, stage) });
-      const result = earlier ?? (await trainOnceFree(stagePlan, initialWeights(stagePlan, results)));
+      const result = earlier ?? (await train(stagePlan, results, prepared));
       showStage({ stage, status: 'done', result, reused: earlier !== undefined });
       results.push(result);
     }
@@ -62,27 +64,41 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
     throw error;
   }
 
-  /** The stage of an execution that was terminated may still be ending its trainers. */
-  async function trainOnceFree(plan: StagePlan, weights: InitialWeights): Promise<StageResult> {
-    for (let waitMs = 1000; ; waitMs *= 2) {
-      try {
-        return await train(plan, weights);
-      } catch (error) {
-        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-        await sleep(waitMs, { summary: `wait for an earlier ${plan.stage} of this run to end` });
-      }
-    }
+  /** Before any host is leased: GPUs must not wait for a download. */
+  async function prepare({ artifacts = [] }: Plan): Promise<readonly PreparedArtifact[]> {
+    if (artifacts.length === 0) return [];
+    const workflowId = weightsWorkflowId(run);
+    show({ phase: 'preparing weights', weights: artifacts.map(({ name }) => ({ name, status: 'waiting' })) });
+    const prepared = await onceFree('wait for an earlier preparation of this run to end', () =>
+      executeChild(prepareWeights, {
+        workflowId,
+        args: [{ artifacts }],
+        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+        staticSummary: `${run}: ${artifacts.map(({ name }) => name).join(', ')}`,
+      }),
+    );
+    show({ weights: prepared.map((artifact) => ({ name: artifact.name, status: 'ready', artifact })) });
+    return prepared;
   }
 
-  function train(plan: StagePlan, weights: InitialWeights): Promise<StageResult> {
-    const { hosts, gpusPerHost } = plan.gang;
-    return executeChild(trainStage, {
-      workflowId: stageWorkflowId(run, plan.stage),
-      args: [{ run, plan, weights }],
-      // Asked, not terminated: the stage kills its trainers and returns its hosts.
-      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      staticSummary: `${run}: ${plan.stage}, ${String(plan.maxIterations)} iterations on ${String(hosts)} × ${String(gpusPerHost)} GPUs`,
-    });
+  /** The stage of an execution that was terminated may still be ending its trainers. */
+  function train(
+    plan: StagePlan,
+    results: readonly StageResult[],
+    prepared: readonly PreparedArtifact[],
+  ): Promise<StageResult> {
+    const { stage, gang } = plan;
+    const weights = initialWeights(plan, results, prepared);
+    const files = placedFiles(plan, prepared);
+    return onceFree(`wait for an earlier ${stage} of this run to end`, () =>
+      executeChild(trainStage, {
+        workflowId: stageWorkflowId(run, stage),
+        args: [{ run, plan, weights, ...(files.length > 0 && { files }) }],
+        // Asked, not terminated: the stage kills its trainers and returns its hosts.
+        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+        staticSummary: `${run}: ${stage}, ${String(plan.maxIterations)} iterations on ${String(gang.hosts)} × ${String(gang.gpusPerHost)} GPUs`,
+      }),
+    );
   }
 
   function showStage(status: StageStatus): void {
@@ -98,8 +114,6 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
 
 /** Anything but an ApplicationFailure thrown here would be retried for ever and look like a hang. */
 function checkInput(run: string, input: unknown): string {
-  const invalid = (message: string) =>
-    ApplicationFailure.create({ type: 'InvalidConfig', message, nonRetryable: true });
   const badRun = runIdProblem(run);
   if (badRun !== undefined) throw invalid(badRun);
   if (input === undefined || input === null) return 'joint/lite';
@@ -115,10 +129,35 @@ function checkInput(run: string, input: unknown): string {
 }
 
 /** The hand-over: what a stage begins from is named by checksum, never by a path that a config happens to hold. */
-function initialWeights({ stage, weights }: StagePlan, results: readonly StageResult[]): InitialWeights {
-  if (weights.kind !== 'stage') return weights;
-  const before = results.find((result) => result.stage === weights.stage);
-  if (before !== undefined) return { kind: 'artifact', artifact: before.artifact };
-  const message = `${stage} begins from the weights of ${weights.stage}, which is not part of this run`;
-  throw ApplicationFailure.create({ type: 'InvalidConfig', message, nonRetryable: true });
+function initialWeights(
+  { stage, weights }: StagePlan,
+  results: readonly StageResult[],
+  prepared: readonly PreparedArtifact[],
+): InitialWeights {
+  switch (weights.kind) {
+    case 'checkout':
+    case 'artifact':
+      return weights;
+    case 'prepared':
+      return { kind: 'artifact', artifact: findPrepared(prepared, weights.artifact) };
+    case 'stage': {
+      const before = results.find((result) => result.stage === weights.stage);
+      if (before !== undefined) return { kind: 'artifact', artifact: before.artifact };
+      throw invalid(`${stage} begins from the weights of ${weights.stage}, which is not part of this run`);
+    }
+  }
+}
+
+function placedFiles({ files = [] }: StagePlan, prepared: readonly PreparedArtifact[]): PlacedFile[] {
+  return files.map(({ artifact, path }) => ({ path, file: findPrepared(prepared, artifact) }));
+}
+
+function findPrepared(prepared: readonly PreparedArtifact[], name: string): PreparedArtifact {
+  const found = prepared.find((artifact) => artifact.name === name);
+  if (found !== undefined) return found;
+  throw invalid(`artifact '${name}' is needed and was not prepared`);
+}
+
+function invalid(message: string): ApplicationFailure {
+  return ApplicationFailure.create({ type: 'InvalidConfig', message, nonRetryable: true });
 }

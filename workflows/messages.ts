@@ -4,12 +4,16 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { Host, Lease, LeaseRequest, PoolView } from '../contracts/pool.ts';
 import type { RunState, StageState } from '../contracts/runs.ts';
+import type { WeightsState } from '../contracts/weights.ts';
 
 /** `jointTraining`: what the run has done, does, and will do. */
 export const runStateQuery = defineQuery<RunState>('state');
 
 /** `trainStage`: attempts, hosts, what has happened. */
 export const stageStateQuery = defineQuery<StageState>('state');
+
+/** `prepareWeights`: which artifacts are ready. */
+export const weightsStateQuery = defineQuery<WeightsState>('state');
 
 /** To the holder of a request: the pool has granted its gang. */
 export const leaseGrantedSignal = defineSignal<[Lease]>('leaseGranted');

@@ -35,7 +35,7 @@ const control = proxyActivities<StageActivities>(bookkeeping);
 const FIRST_PATIENCE_MS = 30_000;
 
 export async function trainStage(input: TrainStageInput): Promise<StageResult> {
-  const { run, plan, weights } = input;
+  const { run, plan, weights, files } = input;
   let state: StageState = input.carried?.state ?? initialStageState;
   let lease: Lease | null = input.carried?.lease ?? null;
   let wanted: string | null = null;
@@ -62,7 +62,7 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
         const carried = { state, lease };
         // The successor has the same workflow id, and keeps the lease.
         lease = null;
-        await continueAsNew<typeof trainStage>({ run, plan, weights, carried });
+        await continueAsNew<typeof trainStage>({ ...input, carried });
       }
     }
     show({ phase: 'publishing' });
@@ -125,6 +125,7 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
       masterAddress: first.address,
       port,
       weights,
+      ...(files !== undefined && { files }),
       resumeFrom,
     });
   }

@@ -12,6 +12,7 @@ import {
   type Plan,
 } from '../../contracts/plan.ts';
 import type { StageResult } from '../../contracts/runs.ts';
+import type { ArtifactPlan } from '../../contracts/weights.ts';
 import type { ObjectStore, Version } from './object-store.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -68,6 +69,29 @@ const problem = z.object({
   message: z.string(),
 });
 
+const artifactPlan: z.ZodType<ArtifactPlan> = z.object({
+  name: z.string(),
+  path: z.string(),
+  recipe: z.discriminatedUnion('how', [
+    z.object({
+      how: z.literal('download'),
+      sources: z.array(z.string()),
+      sha256: sha256.exactOptional(),
+      sizeBytes: count.exactOptional(),
+    }),
+    z.object({ how: z.literal('convert'), from: z.string(), drop: z.array(z.string()), prefix: z.string() }),
+    z.object({
+      how: z.literal('merge'),
+      base: z.string(),
+      except: z.string(),
+      from: z.string(),
+      under: z.string(),
+      as: z.string(),
+    }),
+    z.object({ how: z.literal('trained'), run: z.string(), stage: z.string() }),
+  ]),
+});
+
 export const planSchema: z.ZodType<Plan> = z.object({
   run: z.string(),
   config: z.string(),
@@ -80,6 +104,7 @@ export const planSchema: z.ZodType<Plan> = z.object({
         z.object({ kind: z.literal('checkout'), path: z.string(), sha256, sizeBytes: count }),
         z.object({ kind: z.literal('stage'), stage: z.enum(STAGES) }),
         z.object({ kind: z.literal('artifact'), artifact }),
+        z.object({ kind: z.literal('prepared'), artifact: z.string() }),
       ]),
       overrides,
       settingsSha256: sha256,
@@ -93,8 +118,10 @@ export const planSchema: z.ZodType<Plan> = z.object({
         stallTimeoutMs: count,
         attemptsWithoutProgress: count,
       }),
+      files: z.array(z.object({ artifact: z.string(), path: z.string() })).exactOptional(),
     }),
   ),
+  artifacts: z.array(artifactPlan).exactOptional(),
   warnings: z.array(problem),
 });
 

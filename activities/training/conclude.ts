@@ -13,7 +13,8 @@ import { readNewestMetrics, readTail, type Metrics } from './metrics.ts';
 import { recordFailure, recordResult } from './outcome.ts';
 import { endTrainer } from './processes.ts';
 import type { Rank } from './rank.ts';
-import { keepAsWeights, removeCheckpoints } from './restore.ts';
+import { keepAsWeights } from './host-weights.ts';
+import { removeCheckpoints } from './restore.ts';
 import type { TrainerEnd } from './supervise.ts';
 
 /** After a cancellation S3 gets so long to take the newest checkpoint; without one it may be away for as long as it is. */

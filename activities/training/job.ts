@@ -4,6 +4,7 @@
  *     <scratch>/jobs/<run>/<stage>/<token>/
  *       job.json       whose trainer this is; written before anything else
  *       config.yaml    the config that the trainer gets
+ *       weights.json   checksums of the weights that it reads from the host's cache
  *       activity.json  task token of the activity that watches it: lets the next worker say that it is gone
  *       launched       exists once the shim was started: from here on, look before launching again
  *       trainer.json, exit.json, trainer.log    the shim's (trainer/shim.py)
@@ -96,7 +97,7 @@ export async function writeTaskToken(job: Job, taskToken: Uint8Array): Promise<v
 
 export async function readJobFile<T>(
   job: Job,
-  name: 'outcome.json',
+  name: 'outcome.json' | 'weights.json',
   schema: z.ZodType<T>,
 ): Promise<T | undefined> {
   return readPart(job.folder, name, schema);
@@ -104,7 +105,7 @@ export async function readJobFile<T>(
 
 export async function writeJobFile(
   job: Job,
-  name: 'outcome.json' | 'launched',
+  name: 'outcome.json' | 'weights.json' | 'launched',
   content: unknown,
 ): Promise<void> {
   await writeFileAtomically(join(job.folder, name), JSON.stringify(content));

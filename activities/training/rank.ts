@@ -11,7 +11,7 @@ import type { Uploader } from './uploader.ts';
 
 export interface TrainingDependencies {
   readonly store: ObjectStore;
-  readonly settings: Pick<HostSettings, 'scratch' | 'checkout' | 'python' | 'host'>;
+  readonly settings: Pick<HostSettings, 'scratch' | 'checkout' | 'python' | 'host' | 'cacheBytes'>;
   readonly supervisors: Supervisors;
 }
 

@@ -17,7 +17,8 @@ import { launchTrainer, trainerArguments } from './launch.ts';
 import { readOutcome } from './outcome.ts';
 import { endTrainer, livingTrainers } from './processes.ts';
 import type { Rank, TrainingDependencies } from './rank.ts';
-import { placeWeights, removeCheckpoints, restoreCheckpoint } from './restore.ts';
+import { placeInitialFiles } from './initial-files.ts';
+import { removeCheckpoints, restoreCheckpoint } from './restore.ts';
 import { superviseTrainer } from './supervise.ts';
 import { Uploader } from './uploader.ts';
 
@@ -92,11 +93,11 @@ async function endOlderAttempts({ job, settings }: Rank): Promise<void> {
 }
 
 /** All that the trainer needs on this host, then the config that leads it there. */
-async function prepare({ store, settings, input, job, signal, heartbeat }: Rank): Promise<void> {
+async function prepare(rank: Rank): Promise<void> {
+  const { store, settings, input, job, signal, heartbeat } = rank;
   heartbeat.phase('restoring');
   const { plan, resumeFrom } = input;
-  const weights =
-    resumeFrom === null ? await placeWeights(store, settings, input.weights, signal) : undefined;
+  const weights = await placeInitialFiles(rank);
   if (resumeFrom !== null) await restoreCheckpoint(store, settings.scratch, job, resumeFrom, signal);
   for (const other of await listJobs(settings.scratch, job.identity)) {
     if (other.folder !== job.folder) await removeCheckpoints(other);

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { LITE, writeInto } from '../fixtures/glee-checkout.ts';
 import { artifact, errorsOf, writeConfig } from '../fixtures/joint-config.ts';
 
+const EVA02 = 'weights/converted_EVA02_m38m_psz14to16.pth';
 const PLUS_2 = 'projects/GLEE/configs/images/Plus/Stage2_joint_training_CLIPteacher_SwinL.yaml';
 const ARTIFACTS = [
   artifact('lite-0/stage1', LITE.stage1),
@@ -14,7 +17,7 @@ test('a first stage without weights of the stage before is told how to name them
   const { errors, file } = await stage3(t, '');
   assert.deepEqual(errors, [
     `${file}:4: stages.stage3.weights: stage2 is not in this run, so stage3 must be told where its initial weights are: ` +
-      '{ run: <a run that finished stage2>, stage: stage2 } or { path: model_zoo/GLEE_Lite_joint.pth }',
+      '{ run: <a run that finished stage2>, stage: stage2 }, { artifact: glee-lite-joint } or { path: model_zoo/GLEE_Lite_joint.pth }',
   ]);
 });
 
@@ -116,3 +119,33 @@ async function stage3(t: TestContext, weights: string): Promise<{ errors: string
   await writeInto(config.checkout, 'weights/mine.pth', 'mine');
   return { errors: errorsOf(await config.resolve()), file: config.file };
 }
+
+test('a file that the checkout lacks and the catalogue has is prepared, with all that it is made from', async (t) => {
+  const config = await writeConfig(
+    t,
+    'variant: Pro\ngang: { hosts: 8, gpusPerHost: 8 }\nstages: { stage1: }\n',
+  );
+  for (const path of ['weights/converted_maskdino_r50_withoutclip.pth', EVA02]) {
+    await rm(join(config.checkout, path));
+  }
+  const { plan, problems } = await config.resolve();
+  assert.deepEqual(problems, []);
+  assert.deepEqual(plan?.stages[0]?.weights, { kind: 'prepared', artifact: 'maskdino-r50' });
+  assert.deepEqual(plan.stages[0].files, [{ artifact: 'eva02-large-converted', path: EVA02 }]);
+  assert.deepEqual(
+    plan.artifacts?.map(({ name }) => name),
+    ['maskdino-r50', 'eva02-large', 'eva02-large-converted'],
+  );
+});
+
+test('an artifact of the catalogue is taken by its name, and checked as its path tells', async (t) => {
+  const config = await stage3(t, '{ artifact: glee-lite-joint }');
+  assert.deepEqual(config.errors, []);
+  const wrong = await stage3(t, '{ artifact: glee-lite-pretrain }');
+  assert.match(wrong.errors.join(), /weights\.artifact: glee-lite-pretrain: these weights come from stage1/);
+  const unknown = await stage3(t, '{ artifact: glee-lite-join }');
+  assert.match(
+    unknown.errors.join(),
+    /no artifact 'glee-lite-join' in the catalogue; did you mean 'glee-lite-joint'\?/,
+  );
+});

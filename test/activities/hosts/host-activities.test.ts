@@ -20,7 +20,7 @@ describe('createHostActivities', () => {
   const activities = (join: () => Promise<void> = () => Promise.resolve()): HostActivities =>
     createHostActivities({
       store: s3.store,
-      settings: { scratch: '/none', checkout: '/none', python: 'python3', host: 'gpu-1' },
+      settings: { scratch: '/none', checkout: '/none', python: 'python3', host: 'gpu-1', cacheBytes: 0 },
       supervisors: new Supervisors(),
       join,
     });

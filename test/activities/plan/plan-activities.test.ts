@@ -245,6 +245,7 @@ async function finish(
 }
 
 function weightsOf({ weights }: StagePlan, before: StageResult | undefined): InitialWeights {
+  assert.ok(weights.kind !== 'prepared');
   if (weights.kind !== 'stage') return weights;
   assert.ok(before !== undefined);
   return { kind: 'artifact', artifact: before.artifact };

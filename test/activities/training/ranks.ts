@@ -41,7 +41,7 @@ export async function makeHost(test: TestContext, trainer: string, store: Object
     );
   return {
     store,
-    settings: { scratch, checkout, python: PYTHON, host: 'gpu-1' },
+    settings: { scratch, checkout, python: PYTHON, host: 'gpu-1', cacheBytes: 1 << 20 },
     supervisors: new Supervisors(),
     input,
     job,

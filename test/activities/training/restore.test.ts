@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Checkpoint } from '../../../contracts/checkpoints.ts';
-import type { Artifact } from '../../../contracts/plan.ts';
 import type { ObjectStore } from '../../../activities/storage/object-store.ts';
 import { openJob, type Job } from '../../../activities/training/job.ts';
-import {
-  keepAsWeights,
-  placeWeights,
-  removeCheckpoints,
-  restoreCheckpoint,
-} from '../../../activities/training/restore.ts';
+import { removeCheckpoints, restoreCheckpoint } from '../../../activities/training/restore.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { recording, startTestS3, type TestS3 } from '../s3.ts';
 
@@ -75,95 +69,6 @@ describe('what an attempt begins from', () => {
     });
   });
 
-  describe('placeWeights, from the checkout', () => {
-    const sums = { sha256: sha256('initial'), sizeBytes: 7 };
-
-    it('gives the path of a file that is the one that the plan names', async (test) => {
-      const host = await makeHost(test);
-      await writeInto(host.checkout, 'weights/initial.pth', 'initial');
-      const weights = { kind: 'checkout', path: 'weights/initial.pth', ...sums } as const;
-      assert.equal(
-        await placeWeights(s3.store, host, weights, forever),
-        join(host.checkout, 'weights/initial.pth'),
-      );
-    });
-
-    it('calls another file under that name WrongWeights, be it longer or not', async (test) => {
-      const host = await makeHost(test);
-      const weights = { kind: 'checkout', path: 'weights/initial.pth', ...sums } as const;
-      for (const content of ['INITIAL', 'initial weights', '']) {
-        await writeInto(host.checkout, weights.path, content);
-        await assert.rejects(placeWeights(s3.store, host, weights, forever), {
-          type: 'WrongWeights',
-          message: `${join(host.checkout, weights.path)} is not the file that the run was planned with (sha256 ${sums.sha256})`,
-        });
-      }
-    });
-
-    it('calls a file that is not on the host MissingFile', async (test) => {
-      const host = await makeHost(test);
-      const weights = { kind: 'checkout', path: 'weights/none.pth', ...sums } as const;
-      await assert.rejects(placeWeights(s3.store, host, weights, forever), {
-        type: 'MissingFile',
-        message: `initial weights ${join(host.checkout, 'weights/none.pth')} are not on this host`,
-      });
-    });
-
-    it('follows links, as checkouts have them to large files', async (test) => {
-      const host = await makeHost(test);
-      await writeInto(host.scratch, 'elsewhere.pth', 'initial');
-      await symlink(join(host.scratch, 'elsewhere.pth'), join(host.checkout, 'linked.pth'));
-      const weights = { kind: 'checkout', path: 'linked.pth', ...sums } as const;
-      assert.equal(await placeWeights(s3.store, host, weights, forever), join(host.checkout, 'linked.pth'));
-    });
-
-    it('does not leave the checkout', async (test) => {
-      const host = await makeHost(test);
-      await writeInto(host.scratch, 'initial.pth', 'initial');
-      const weights = { kind: 'checkout', path: '../scratch/initial.pth', ...sums } as const;
-      await assert.rejects(placeWeights(s3.store, host, weights, forever), { type: 'InvalidConfig' });
-    });
-  });
-
-  describe('placeWeights, from an artifact', () => {
-    it('fetches the file once, whatever the number of stages that begin from it', async (test) => {
-      const host = await makeHost(test);
-      const { store, requests } = recording(s3.store);
-      const weights = { kind: 'artifact', artifact: artifactOf(checkpoint) } as const;
-      const path = await placeWeights(store, host, weights, forever);
-      assert.equal(await readFile(path, 'utf8'), WEIGHTS);
-      assert.equal(await placeWeights(store, host, weights, forever), path);
-      assert.equal(requests.length, 1);
-    });
-
-    it('fetches it again when the host has damaged its copy', async (test) => {
-      const host = await makeHost(test);
-      const weights = { kind: 'artifact', artifact: artifactOf(checkpoint) } as const;
-      const path = await placeWeights(s3.store, host, weights, forever);
-      await writeFile(path, 'damaged');
-      await placeWeights(s3.store, host, weights, forever);
-      assert.equal(await readFile(path, 'utf8'), WEIGHTS);
-    });
-
-    it('refuses an object that is damaged', async (test) => {
-      const host = await makeHost(test);
-      const damaged = await storeCheckpoint(s3.store, 'good weights', 'evil weights');
-      const weights = { kind: 'artifact', artifact: artifactOf(damaged) } as const;
-      await assert.rejects(placeWeights(s3.store, host, weights, forever), { name: 'WrongContent' });
-    });
-
-    it('needs no S3 for the final weights that this host itself has trained', async (test) => {
-      const host = await makeHost(test);
-      await writeFile(join(host.job.output, 'model_final.pth'), WEIGHTS);
-      await keepAsWeights(host.scratch, join(host.job.output, 'model_final.pth'), checkpoint.file.sha256);
-      await removeCheckpoints(host.job);
-      const { store, requests } = recording(s3.store);
-      const weights = { kind: 'artifact', artifact: artifactOf(checkpoint) } as const;
-      assert.equal(await readFile(await placeWeights(store, host, weights, forever), 'utf8'), WEIGHTS);
-      assert.deepEqual(requests, []);
-    });
-  });
-
   describe('removeCheckpoints', () => {
     it('removes checkpoints and what a killed download left of one, and keeps log and metrics', async (test) => {
       const { job } = await makeHost(test);
@@ -205,19 +110,10 @@ async function storeCheckpoint(store: ObjectStore, promised: string, stored = pr
   };
 }
 
-function artifactOf({ file, iterations }: Checkpoint): Artifact {
-  return { name: 'run/stage1', bucket: 'glee', ...file, iterations, configFile: 'x.yaml' };
-}
-
 async function contentOf(job: Job): Promise<Record<string, string>> {
   const names = await readdir(job.output);
   const entries = names.map(async (name) => [name, await readFile(join(job.output, name), 'utf8')] as const);
   return Object.fromEntries(await Promise.all(entries));
-}
-
-async function writeInto(folder: string, path: string, content: string): Promise<void> {
-  await mkdir(dirname(join(folder, path)), { recursive: true });
-  await writeFile(join(folder, path), content);
 }
 
 function sha256(text: string): string {

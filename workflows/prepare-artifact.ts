@@ -1,0 +1,50 @@
+/**
+ * Brings one artifact into S3. Its workflow id is the artifact's name, so that two runs never fetch the same file at
+ * the same time: the second waits, and then finds what the first has brought.
+ */
+import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
+import type { WeightsActivities } from '../contracts/activities.ts';
+import type { ArtifactPlan, PrepareArtifactInput, PreparedArtifact } from '../contracts/weights.ts';
+import { fetching } from './activity-profiles.ts';
+
+const weights = proxyActivities<WeightsActivities>(fetching);
+
+export async function prepareArtifact({
+  artifact,
+  ingredients,
+}: PrepareArtifactInput): Promise<PreparedArtifact> {
+  const { name, recipe } = artifact;
+  switch (recipe.how) {
+    case 'download':
+      return weights.fetchArtifact.executeWithOptions({ ...fetching, summary: `fetch ${name}` }, [
+        { artifact, recipe },
+      ]);
+    case 'convert': {
+      const from = find(artifact, ingredients, recipe.from);
+      return weights.convertArtifact.executeWithOptions(
+        { ...fetching, summary: `convert ${from.name} to ${name}` },
+        [{ artifact, recipe, from }],
+      );
+    }
+    case 'merge': {
+      const base = find(artifact, ingredients, recipe.base);
+      const from = find(artifact, ingredients, recipe.from);
+      return weights.mergeArtifact.executeWithOptions(
+        { ...fetching, summary: `merge ${base.name} and ${from.name} to ${name}` },
+        [{ artifact, recipe, base, from }],
+      );
+    }
+    case 'trained':
+      return weights.findTrained.executeWithOptions(
+        { ...fetching, summary: `find ${recipe.run}/${recipe.stage}` },
+        [{ artifact, recipe }],
+      );
+  }
+}
+
+function find(artifact: ArtifactPlan, prepared: readonly PreparedArtifact[], name: string): PreparedArtifact {
+  const found = prepared.find((other) => other.name === name);
+  if (found !== undefined) return found;
+  const message = `artifact '${artifact.name}' is made from '${name}', which was not prepared`;
+  throw ApplicationFailure.create({ type: 'InvalidConfig', message, nonRetryable: true });
+}
