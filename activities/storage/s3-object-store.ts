@@ -12,6 +12,7 @@ import { Upload } from '@aws-sdk/lib-storage';
 import { httpStatus } from '../../configs/s3.ts';
 import { publish, temporaryName, toBytes } from './files.ts';
 import { WrongContent, type Condition, type ObjectStore } from './object-store.ts';
+import { explain } from './s3-errors.ts';
 
 /** Parts of a multipart upload; S3 allows 10,000 of them, so files may reach 160 GB. */
 const PART_SIZE_BYTES = 16 << 20;
@@ -140,13 +141,4 @@ async function saveHashed(
 function asHeaders(condition: Condition | undefined): { IfMatch?: string; IfNoneMatch?: string } {
   if (condition === undefined) return {};
   return 'ifMatch' in condition ? { IfMatch: condition.ifMatch } : { IfNoneMatch: condition.ifNoneMatch };
-}
-
-/** `<operation> failed [bucket=…, key=…]: <cause>`, keeping the cause's name, by which callers tell errors apart. */
-function explain(operation: string, error: unknown, bucket: string, key: string): Error {
-  if (!(error instanceof Error))
-    return new Error(`S3 ${operation} failed [bucket=${bucket}, key=${key}]`, { cause: error });
-  if (error.name === 'AbortError') return error;
-  error.message = `S3 ${operation} failed [bucket=${bucket}, key=${key}]: ${error.message}`;
-  return error;
 }

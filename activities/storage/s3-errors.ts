@@ -1,0 +1,10 @@
+/** @module What the S3 adapters add to S3's errors. */
+
+/** `<operation> failed [bucket=…, key=…]: <cause>`, keeping the cause's name, by which callers tell errors apart. */
+export function explain(operation: string, error: unknown, bucket: string, key: string): Error {
+  if (!(error instanceof Error))
+    return new Error(`S3 ${operation} failed [bucket=${bucket}, key=${key}]`, { cause: error });
+  if (error.name === 'AbortError') return error;
+  error.message = `S3 ${operation} failed [bucket=${bucket}, key=${key}]: ${error.message}`;
+  return error;
+}

@@ -1,0 +1,102 @@
+/** @module Multipart uploads on S3, each part under a CRC32 that S3 keeps. */
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  paginateListParts,
+  UploadPartCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import type { MultipartUpload, MultipartUploads, StoredPart } from './multipart-uploads.ts';
+import { explain } from './s3-errors.ts';
+
+export function createS3MultipartUploads(client: S3Client, bucket: string, prefix: string): MultipartUploads {
+  const keyOf = (name: string) => `${prefix}${name}`;
+  const target = ({ name, uploadId }: MultipartUpload) => ({
+    Bucket: bucket,
+    Key: keyOf(name),
+    UploadId: uploadId,
+  });
+  /** Throws every error but the one that S3 does not know the upload. */
+  const mustBeGone = (operation: string, name: string, error: unknown): void => {
+    if (error instanceof Error && error.name === 'NoSuchUpload') return;
+    throw explain(operation, error, bucket, keyOf(name));
+  };
+  return {
+    async begin(name, signal) {
+      try {
+        const begin = { Bucket: bucket, Key: keyOf(name), ChecksumAlgorithm: 'CRC32' as const };
+        const begun = await client.send(new CreateMultipartUploadCommand(begin), { abortSignal: signal });
+        if (begun.UploadId === undefined) throw new Error('S3 answered without an upload id');
+        return { name, uploadId: begun.UploadId };
+      } catch (error) {
+        throw explain('upload', error, bucket, keyOf(name));
+      }
+    },
+
+    async putPart(upload, number, bytes, signal) {
+      try {
+        const part = {
+          ...target(upload),
+          PartNumber: number,
+          Body: bytes,
+          ChecksumAlgorithm: 'CRC32' as const,
+        };
+        const put = await client.send(new UploadPartCommand(part), { abortSignal: signal });
+        return storedPart(number, bytes.length, put.ETag, put.ChecksumCRC32);
+      } catch (error) {
+        throw explain(`upload of part ${String(number)}`, error, bucket, keyOf(upload.name));
+      }
+    },
+
+    async listParts(upload, signal) {
+      try {
+        const parts: StoredPart[] = [];
+        for await (const page of paginateListParts({ client }, target(upload), { abortSignal: signal })) {
+          for (const { PartNumber, Size, ETag, ChecksumCRC32 } of page.Parts ?? [])
+            parts.push(storedPart(PartNumber, Size, ETag, ChecksumCRC32));
+        }
+        return parts.sort((one, other) => one.number - other.number);
+      } catch (error) {
+        mustBeGone('list of parts', upload.name, error);
+        return undefined;
+      }
+    },
+
+    async complete(upload, parts, signal) {
+      const Parts = parts.map(({ number, etag, crc32 }) => ({
+        PartNumber: number,
+        ETag: etag,
+        ChecksumCRC32: crc32,
+      }));
+      try {
+        const complete = { ...target(upload), MultipartUpload: { Parts } };
+        await client.send(new CompleteMultipartUploadCommand(complete), { abortSignal: signal });
+        return 'completed';
+      } catch (error) {
+        mustBeGone('completion of the upload', upload.name, error);
+        return 'noSuchUpload';
+      }
+    },
+
+    async abort(upload, signal) {
+      try {
+        await client.send(new AbortMultipartUploadCommand(target(upload)), { abortSignal: signal });
+      } catch (error) {
+        mustBeGone('end of the upload', upload.name, error);
+      }
+    },
+  };
+}
+
+function storedPart(
+  number: number | undefined,
+  sizeBytes: number | undefined,
+  etag: string | undefined,
+  crc32: string | undefined,
+): StoredPart {
+  if (number === undefined || sizeBytes === undefined || etag === undefined || crc32 === undefined) {
+    throw new Error('S3 answered without number, size, ETag or CRC32 of a part');
+  }
+  return { number, sizeBytes, etag, crc32 };
+}

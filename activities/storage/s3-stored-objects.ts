@@ -1,0 +1,56 @@
+/** @module Stored objects on S3. */
+import { Readable } from 'node:stream';
+import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { httpStatus } from '../../configs/s3.ts';
+import { toBytes } from './files.ts';
+import { explain } from './s3-errors.ts';
+import type { StoredObjects } from './stored-objects.ts';
+
+export function createS3StoredObjects(client: S3Client, bucket: string, prefix: string): StoredObjects {
+  const target = (name: string) => ({ Bucket: bucket, Key: `${prefix}${name}` });
+  return {
+    async find(name, signal) {
+      try {
+        const found = await client.send(new HeadObjectCommand(target(name)), { abortSignal: signal });
+        return { sizeBytes: found.ContentLength ?? 0, version: found.ETag ?? '' };
+      } catch (error) {
+        // An answer to HEAD has no body: a missing bucket looks like a missing object.
+        if (httpStatus(error) === 404) return undefined;
+        throw explain('look-up', error, bucket, target(name).Key);
+      }
+    },
+
+    async read(name, { offset, version }, signal) {
+      const range = offset === 0 ? {} : { Range: `bytes=${String(offset)}-` };
+      try {
+        const get = new GetObjectCommand({ ...target(name), IfMatch: version, ...range });
+        const found = await client.send(get, { abortSignal: signal });
+        if (!(found.Body instanceof Readable)) throw new Error('S3 answered without a body');
+        return bytesOf(found.Body, signal);
+      } catch (error) {
+        throw explain('read', error, bucket, target(name).Key);
+      }
+    },
+
+    async remove(name, signal) {
+      try {
+        await client.send(new DeleteObjectCommand(target(name)), { abortSignal: signal });
+      } catch (error) {
+        throw explain('delete', error, bucket, target(name).Key);
+      }
+    },
+  };
+}
+
+/** The SDK lets go of a request when its signal aborts, but not of the body that it has answered with. */
+async function* bytesOf(body: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const abort = () => void body.destroy(new DOMException('This operation was aborted', 'AbortError'));
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    for await (const chunk of body) yield toBytes(chunk);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    body.destroy();
+  }
+}

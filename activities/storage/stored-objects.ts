@@ -1,0 +1,18 @@
+/** @module Objects of any size, read as streams and removed. Names are below one bucket and prefix. */
+import type { Version } from './object-store.ts';
+
+export interface StoredObjects {
+  /** Undefined where there is no such object. */
+  find(
+    name: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly sizeBytes: number; readonly version: Version } | undefined>;
+  /** The bytes of just that version from an offset on, which must be below its size. Throws PreconditionFailed on another version. */
+  read(
+    name: string,
+    from: { readonly offset: number; readonly version: Version },
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>>;
+  /** Also fine when there is no such object. */
+  remove(name: string, signal: AbortSignal): Promise<void>;
+}

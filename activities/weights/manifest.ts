@@ -1,0 +1,54 @@
+/**
+ * @module The manifest of an artifact: written last, it makes the artifact visible, and it pins the checksum that every
+ * later download must have.
+ */
+import { z } from 'zod';
+import type { StoredFile } from '../../contracts/checkpoints.ts';
+import { FetchError } from './fetch-error.ts';
+
+/** What the checksum was compared with: the catalogue, the source's own statement, or the first download. */
+export const PROOFS = ['catalogue', 'published', 'pinned'] as const;
+export type Proof = (typeof PROOFS)[number];
+
+export interface ArtifactManifest {
+  readonly name: string;
+  /** Its key is the full one, with the prefix. */
+  readonly file: StoredFile;
+  /** Address for people, free of credentials. */
+  readonly source: string;
+  /** The source's own name for the version; null where it has none. */
+  readonly validator: string | null;
+  readonly proof: Proof;
+  /** Epoch milliseconds. */
+  readonly fetchedAt: number;
+}
+
+export const manifestSchema: z.ZodType<ArtifactManifest> = z.object({
+  name: z.string(),
+  file: z.object({
+    key: z.string(),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    sizeBytes: z.number().int().min(0),
+  }),
+  source: z.string(),
+  validator: z.string().nullable(),
+  proof: z.enum(PROOFS),
+  fetchedAt: z.number(),
+});
+
+/** Names below the bucket's prefix. */
+export const artifactNames = {
+  manifest: (name: string) => `artifacts/${name}.json`,
+  record: (name: string) => `artifacts/${name}/download.json`,
+  file: (name: string, id: string, fileName: string) => `artifacts/${name}/${id}/${fileName}`,
+} as const;
+
+/** @throws FetchError `unusableSource` */
+export function mustBeArtifactName(name: string): void {
+  // A name that ends like a manifest would be a folder where another artifact's manifest is.
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name) && !name.endsWith('.json')) return;
+  throw new FetchError(
+    'unusableSource',
+    `artifact name '${name}' must be letters, digits, '.', '_' or '-', begin with a letter or digit and not end with .json: it becomes an S3 key`,
+  );
+}
