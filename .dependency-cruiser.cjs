@@ -18,7 +18,13 @@ module.exports = {
     room('activities', ['contracts/', 'configs/', 'workflows/messages.ts']),
     room('configs', ['contracts/']),
     room('workers', ['contracts/', 'configs/', 'activities/', 'workflows/messages.ts']),
-    room('cli', ['contracts/', 'configs/', 'activities/storage/', 'workflows/messages.ts']),
+    room('cli', [
+      'contracts/',
+      'configs/',
+      'activities/storage/',
+      'activities/weights/',
+      'workflows/messages.ts',
+    ]),
     room('sandbox', ['contracts/', 'configs/', 'cli/', 'activities/training/', 'workflows/messages.ts']),
   ],
   options: {

@@ -7,9 +7,10 @@ import { EnvironmentError } from '../configs/env.ts';
 import { ConfigError } from '../configs/problems.ts';
 import { oneLine, UserError } from './errors.ts';
 import type { ListOptions } from './list.ts';
-import type { OutputOptions } from './output.ts';
+import { JSON_OPTION, type OutputOptions } from './output.ts';
 import type { StartOptions } from './start.ts';
 import type { StatusOptions } from './status.ts';
+import { weightsCommand } from './weights/commands.ts';
 
 const program = new Command('glee')
   .description("GLEE's training as durable runs on Temporal, checkpoints in S3.")
@@ -29,8 +30,6 @@ GLEE_PREFIX, GLEE checkout: GLEE_CHECKOUT, your own configs: GLEE_CONFIG_DIR.`,
   );
 
 // Commands are imported when they run: --help need not wait for the SDKs of Temporal and AWS.
-const JSON_OPTION = ['--json', 'print one JSON document instead of text'] as const;
-
 program
   .command('start')
   .description('start a joint training; under the id of a run that ended or failed, do only what is missing')
@@ -85,6 +84,8 @@ program
   .option(...JSON_OPTION)
   .addHelpText('after', example('glee doctor'))
   .action(async (options: OutputOptions) => (await import('./doctor.ts')).doctor(options));
+
+program.addCommand(weightsCommand());
 
 try {
   await program.parseAsync();

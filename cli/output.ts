@@ -1,6 +1,8 @@
 /**
  * @module What commands print: text for people, or with --json one JSON document for programs.
  */
+export const JSON_OPTION = ['--json', 'print one JSON document instead of text'] as const;
+
 export interface OutputOptions {
   readonly json?: boolean;
 }

@@ -1,0 +1,72 @@
+/**
+ * @module The stack and memory that a pickle's operations work on.
+ */
+import { PickleCursor } from './pickle-cursor.ts';
+import type { PickleValue } from './pickle-values.ts';
+import { TorchFileError } from './torch-file-error.ts';
+
+export class PickleMachine {
+  readonly input: PickleCursor;
+  private readonly stack: PickleValue[] = [];
+  /** Heights of the stack: each operation that collects goes back to the last one. */
+  private readonly marks: number[] = [];
+  private readonly memo = new Map<number, PickleValue>();
+
+  constructor(bytes: Buffer) {
+    this.input = new PickleCursor(bytes);
+  }
+
+  push(value: PickleValue): void {
+    this.stack.push(value);
+  }
+
+  pop(): PickleValue {
+    if (this.stack.length <= (this.marks.at(-1) ?? 0)) throw underflow();
+    return this.stack.pop() ?? null;
+  }
+
+  top(): PickleValue {
+    if (this.stack.length <= (this.marks.at(-1) ?? 0)) throw underflow();
+    return this.stack.at(-1) ?? null;
+  }
+
+  /** The newest so many, oldest first. */
+  popMany(count: number): PickleValue[] {
+    return Array.from({ length: count }, () => this.pop()).reverse();
+  }
+
+  mark(): void {
+    this.marks.push(this.stack.length);
+  }
+
+  popToMark(): PickleValue[] {
+    const height = this.marks.pop();
+    if (height === undefined) throw underflow();
+    return this.stack.splice(height);
+  }
+
+  /** Python pops the mark itself when it comes to the top. */
+  drop(): void {
+    if (this.marks.at(-1) === this.stack.length) this.marks.pop();
+    else this.pop();
+  }
+
+  store(index: number): void {
+    this.memo.set(index, this.top());
+  }
+
+  storeNext(): void {
+    this.store(this.memo.size);
+  }
+
+  recall(index: number): PickleValue {
+    const value = this.memo.get(index);
+    if (value === undefined)
+      throw new TorchFileError(`the pickle recalls a value that it never stored (${index})`);
+    return value;
+  }
+}
+
+function underflow(): TorchFileError {
+  return new TorchFileError('the pickle takes a value from its stack that is not there');
+}

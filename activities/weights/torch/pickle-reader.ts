@@ -1,0 +1,28 @@
+/**
+ * @module Reads a pickle as data. Python's own reader imports what a pickle names and calls it; this one never does.
+ */
+import { PickleMachine } from './pickle-machine.ts';
+import { operationOf } from './pickle-opcodes.ts';
+import type { PickleValue } from './pickle-values.ts';
+import { TorchFileError } from './torch-file-error.ts';
+
+/** The index of a checkpoint of ten thousand tensors with its optimizer has 5 MB and a million operations. */
+export const LARGEST_PICKLE_BYTES = 64 << 20;
+const MOST_OPERATIONS = 5_000_000;
+
+const STOP = 0x2e;
+
+/** @throws TorchFileError for what is damaged, names a thing that runs code, or is too large to be an index. */
+export function readPickle(bytes: Buffer): PickleValue {
+  const machine = new PickleMachine(bytes);
+  for (let count = 0; count < MOST_OPERATIONS; count += 1) {
+    const at = machine.input.position;
+    const code = machine.input.byte();
+    if (code === STOP) return machine.pop();
+    const operation = operationOf(code);
+    if (operation === undefined)
+      throw new TorchFileError(`the pickle has an operation that is not read here (${code} at byte ${at})`);
+    operation(machine);
+  }
+  throw new TorchFileError(`the pickle has more than ${MOST_OPERATIONS} operations`);
+}

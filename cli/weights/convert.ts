@@ -1,0 +1,34 @@
+/**
+ * @module `glee weights convert`: a checkpoint's tensors under other names.
+ */
+import { planConversion, type ConvertReport } from '../../activities/weights/torch/convert.ts';
+import { print, type OutputOptions } from '../output.ts';
+import { countText, sizeText } from './sizes.ts';
+import { interruptible, withSource } from './sources.ts';
+import { writeWithProgress } from './write.ts';
+
+export interface ConvertOptions extends OutputOptions {
+  readonly drop: readonly string[];
+  readonly prefix: string;
+}
+
+export async function convert(from: string, to: string, options: ConvertOptions): Promise<void> {
+  await interruptible((signal) =>
+    withSource(from, signal, async (source) => {
+      const { file, report } = await planConversion(source, options, signal);
+      await writeWithProgress(file, to, signal);
+      print({ file: to, sizeBytes: file.sizeBytes, ...report }, options, render);
+    }),
+  );
+}
+
+function render({
+  file,
+  sizeBytes,
+  container,
+  kept,
+  dropped,
+}: ConvertReport & { readonly file: string; readonly sizeBytes: number }): string {
+  const bare = container === 'model' ? '' : "; the source had no 'model', its top was taken";
+  return `${file}: ${countText(kept.tensors)} tensors, ${countText(kept.parameters)} parameters, ${sizeText(sizeBytes)}; ${countText(dropped.length)} left out${bare}`;
+}
