@@ -92,6 +92,7 @@ export const planSchema: z.ZodType<Plan> = z.object({
         hostTimeoutMs: count,
         stallTimeoutMs: count,
         attemptsWithoutProgress: count,
+        coverage: z.number().min(0).max(1).exactOptional(),
       }),
     }),
   ),
