@@ -53,7 +53,7 @@ function stageLine(one: StageStatus, { stage }: RunSnapshot): string {
   }
 }
 
-/** `iteration 140/300  loss 0.431  lr 0.001  0.03 s/iter  ETA 5 s  safe in S3: 100` */
+/** `iteration 140/300  loss 0.431  lr 0.001  0.03 s/iter  ETA 5 s  safe in S3: 100  initial weights matched: 98 %` */
 export function progressText(progress: Progress | undefined): string {
   if (progress === undefined) return '';
   const {
@@ -64,6 +64,7 @@ export function progressText(progress: Progress | undefined): string {
     secondsPerIteration,
     etaSeconds,
     committedIterations,
+    coverage,
   } = progress;
   return [
     iteration === undefined ? progress.phase : `iteration ${String(iteration)}/${String(maxIterations)}`,
@@ -72,6 +73,7 @@ export function progressText(progress: Progress | undefined): string {
     secondsPerIteration === undefined ? '' : `${String(Number(secondsPerIteration.toPrecision(3)))} s/iter`,
     etaSeconds === undefined ? '' : `ETA ${duration(etaSeconds)}`,
     committedIterations === undefined ? '' : `safe in S3: ${String(committedIterations)}`,
+    coverage === undefined ? '' : `initial weights matched: ${percent(coverage.parameters)}`,
   ]
     .filter(Boolean)
     .join('  ');
@@ -92,6 +94,11 @@ function hostLine({ host, machineRank, phase, pid, memoryMiB, note }: Progress):
 export function eventLine({ at, text, failure }: RunEvent): string {
   const line = `  ${new Date(at).toLocaleTimeString('en-GB')}  ${text}`;
   return failure === undefined ? line : pc.yellow(line);
+}
+
+/** Rounded down, as the trainer does: nothing but a whole match is 100 %. */
+function percent(share: number): string {
+  return `${String(Math.floor(share * 1000 + 1e-6) / 10)} %`;
 }
 
 /** `45 s`, `12 min`, `3 h 20 min`, `5 d 2 h` */

@@ -34,8 +34,18 @@ const limits = z
       .min(1)
       .optional()
       .describe('Attempts in a row without a newer checkpoint before the stage gives up. Default 10.'),
+    coverage: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe(
+        "Share of the model's parameters that the initial weights must match before a stage trains. Default 0.01 for stage1, 0.5 for stage2, 0.95 for stage3.",
+      ),
   })
-  .describe('How long what may take, and how often it may fail. Durations as 30s, 5m or 2h.');
+  .describe(
+    'How long what may take, how often it may fail, and what weights must match. Durations as 30s, 5m or 2h.',
+  );
 
 const overrides = z
   .record(z.string(), z.json())

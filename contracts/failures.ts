@@ -20,7 +20,7 @@ export const FAILURES = {
   ImportError: 'stop',
   /** A GPU ran out of memory: the same batch will again. */
   OutOfMemory: 'stop',
-  /** The weights on the host are not the ones the plan names. */
+  /** The weights on the host are not the ones the plan names, or match too little of the model. */
   WrongWeights: 'stop',
   /** No space left for checkpoints on the host. */
   DiskFull: 'stop',

@@ -53,6 +53,11 @@ export interface StageLimits {
   readonly stallTimeoutMs: number;
   /** Attempts in a row that end without a newer checkpoint before the stage gives up. @default 10 */
   readonly attemptsWithoutProgress: number;
+  /**
+   * Share of the model's parameters, 0 to 1, that the initial weights must match; below it the trainer ends before it
+   * trains. Absent in plans that were frozen before there was such a limit: then it is only measured.
+   */
+  readonly coverage?: number;
 }
 
 export interface StagePlan {

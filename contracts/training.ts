@@ -36,12 +36,20 @@ export interface TrainRankInput {
   readonly resumeFrom: Checkpoint | null;
 }
 
+/** How much of the model the initial weights matched, as shares from 0 to 1. Buffers count as parameters. */
+export interface Coverage {
+  readonly keys: number;
+  readonly parameters: number;
+}
+
 export interface TrainRankResult {
   readonly host: string;
   /** The final checkpoint; null on hosts that do not write checkpoints. */
   readonly final: Checkpoint | null;
   /** Iterations that this attempt ran on this host. */
   readonly iterationsRun: number;
+  /** Known on rank 0's host when the attempt began from the initial weights. */
+  readonly coverage?: Coverage;
 }
 
 export type Phase = 'preparing' | 'restoring' | 'starting' | 'training' | 'saving' | 'uploading';
@@ -64,6 +72,7 @@ export interface Progress {
   readonly memoryMiB?: number;
   /** Newest checkpoint that S3 holds, in iterations. */
   readonly committedIterations?: number;
+  readonly coverage?: Coverage;
   /** A thing that waits, in words: 'S3 unreachable, upload of model_0000049.pth retried'. */
   readonly note?: string;
 }

@@ -5,12 +5,12 @@ import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/
 import type { HostActivities } from '../contracts/activities.ts';
 import type { NamedFailure } from '../contracts/failures.ts';
 import type { Lease } from '../contracts/pool.ts';
-import type { TrainRankInput, TrainRankResult } from '../contracts/training.ts';
+import type { Coverage, TrainRankInput, TrainRankResult } from '../contracts/training.ts';
 import { training } from './activity-profiles.ts';
 import { blame, iterationsBefore, nameFailure } from './recovery.ts';
 
 export type GangOutcome =
-  | { readonly kind: 'finished'; readonly iterationsRun: number }
+  | { readonly kind: 'finished'; readonly iterationsRun: number; readonly coverage?: Coverage }
   | { readonly kind: 'failed'; readonly failure: NamedFailure; readonly iterationsRun: number };
 
 /**
@@ -47,7 +47,12 @@ export async function trainGang(
     ),
   );
   const [first, ...rest] = failures;
-  if (first === undefined) return { kind: 'finished', iterationsRun };
+  if (first === undefined) {
+    const [coverage] = ranks.flatMap((rank) =>
+      rank.status === 'fulfilled' ? (rank.value.coverage ?? []) : [],
+    );
+    return { kind: 'finished', iterationsRun, ...(coverage && { coverage }) };
+  }
   return { kind: 'failed', failure: blame([first, ...rest]), iterationsRun };
 }
 

@@ -22,7 +22,7 @@ import type { NamedFailure } from '../contracts/failures.ts';
 import { poolWorkflowId } from '../contracts/ids.ts';
 import type { Host, Lease } from '../contracts/pool.ts';
 import type { StageResult, StageState, TrainStageInput } from '../contracts/runs.ts';
-import type { OpenAttemptResult } from '../contracts/training.ts';
+import type { Coverage, OpenAttemptResult } from '../contracts/training.ts';
 import { bookkeeping, opening } from './activity-profiles.ts';
 import { trainGang, type GangOutcome } from './gang.ts';
 import { leaseGrantedSignal, releaseSignal, stageStateQuery } from './messages.ts';
@@ -102,8 +102,10 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
     const token = Math.max(held.token, state.token + 1);
     show({ phase: 'opening', attempt: state.attempt + 1, token, hosts: held.hosts.map(({ name }) => name) });
     const outcome = await openAndTrain(held, token);
-    if (outcome.kind === 'finished') show({ iterationsRun: state.iterationsRun + outcome.iterationsRun });
-    else set(afterFailure(state, outcome.failure, outcome.iterationsRun, Date.now()));
+    if (outcome.kind === 'finished') {
+      const { iterationsRun, coverage } = outcome;
+      show({ iterationsRun: state.iterationsRun + iterationsRun }, coverage && coverageText(coverage));
+    } else set(afterFailure(state, outcome.failure, outcome.iterationsRun, Date.now()));
     return outcome;
   }
 
@@ -194,6 +196,13 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
       `**${plan.stage}**: ${state.phase}, attempt ${String(state.attempt)}, ${String(state.committedIterations)} of ${String(plan.maxIterations)} iterations safe in S3\n\n${last}`,
     );
   }
+}
+
+function coverageText({ keys, parameters }: Coverage): string {
+  const [ofParameters, ofKeys] = [parameters, keys].map(
+    (share) => `${String(Math.floor(share * 1000 + 1e-6) / 10)} %`,
+  );
+  return `initial weights matched ${String(ofParameters)} of the model's parameters, ${String(ofKeys)} of its keys`;
 }
 
 function stageFailure(failure: NamedFailure): ApplicationFailure {

@@ -117,6 +117,7 @@ export const planSchema: z.ZodType<Plan> = z.object({
         hostTimeoutMs: count,
         stallTimeoutMs: count,
         attemptsWithoutProgress: count,
+        coverage: z.number().min(0).max(1).exactOptional(),
       }),
       files: z.array(z.object({ artifact: z.string(), path: z.string() })).exactOptional(),
     }),

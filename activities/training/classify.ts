@@ -23,6 +23,12 @@ interface Rule {
 /** First match wins. Wordings are those of Python, PyTorch 1.x to 2.x, detectron2 and fvcore. */
 const RULES: readonly Rule[] = [
   {
+    type: 'WrongWeights',
+    // Ours: trainer/weights_coverage.py.
+    pattern: /^glee: initial weights .* match .* \(limit [^)]*\)/,
+    advice: 'give weights of this model, or lower limits.coverage if the rest is meant to begin anew',
+  },
+  {
     type: 'OutOfMemory',
     pattern:
       /CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|(CUBLAS|CUDNN)_STATUS_ALLOC_FAILED/,
@@ -86,7 +92,9 @@ const CONSEQUENCES: ReadonlySet<FailureType> = new Set(['PeerLost', 'RendezvousF
 export function classifyExit(exit: TrainerExit | undefined, logTail: string): Classified {
   const { lines, trained } = sinceProgress(logTail);
   const named = lines.flatMap((line) => nameLine(line, trained));
-  const cause = named.find(({ type }) => !CONSEQUENCES.has(type));
+  // Ours alone is certain: a trainer may live through whatever else its log complains of.
+  const refused = named.find(({ type }) => type === 'WrongWeights');
+  const cause = refused ?? named.find(({ type }) => !CONSEQUENCES.has(type));
   if (cause !== undefined) return cause;
   const line = lines.at(-1) ?? '';
   const killed = signalOf(exit) ?? killedRank(lines);

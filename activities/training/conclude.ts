@@ -2,12 +2,13 @@
  * @module How one host's part of an attempt ends.
  */
 import { CancelledFailure, log, type ApplicationFailure } from '@temporalio/activity';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { FailureDetails } from '../../contracts/failures.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
 import { sizeIfThere } from '../storage/files.ts';
 import { classifyExit } from './classify.ts';
+import { coverageFile, readCoverage } from './coverage.ts';
 import { readExit } from './job.ts';
 import { readNewestMetrics, readTail, type Metrics } from './metrics.ts';
 import { recordFailure, recordResult } from './outcome.ts';
@@ -34,7 +35,13 @@ export async function conclude(rank: Rank, end: TrainerEnd): Promise<TrainRankRe
   if (!succeeded || (final === null && input.machineRank === 0))
     throw await trainerFailure(rank, end, logKey);
   const iterationsRun = countIterations(input, end.metrics);
-  const result = await recordResult(job, { host: settings.host, final, iterationsRun });
+  const coverage = await readCoverage(job);
+  const result = await recordResult(job, {
+    host: settings.host,
+    final,
+    iterationsRun,
+    ...(coverage !== undefined && { coverage }),
+  });
   if (final !== null) await keepAsWeights(settings.scratch, join(job.output, final.name), final.file.sha256);
   await removeCheckpoints(job);
   return result;
@@ -108,18 +115,18 @@ export async function endAsAsked(rank: Rank): Promise<never> {
 }
 
 /**
- * The log, and on rank 0's host the curves, follow into S3.
+ * The log, and on rank 0's host the curves and what the initial weights matched, follow into S3.
  *
  * @returns The log's key, or undefined when S3 did not take it: a log is not worth a training.
  */
 async function uploadLog({ store, input, job, settings }: Rank): Promise<string | undefined> {
   const prefix = keys.attempt(input.run, input.plan.stage, input.token);
   const name = `${prefix}/${settings.host}.log`;
-  const curves = join(job.output, 'metrics.json');
   try {
     await store.upload(name, job.log, AbortSignal.timeout(LOG_UPLOAD_MS));
-    if ((await sizeIfThere(curves)) !== undefined) {
-      await store.upload(`${prefix}/metrics.json`, curves, AbortSignal.timeout(LOG_UPLOAD_MS));
+    for (const path of [join(job.output, 'metrics.json'), coverageFile(job)]) {
+      if ((await sizeIfThere(path)) === undefined) continue;
+      await store.upload(`${prefix}/${basename(path)}`, path, AbortSignal.timeout(LOG_UPLOAD_MS));
     }
     return store.keyOf(name);
   } catch (error) {

@@ -8,6 +8,7 @@
  *       activity.json  task token of the activity that watches it: lets the next worker say that it is gone
  *       launched       exists once the shim was started: from here on, look before launching again
  *       trainer.json, exit.json, trainer.log    the shim's (trainer/shim.py)
+ *       coverage.json  how much of the model the initial weights matched (trainer/companion.py)
  *       outcome.json   how the activity ended; written before it returns, since the answer may get lost
  *       out/           the trainer's OUTPUT_DIR
  */

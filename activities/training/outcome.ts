@@ -9,6 +9,7 @@ import { isFailureType, type FailureDetails, type FailureType } from '../../cont
 import type { TrainRankResult } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
 import { checkpointSchema } from '../storage/schemas.ts';
+import { coverageSchema } from './coverage.ts';
 import { readJobFile, writeJobFile, type Job } from './job.ts';
 
 type Outcome =
@@ -25,7 +26,12 @@ const failureType = z.string().refine(isFailureType);
 const outcomeSchema: z.ZodType<Outcome> = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('finished'),
-    result: z.object({ host: z.string(), final: checkpointSchema.nullable(), iterationsRun: z.number() }),
+    result: z.object({
+      host: z.string(),
+      final: checkpointSchema.nullable(),
+      iterationsRun: z.number(),
+      coverage: coverageSchema.exactOptional(),
+    }),
   }),
   z.object({
     kind: z.literal('failed'),

@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Phase, Progress, TrainRankInput } from '../../contracts/training.ts';
+import { COVERAGE_UNKNOWN, isMeasured, readCoverage } from './coverage.ts';
 import { readExit, readTrainer, type Job, type TrainerExit } from './job.ts';
 import { peakMemoryMiB, readNewestMetrics, readTail, type Metrics } from './metrics.ts';
 import { isAlive } from './processes.ts';
@@ -89,12 +90,14 @@ interface Look {
 }
 
 async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
-  const [metrics, log, trainer, behind] = await Promise.all([
+  const [metrics, log, trainer, behind, coverage] = await Promise.all([
     readNewestMetrics(join(job.output, 'metrics.json')),
     readTail(job.log),
     readTrainer(job),
     isUploading(input, uploader),
+    isMeasured(input) ? readCoverage(job) : undefined,
   ]);
+  const isUnknown = isMeasured(input) && metrics !== undefined && coverage === undefined;
   const memoryMiB = peakMemoryMiB(log);
   const progress: Progress = {
     host,
@@ -106,6 +109,8 @@ async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
     ...(trainer && { pid: trainer.pid }),
     ...(memoryMiB !== undefined && { memoryMiB }),
     ...(uploader.committed && { committedIterations: uploader.committed.iterations }),
+    ...(coverage && { coverage }),
+    ...(isUnknown && { note: COVERAGE_UNKNOWN }),
   };
   return { metrics, progress, sign: JSON.stringify([metrics, log, behind]) };
 }

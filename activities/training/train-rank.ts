@@ -67,7 +67,8 @@ async function run(rank: Rank): Promise<TrainRankResult> {
   if (!(await wasLaunched(job))) {
     await endOlderAttempts(rank);
     await prepare(rank).catch(nameFullDisk(rank));
-    await launchTrainer(settings, job, trainerArguments(input, job.config));
+    const { coverage } = input.plan.limits;
+    await launchTrainer(settings, job, trainerArguments(input, job.config), coverage);
   }
   try {
     const end = await superviseTrainer({ ...rank, host: settings.host, report: heartbeat.show });

@@ -41,8 +41,8 @@ def train(settings):
             if (iteration + 1) % self.cfg.SOLVER.CHECKPOINT_PERIOD != 0:
                 return
             with tempfile.TemporaryDirectory() as folder:
-                self.checkpointer.folder = folder
-                self.checkpointer.save(f"model_{iteration:07d}", iteration)
+                self.checkpointer.save_dir = folder
+                self.checkpointer.save_iteration(f"model_{iteration:07d}", iteration)
                 saved = Checkpoint.from_directory(folder) if self.gang.rank == 0 else None
                 ray.train.report({"iteration": iteration}, checkpoint=saved)
 
@@ -57,7 +57,7 @@ def train(settings):
         trainer.resume_or_load(False)
     else:
         with checkpoint.as_directory() as folder:
-            trainer.checkpointer.folder = folder
+            trainer.checkpointer.save_dir = folder
             trainer.resume_or_load(True)
     trainer.train()
 

@@ -12,7 +12,7 @@ import sys
 
 from sandbox_trainer.catalog import CHECKOUT
 from sandbox_trainer.model import Model
-from sandbox_trainer.torch_file import Tensor, save
+from sandbox_trainer.torch_file import save
 
 # File name -> the backbone whose model it is cut from, and the part, whose name the file leaves out.
 FILES = {
@@ -29,12 +29,8 @@ def main(arguments):
     folder = os.path.join(arguments[0] if arguments else CHECKOUT, "weights")
     os.makedirs(folder, exist_ok=True)
     for name, (backbone, part) in FILES.items():
-        state = Model(backbone, SEED).state()
-        tensors = {
-            key[len(part) :]: Tensor.of(shape, values)
-            for key, (shape, values) in state.items()
-            if key.startswith(part)
-        }
+        state = Model(backbone, SEED).state_dict()
+        tensors = {key[len(part) :]: tensor for key, tensor in state.items() if key.startswith(part)}
         temporary = os.path.join(folder, f"{name}.{os.getpid()}.tmp")
         save({"model": tensors}, temporary)
         os.replace(temporary, os.path.join(folder, name))

@@ -75,6 +75,7 @@ stages:
           hostTimeoutMs: 300_000,
           stallTimeoutMs: 3_600_000,
           attemptsWithoutProgress: 10,
+          coverage: 0.01,
         },
       },
       {
@@ -92,6 +93,7 @@ stages:
           hostTimeoutMs: 300_000,
           stallTimeoutMs: 3_600_000,
           attemptsWithoutProgress: 10,
+          coverage: 0.95,
         },
       },
     ],

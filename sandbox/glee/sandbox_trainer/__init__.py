@@ -17,7 +17,8 @@ What stands in for what:
     optimizer       SGD with momentum, the learning rate's schedule
     torch_file, pickle_writer
                     `.pth` files, written and read without torch
-    checkpointer    fvcore's Checkpointer: names, `last_checkpoint`, what is resumed from
+    checkpointer    detectron2's DetectionCheckpointer; fvcore's own is in `fvcore/`, under its name: files, names,
+                    `last_checkpoint`, what is resumed from
     log             detectron2's log lines and metrics.json
     evaluation      an AP on the test sets
     trainer         the training loop, where all of these meet

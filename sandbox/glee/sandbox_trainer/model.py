@@ -10,6 +10,7 @@ from operator import mul
 
 from .catalog import CATEGORIES, FEATURES
 from .draws import Draws
+from .torch_file import Tensor
 
 HIDDEN = 24
 BOX = 4
@@ -48,13 +49,18 @@ class Model:
         self.spans[name] = (len(self.values), len(self.values) + len(values), shape)
         self.values.extend(values)
 
-    def state(self):
-        """{name: (shape, values)}"""
-        return {name: (shape, self.values[begin:end]) for name, (begin, end, shape) in self.spans.items()}
+    def state_dict(self):
+        return {name: Tensor.of(shape, self.values[begin:end]) for name, (begin, end, shape) in self.spans.items()}
 
-    def load(self, name, values):
-        begin, end, _ = self.spans[name]
-        self.values[begin:end] = values
+    def load_state_dict(self, state):
+        """torch's with strict=False: loads what is there, and returns the names that are missing and unexpected."""
+        for name, tensor in state.items():
+            if name in self.spans:
+                begin, end, shape = self.spans[name]
+                if tensor.shape != shape:
+                    raise RuntimeError(f"size mismatch for {name}: {tensor.shape} in the checkpoint, {shape} here")
+                self.values[begin:end] = tensor.values()
+        return [name for name in self.spans if name not in state], [name for name in state if name not in self.spans]
 
     def predict(self, features):
         """Class probabilities and the box of one object."""

@@ -2,6 +2,8 @@
 
 import math
 
+from .torch_file import Tensor
+
 
 class Optimizer:
     """Updates a model in place; its state is one momentum buffer of the model's size."""
@@ -33,6 +35,23 @@ class Optimizer:
             own = rate * solver.BACKBONE_MULTIPLIER if "backbone" in name else rate
             values = zip(self.model.values[begin:end], self.buffer[begin:end])
             self.model.values[begin:end] = [value - own * velocity for value, velocity in values]
+
+    def state_dict(self, iteration):
+        """As after an iteration: the buffers, and the rate of the next one."""
+        spans = self.model.spans.values()
+        buffers = [Tensor.of(shape, self.buffer[begin:end]) for begin, end, shape in spans]
+        return {
+            "state": {index: {"momentum_buffer": buffer} for index, buffer in enumerate(buffers)},
+            "param_groups": [{"lr": self.learning_rate(iteration + 1), "params": list(range(len(buffers)))}],
+        }
+
+    def load_state_dict(self, content):
+        state = content["state"]
+        for index, (begin, end, shape) in enumerate(self.model.spans.values()):
+            buffer = state[index]["momentum_buffer"] if index in state else None
+            if buffer is None or buffer.shape != shape:
+                raise ValueError("loaded state dict doesn't match the size of optimizer's group")
+            self.buffer[begin:end] = buffer.values()
 
     def _clip_factor(self, gradient):
         """GLEE clips the norm of the whole model's gradient."""

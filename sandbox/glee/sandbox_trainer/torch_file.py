@@ -35,6 +35,9 @@ class Tensor:
         """A float64 tensor: resuming is exact only when no digit is lost."""
         return cls(tuple(shape), "d", len(values), lambda: array("d", values))
 
+    def numel(self):
+        return self.count
+
     def values(self):
         return list(self._read())
 

@@ -8,7 +8,7 @@ import math
 import time
 
 from .catalog import load_datasets
-from .checkpointer import Checkpointer, load_model_state
+from .checkpointer import DetectionCheckpointer
 from .evaluation import evaluate, flatten
 from .log import Metrics
 from .model import Model
@@ -25,7 +25,7 @@ def build_model(cfg, log):
     pretrained = cfg.MODEL[model.pretrained_node].PRETRAINED_WEIGHT if model.pretrained_node else None
     if pretrained:
         log.info("d2.modeling.backbone", f"Loading pretrained backbone from {pretrained}")
-        load_model_state(model, load(pretrained)["model"], prefix="backbone.")
+        model.load_state_dict({"backbone." + name: tensor for name, tensor in load(pretrained)["model"].items()})
     return model
 
 
@@ -41,13 +41,16 @@ class Trainer:
         several = cfg.DATALOADER.SAMPLER_TRAIN == "MultiDatasetSampler"
         datasets = load_datasets(cfg.DATASETS.TRAIN if several else cfg.DATASETS.TRAIN[:1])
         self.sampler = Sampler(cfg, datasets, gang.rank, gang.world_size)
-        self.checkpointer = Checkpointer(cfg, gang, log, self.model, self.optimizer)
+        self.checkpointer = DetectionCheckpointer(cfg, gang, log, self.model, self.optimizer)
         self.max_iter = cfg.SOLVER.MAX_ITER
         self.start_iter = 0
         self.metrics = Metrics(cfg.OUTPUT_DIR, log, self.max_iter) if gang.rank == 0 else None
 
     def resume_or_load(self, resume):
-        self.start_iter = self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume)
+        """The first iteration is that after the last checkpoint's, or 0 with the given weights."""
+        rest = self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
+        if resume and self.checkpointer.has_checkpoint():
+            self.start_iter = rest.get("iteration", -1) + 1
 
     def train(self):
         self.log.info(_LOGGER, f"Starting training from iteration {self.start_iter}")
@@ -100,9 +103,9 @@ class Trainer:
     def _save_if_due(self, iteration):
         """Numbered by the iteration, counted from 0; the last one is saved once more as model_final."""
         if (iteration + 1) % self.cfg.SOLVER.CHECKPOINT_PERIOD == 0:
-            self.checkpointer.save(f"model_{iteration:07d}", iteration)
+            self.checkpointer.save_iteration(f"model_{iteration:07d}", iteration)
         if iteration + 1 >= self.max_iter:
-            self.checkpointer.save("model_final", iteration)
+            self.checkpointer.save_iteration("model_final", iteration)
 
     def _evaluate_if_due(self, iteration):
         """Every EVAL_PERIOD iterations, and after the last one in any case."""
@@ -115,7 +118,7 @@ class Trainer:
 def evaluate_only(cfg, gang, log, resume):
     """--eval-only: rank 0 evaluates MODEL.WEIGHTS, or with --resume the last checkpoint."""
     model = build_model(cfg, log)
-    Checkpointer(cfg, gang, log, model).resume_or_load(cfg.MODEL.WEIGHTS, resume)
+    DetectionCheckpointer(cfg, gang, log, model).resume_or_load(cfg.MODEL.WEIGHTS, resume=resume)
     if gang.rank == 0:
         evaluate(cfg, model, log)
     gang.barrier()

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Checkpoint } from '../../../contracts/checkpoints.ts';
 import type { Gang } from '../../../contracts/plan.ts';
 import type { TrainRankInput } from '../../../contracts/training.ts';
 import { trainerArguments } from '../../../activities/training/launch.ts';
+import { packageRoot } from '../../../configs/package-root.ts';
 
+const companion = join(packageRoot, 'trainer/companion.py');
 const sum = 'a'.repeat(64);
 const checkpoint: Checkpoint = {
   run: 'run',
@@ -20,7 +23,7 @@ const checkpoint: Checkpoint = {
 describe('trainerArguments', () => {
   it("starts the ranks of several hosts with GLEE's launcher, and names where they meet", () => {
     assert.deepEqual(trainerArguments(input({ hosts: 8, gpusPerHost: 8 }), '/jobs/1/config.yaml'), [
-      'launch.py',
+      ...['launch.py', '--launch', companion],
       ...['--nn', '8', '--np', '8', '--port', '29511', '--worker_rank', '3', '--master_address', '10.0.0.1'],
       ...['--config-file', '/jobs/1/config.yaml'],
     ]);
@@ -28,7 +31,7 @@ describe('trainerArguments', () => {
 
   it('needs no launcher on one host, and a port of its own all the same', () => {
     assert.deepEqual(trainerArguments(input({ hosts: 1, gpusPerHost: 4 }), '/jobs/1/config.yaml'), [
-      'projects/GLEE/train_net.py',
+      companion,
       ...['--num-gpus', '4', '--dist-url', 'tcp://127.0.0.1:29511'],
       ...['--config-file', '/jobs/1/config.yaml'],
     ]);

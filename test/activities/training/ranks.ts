@@ -100,6 +100,7 @@ const beatSchema = z.object({
   committedIterations: z.number().optional(),
   memoryMiB: z.number().optional(),
   note: z.string().optional(),
+  coverage: z.object({ keys: z.number(), parameters: z.number() }).optional(),
 });
 
 export type Beat = z.infer<typeof beatSchema>;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { keys } from '../../../contracts/ids.ts';
 import { readHead } from '../../../activities/checkpoints/head.ts';
+import { COVERAGE_UNKNOWN } from '../../../activities/training/coverage.ts';
 import { readExit } from '../../../activities/training/job.ts';
 import { isAlive, trainerPids } from '../../../activities/training/processes.ts';
 import { Supervisors } from '../../../activities/training/supervisors.ts';
@@ -60,7 +61,7 @@ describe('trainRank', { concurrency: 4 }, () => {
     assert.match(config, new RegExp(`^OUTPUT_DIR: "?${job.output}"?$`, 'm'));
   });
 
-  it('tells how far it is: pid, iteration, memory, and what S3 has', async (test) => {
+  it('tells how far it is: pid, iteration, memory, what S3 has, and what it cannot know', async (test) => {
     const host = await makeHost(test, 'trains.py', s3.store);
     await host.allow(15);
     const { beats, result } = startRank(host);
@@ -69,7 +70,7 @@ describe('trainRank', { concurrency: 4 }, () => {
     );
     assert.deepEqual(
       [beat.pid, beat.iteration, beat.memoryMiB, beat.note],
-      [await pidOf(host), 15, 123, undefined],
+      [await pidOf(host), 15, 123, COVERAGE_UNKNOWN],
     );
     await host.allow();
     await result;
