@@ -1,5 +1,6 @@
 /**
- * @module The only reader of process.env, but for what Temporal's and AWS's own libraries read (TEMPORAL_*, AWS_*).
+ * @module The only reader of process.env, but for what Temporal's, AWS's and undici's own code reads (TEMPORAL_*, AWS_*,
+ * HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
  */
 import { hostname, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -46,6 +47,14 @@ const hostSchema = storageSchema.extend({
   GLEE_GPUS: z.coerce.number().int().min(1).max(64).optional(),
   GLEE_PYTHON: z.string().default('python3'),
   GLEE_CACHE_GIB: z.coerce.number().min(0).default(100),
+});
+
+/** The names that Hugging Face's own tools read. */
+const downloadSchema = z.object({
+  HF_ENDPOINT: z
+    .url({ protocol: /^https?$/, error: 'must be an address as https://huggingface.co' })
+    .default('https://huggingface.co'),
+  HF_TOKEN: z.string().optional(),
 });
 
 /** Bucket and key prefix; everything else about S3 comes from AWS's own default chain. */
@@ -97,6 +106,21 @@ export function readHostSettings(): HostSettings {
     python: env.GLEE_PYTHON,
     cacheBytes: env.GLEE_CACHE_GIB * 2 ** 30,
   };
+}
+
+/** What downloads of weights need besides S3. */
+export interface DownloadSettings {
+  readonly huggingFace: {
+    readonly endpoint: string;
+    /** A secret: sent to the endpoint's own origin, and written nowhere. */
+    readonly token: string | undefined;
+  };
+}
+
+/** @throws EnvironmentError naming each variable that will not do. */
+export function readDownloadSettings(): DownloadSettings {
+  const { HF_ENDPOINT: endpoint, HF_TOKEN: token } = parse(downloadSchema);
+  return { huggingFace: { endpoint, token: token === '' ? undefined : token } };
 }
 
 /** What `glee doctor` looks at: a missing checkout is one of its findings, not an error. */

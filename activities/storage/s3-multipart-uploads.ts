@@ -3,7 +3,7 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  paginateListParts,
+  ListPartsCommand,
   UploadPartCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
@@ -52,9 +52,14 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
     async listParts(upload, signal) {
       try {
         const parts: StoredPart[] = [];
-        for await (const page of paginateListParts({ client }, target(upload), { abortSignal: signal })) {
+        // Not the SDK's paginator: it goes by the marker alone, which versitygw also gives with the last page.
+        for (let marker: string | undefined, more = true; more;) {
+          const list = new ListPartsCommand({ ...target(upload), PartNumberMarker: marker });
+          const page = await client.send(list, { abortSignal: signal });
           for (const { PartNumber, Size, ETag, ChecksumCRC32 } of page.Parts ?? [])
             parts.push(storedPart(PartNumber, Size, ETag, ChecksumCRC32));
+          marker = page.NextPartNumberMarker;
+          more = page.IsTruncated === true;
         }
         return parts.sort((one, other) => one.number - other.number);
       } catch (error) {
