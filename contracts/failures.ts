@@ -20,6 +20,8 @@ export const FAILURES = {
   ImportError: 'stop',
   /** A GPU ran out of memory: the same batch will again. */
   OutOfMemory: 'stop',
+  /** A source of weights refuses, or has no such file: its address or a token has to be mended. */
+  SourceRefused: 'stop',
   /** The weights on the host are not the ones the plan names, or match too little of the model. */
   WrongWeights: 'stop',
   /** No space left for checkpoints on the host. */

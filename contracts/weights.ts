@@ -89,7 +89,8 @@ export function describeRecipe({ recipe }: ArtifactPlan): string {
  * Why the bytes are believed to be the right ones: the catalogue's checksum, the one that the source publishes, the
  * one of the first download ever after, or that they were made here from proven files.
  */
-export type Proof = 'catalogue' | 'published' | 'pinned' | 'made';
+export const PROOFS = ['catalogue', 'published', 'pinned', 'made'] as const;
+export type Proof = (typeof PROOFS)[number];
 
 /** An artifact that S3 holds, read back and hashed there. */
 export interface PreparedArtifact extends WeightsFile {

@@ -16,6 +16,7 @@ import type { InitialWeights } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
 import { findArtifact } from '../storage/artifacts.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { findPrepared } from '../weights/find-prepared.ts';
 import { parseObject, planSchema, readObject, stageResultSchema } from '../storage/schemas.ts';
 
 const HEARTBEAT_MS = 2000;
@@ -81,7 +82,7 @@ async function freeze(store: ObjectStore, plan: Plan): Promise<Plan> {
 async function findDone(store: ObjectStore, plan: Plan): Promise<ResolvedPlan['done']> {
   const done: StageResult[] = [];
   for (const stage of plan.stages) {
-    const weights = handedOver(stage, done);
+    const weights = await handedOver(store, stage, done);
     const found = (await readObject(store, keys.result(plan.run, stage.stage), stageResultSchema))?.value;
     const expected = weights && stageInputs(stage, weights);
     if (found === undefined || found.inputs !== expected) return done;
@@ -90,8 +91,22 @@ async function findDone(store: ObjectStore, plan: Plan): Promise<ResolvedPlan['d
   return done;
 }
 
-function handedOver({ weights }: StagePlan, done: readonly StageResult[]): InitialWeights | undefined {
-  if (weights.kind !== 'stage') return weights;
-  const before = done.find(({ stage }) => stage === weights.stage);
-  return before && { kind: 'artifact', artifact: before.artifact };
+async function handedOver(
+  store: ObjectStore,
+  { weights }: StagePlan,
+  done: readonly StageResult[],
+): Promise<InitialWeights | undefined> {
+  switch (weights.kind) {
+    case 'checkout':
+    case 'artifact':
+      return weights;
+    case 'prepared': {
+      const artifact = await findPrepared(store, weights.artifact);
+      return artifact && { kind: 'artifact', artifact };
+    }
+    case 'stage': {
+      const before = done.find(({ stage }) => stage === weights.stage);
+      return before && { kind: 'artifact', artifact: before.artifact };
+    }
+  }
 }

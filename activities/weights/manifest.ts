@@ -4,11 +4,8 @@
  */
 import { z } from 'zod';
 import type { StoredFile } from '../../contracts/checkpoints.ts';
+import { PROOFS, type Proof } from '../../contracts/weights.ts';
 import { FetchError } from './fetch-error.ts';
-
-/** What the checksum was compared with: the catalogue, the source's own statement, or the first download. */
-export const PROOFS = ['catalogue', 'published', 'pinned'] as const;
-export type Proof = (typeof PROOFS)[number];
 
 export interface ArtifactManifest {
   readonly name: string;
@@ -19,6 +16,8 @@ export interface ArtifactManifest {
   /** The source's own name for the version; null where it has none. */
   readonly validator: string | null;
   readonly proof: Proof;
+  /** SHA-256 over recipe and ingredients, for what was made here: the same need not be made again. */
+  readonly inputs?: string;
   /** Epoch milliseconds. */
   readonly fetchedAt: number;
 }
@@ -33,6 +32,7 @@ export const manifestSchema: z.ZodType<ArtifactManifest> = z.object({
   source: z.string(),
   validator: z.string().nullable(),
   proof: z.enum(PROOFS),
+  inputs: z.string().exactOptional(),
   fetchedAt: z.number(),
 });
 

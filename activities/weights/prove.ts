@@ -1,9 +1,10 @@
 /** @module The proof that what S3 has is the file that was meant. */
 import { createHash } from 'node:crypto';
 import type { StoredFile } from '../../contracts/checkpoints.ts';
+import type { Proof } from '../../contracts/weights.ts';
 import { FetchError } from './fetch-error.ts';
 import type { Expected, Fetching } from './fetching.ts';
-import { artifactNames, type ArtifactManifest, type Proof } from './manifest.ts';
+import { artifactNames, type ArtifactManifest } from './manifest.ts';
 import { createPatience } from './patience.ts';
 import type { ArtifactSource, FileVersion } from './sources/source.ts';
 import { storedObject } from './sources/stored-object.ts';
@@ -66,6 +67,7 @@ const PROMISED: Readonly<Record<Proof, string>> = {
   catalogue: 'stands in the catalogue',
   published: 'is published',
   pinned: 'was pinned by the first download',
+  made: 'was made here',
 };
 
 function strongestPromise(

@@ -2,9 +2,10 @@
 import type { StoredFile } from '../../contracts/checkpoints.ts';
 import type { Version } from '../storage/object-store.ts';
 import { readObject } from '../storage/schemas.ts';
+import type { Proof } from '../../contracts/weights.ts';
 import { FetchError } from './fetch-error.ts';
 import type { Fetching } from './fetching.ts';
-import { artifactNames, manifestSchema, type ArtifactManifest, type Proof } from './manifest.ts';
+import { artifactNames, manifestSchema, type ArtifactManifest } from './manifest.ts';
 import type { ArtifactSource, FileVersion } from './sources/source.ts';
 
 export interface FoundManifest {

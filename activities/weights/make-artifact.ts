@@ -1,0 +1,122 @@
+/**
+ * @module An artifact made of others: streamed from S3 to S3, and visible only when it is whole.
+ *
+ * A member that is damaged is found by its sum while it passes, and ends the upload before there is an object. What a
+ * killed worker leaves is an upload that nothing refers to.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { basename } from 'node:path';
+import { canonicalJson } from '../../configs/stage-inputs.ts';
+import type { ArtifactPlan, PreparedArtifact } from '../../contracts/weights.ts';
+import type { MultipartUploads } from '../storage/multipart-uploads.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { readObject } from '../storage/schemas.ts';
+import type { StoredObjects } from '../storage/stored-objects.ts';
+import { artifactNames, manifestSchema, type ArtifactManifest } from './manifest.ts';
+import { readBlocks } from './torch/blocks.ts';
+import type { TorchFile } from './torch/torch-file.ts';
+import { partSizeFor, PART_SIZE_BYTES, uploadParts } from './upload-parts.ts';
+
+export interface MakingTools {
+  readonly store: ObjectStore;
+  readonly uploads: MultipartUploads;
+  readonly objects: StoredObjects;
+}
+
+export interface Making {
+  readonly artifact: ArtifactPlan;
+  readonly ingredients: readonly PreparedArtifact[];
+  /** How it came about, for people: `convert eva02-large`. */
+  readonly origin: string;
+  /** Reads indexes only; the sources stay open until the file is written. */
+  plan(): Promise<TorchFile>;
+}
+
+/** @throws TorchFileError when an ingredient cannot be used; what S3 says. */
+export async function makeArtifact(
+  tools: MakingTools,
+  making: Making,
+  signal: AbortSignal,
+  onProgress: (doneBytes: number, totalBytes: number) => void,
+): Promise<{ readonly manifest: ArtifactManifest; readonly reused: boolean }> {
+  const { store, objects } = tools;
+  const { name } = making.artifact;
+  const inputs = inputsOf(making);
+  const found = (await readObject(store, artifactNames.manifest(name), manifestSchema, signal))?.value;
+  if (found?.inputs === inputs && (await isThere(tools, found, signal))) {
+    return { manifest: found, reused: true };
+  }
+  const object = artifactNames.file(name, randomUUID(), basename(making.artifact.path));
+  const file = await making.plan();
+  const sha256 = await upload(tools, object, file, signal, onProgress);
+  const stored = await objects.find(object, signal);
+  if (stored?.sizeBytes !== file.sizeBytes) {
+    throw new Error(`S3 has ${String(stored?.sizeBytes)} bytes of ${name}, not ${String(file.sizeBytes)}`);
+  }
+  const manifest: ArtifactManifest = {
+    name,
+    file: { key: store.keyOf(object), sha256, sizeBytes: file.sizeBytes },
+    source: making.origin,
+    validator: null,
+    proof: 'made',
+    inputs,
+    fetchedAt: Date.now(),
+  };
+  await store.writeText(
+    artifactNames.manifest(name),
+    JSON.stringify(manifest, undefined, 2),
+    undefined,
+    signal,
+  );
+  return { manifest, reused: false };
+}
+
+function inputsOf({ artifact, ingredients }: Making): string {
+  const sums = ingredients.map(({ name, sha256 }) => [name, sha256]);
+  return createHash('sha256')
+    .update(canonicalJson({ recipe: artifact.recipe, sums }))
+    .digest('hex');
+}
+
+async function isThere(
+  { store, objects }: MakingTools,
+  { file }: ArtifactManifest,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const prefix = store.keyOf('');
+  if (!file.key.startsWith(prefix)) return false;
+  return (await objects.find(file.key.slice(prefix.length), signal))?.sizeBytes === file.sizeBytes;
+}
+
+/** @returns SHA-256 of what was sent, each part of it under a checksum that S3 compares. */
+async function upload(
+  { uploads }: MakingTools,
+  object: string,
+  file: TorchFile,
+  signal: AbortSignal,
+  onProgress: (doneBytes: number, totalBytes: number) => void,
+): Promise<string> {
+  const hash = createHash('sha256');
+  const begun = await uploads.begin(object, signal);
+  const bytes = async function* () {
+    for await (const block of readBlocks(file, signal)) {
+      hash.update(block.bytes);
+      yield block.bytes;
+      onProgress(block.offset + block.bytes.length, file.sizeBytes);
+    }
+  };
+  try {
+    const partSizeBytes = partSizeFor(file.sizeBytes, PART_SIZE_BYTES);
+    const input = { upload: begun, partSizeBytes, stored: [], bytes: bytes() };
+    const parts = await uploadParts(input, (target, number, part) =>
+      uploads.putPart(target, number, part, signal),
+    );
+    if ((await uploads.complete(begun, parts, signal)) === 'noSuchUpload') {
+      throw new Error(`S3 has forgotten the upload of ${object}`);
+    }
+    return hash.digest('hex');
+  } catch (error) {
+    await uploads.abort(begun, AbortSignal.timeout(10_000)).catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * @module Bringing artifacts into S3: checked, downloaded, converted, merged, found.
+ */
+import { activityInfo, Context } from '@temporalio/activity';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { hasFile } from '../../configs/checkout.ts';
+import type { WeightsActivities } from '../../contracts/activities.ts';
+import {
+  describeRecipe,
+  type ArtifactPlan,
+  type PreparedArtifact,
+  type WeightsProgress,
+} from '../../contracts/weights.ts';
+import { fail } from '../fail.ts';
+import { findArtifact } from '../storage/artifacts.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { checkSource } from './check-source.ts';
+import { FetchError } from './fetch-error.ts';
+import { fetchIntoS3 } from './fetch-into-s3.ts';
+import type { FetchTools } from './fetching.ts';
+import { findPrepared } from './find-prepared.ts';
+import { makeArtifact, type Making } from './make-artifact.ts';
+import type { ArtifactManifest } from './manifest.ts';
+import { parseSource } from './sources/parse-source.ts';
+import type { ByteSource } from './torch/byte-source.ts';
+import { planConversion } from './torch/convert.ts';
+import { planMerge } from './torch/merge.ts';
+import { openS3Source } from './torch/s3-source.ts';
+import { TorchFileError } from './torch/torch-file-error.ts';
+
+const HEARTBEAT_MS = 2000;
+
+export interface WeightsDependencies extends FetchTools {
+  readonly client: S3Client;
+  /** GLEE's on this machine: a file that lies at an artifact's place is taken instead of a download. */
+  readonly checkout: string;
+}
+
+export function createWeightsActivities(dependencies: WeightsDependencies): WeightsActivities {
+  const { store, checkout } = dependencies;
+  return {
+    checkSources: ({ artifacts }) =>
+      beating('all', 'checking', async (_show, signal) => {
+        const problems = await Promise.all(
+          artifacts.map((artifact) => problemOf(dependencies, artifact, signal)),
+        );
+        const found = problems.filter((problem) => problem !== undefined);
+        if (found.length > 0) throw fail('SourceRefused', found.join('\n'));
+      }),
+
+    fetchArtifact: ({ artifact, recipe }) =>
+      beating(artifact.name, 'downloading', async (show, signal) => {
+        const sources = (await addresses(artifact, recipe.sources, checkout)).map((text) =>
+          parseSource(text),
+        );
+        const { sha256, sizeBytes } = recipe;
+        const expected = { ...(sha256 && { sha256 }), ...(sizeBytes !== undefined && { sizeBytes }) };
+        const request = { name: artifact.name, sources, expected };
+        const { outcome, manifest } = await fetchIntoS3(dependencies, request, signal, show);
+        return preparedFrom(store, manifest, outcome === 'reused');
+      }),
+
+    convertArtifact: ({ artifact, recipe, from }) =>
+      make(dependencies, 'converting', artifact, [from], async (open, signal) => {
+        return (await planConversion(await open(from), recipe, signal)).file;
+      }),
+
+    mergeArtifact: ({ artifact, recipe, base, from }) =>
+      make(dependencies, 'merging', artifact, [base, from], async (open, signal) => {
+        return (await planMerge(await open(base), await open(from), recipe, signal)).file;
+      }),
+
+    async findTrained({ artifact, recipe }) {
+      const { run, stage } = recipe;
+      const found = await findArtifact(store, run, stage);
+      if (found === undefined) {
+        throw fail('SourceRefused', `${artifact.name}: run '${run}' has no finished ${stage} in S3`);
+      }
+      const { bucket, key, sha256, sizeBytes } = found;
+      const file = { name: artifact.name, bucket, key, sha256, sizeBytes };
+      return { ...file, proof: 'made', origin: `${run}/${stage}`, reused: true };
+    },
+  };
+}
+
+/** Why the artifact cannot be had, as far as its source tells before anything is fetched. */
+async function problemOf(
+  { store, sources, checkout }: WeightsDependencies,
+  artifact: ArtifactPlan,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { name, recipe } = artifact;
+  if (recipe.how === 'trained' && (await findArtifact(store, recipe.run, recipe.stage)) === undefined) {
+    return `${name}: run '${recipe.run}' has no finished ${recipe.stage} in S3`;
+  }
+  if (recipe.how !== 'download') return undefined;
+  const prepared = await findPrepared(store, name);
+  if (prepared !== undefined && (recipe.sha256 ?? prepared.sha256) === prepared.sha256) return undefined;
+  const refusals: string[] = [];
+  for (const address of await addresses(artifact, recipe.sources, checkout)) {
+    try {
+      const expected = recipe.sha256 === undefined ? {} : { sha256: recipe.sha256 };
+      await checkSource(sources.of(parseSource(address)), expected, signal);
+      return undefined;
+    } catch (error) {
+      // Nobody answers: that may pass, and is no reason to refuse the run.
+      if (!(error instanceof FetchError) || error.kind === 'unavailable') throw error;
+      refusals.push(error.message);
+    }
+  }
+  return `${name}: ${refusals.join('; ')}`;
+}
+
+/** A file that a person has put where GLEE looks goes before any address. */
+async function addresses(
+  { path }: ArtifactPlan,
+  sources: readonly string[],
+  checkout: string,
+): Promise<readonly string[]> {
+  return (await hasFile(checkout, path)) ? [pathToFileURL(join(checkout, path)).href] : sources;
+}
+
+/** @param plan Opens what it needs, and reads indexes only. */
+function make(
+  dependencies: WeightsDependencies,
+  phase: WeightsProgress['phase'],
+  artifact: ArtifactPlan,
+  ingredients: readonly PreparedArtifact[],
+  plan: (
+    open: (ingredient: PreparedArtifact) => Promise<ByteSource>,
+    signal: AbortSignal,
+  ) => ReturnType<Making['plan']>,
+): Promise<PreparedArtifact> {
+  return beating(artifact.name, phase, async (show, signal) => {
+    const open = ({ bucket, key }: PreparedArtifact) =>
+      openS3Source({ client: dependencies.client, bucket, key }, signal);
+    const origin = describeRecipe(artifact);
+    const making = { artifact, ingredients, origin, plan: () => plan(open, signal) };
+    const onProgress = (doneBytes: number, totalBytes: number) => show({ doneBytes, totalBytes });
+    const { manifest, reused } = await makeArtifact(dependencies, making, signal, onProgress);
+    return preparedFrom(dependencies.store, manifest, reused);
+  });
+}
+
+function preparedFrom(
+  { bucket }: ObjectStore,
+  { name, file, proof, source }: ArtifactManifest,
+  reused: boolean,
+): PreparedArtifact {
+  return { name, bucket, ...file, proof, origin: source, reused };
+}
+
+type Show = (progress: Omit<WeightsProgress, 'artifact' | 'phase'>) => void;
+
+/** Runs the work with a heartbeat that tells how far it is, and names what no retry mends. */
+async function beating<T>(
+  artifact: string,
+  phase: WeightsProgress['phase'],
+  work: (show: Show, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const context = Context.current();
+  let progress: WeightsProgress = { artifact, phase, doneBytes: 0 };
+  const beat = () => context.heartbeat(progress);
+  const beats = setInterval(beat, HEARTBEAT_MS);
+  try {
+    beat();
+    return await work((next) => (progress = { artifact, phase, ...next }), context.cancellationSignal);
+  } catch (error) {
+    throw named(error);
+  } finally {
+    clearInterval(beats);
+  }
+}
+
+function named(error: unknown): unknown {
+  if (error instanceof TorchFileError) return fail('WrongWeights', error.message);
+  if (!(error instanceof FetchError)) return error;
+  switch (error.kind) {
+    case 'unavailable':
+      return error;
+    case 'sourceChanged':
+    case 'wrongContent':
+      return fail('WrongWeights', error.message);
+    case 'unusableSource':
+    case 'unauthorized':
+    case 'notFound':
+      return fail('SourceRefused', `${activityInfo().activityType}: ${error.message}`);
+  }
+}
