@@ -1,10 +1,12 @@
 /** @module The catalogue of artifacts: the package's own and, on top of it, the user's. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { RUN_ID_PATTERN } from '../contracts/ids.ts';
 import { STAGES, type Problem } from '../contracts/plan.ts';
 import { ingredients, type ArtifactPlan, type Recipe } from '../contracts/weights.ts';
+import { hasFile } from './checkout.ts';
 import { packageRoot, shownPath } from './package-root.ts';
 import { checkoutPathProblem } from './path-traps.ts';
 import { ConfigError, didYouMean } from './problems.ts';
@@ -80,6 +82,19 @@ export async function loadCatalogue(directory: string): Promise<Catalogue> {
   );
   if (problems.length > 0) throw new ConfigError(problems);
   return catalogue;
+}
+
+/** The catalogue with a file that a person has put where GLEE looks in the place of any other way to have it. */
+export async function preferCheckout(catalogue: Catalogue, checkout: string): Promise<Catalogue> {
+  const entries = [...catalogue.values()].map(async (artifact): Promise<[string, ArtifactPlan]> => {
+    if (!(await hasFile(checkout, artifact.path))) return [artifact.name, artifact];
+    const sources = [pathToFileURL(join(checkout, artifact.path)).href];
+    const { recipe } = artifact;
+    const checksum =
+      recipe.how === 'download' && recipe.sha256 !== undefined ? { sha256: recipe.sha256 } : {};
+    return [artifact.name, { ...artifact, recipe: { how: 'download', sources, ...checksum } }];
+  });
+  return new Map(await Promise.all(entries));
 }
 
 /** The artifact and all that it is made from, what is needed first standing first. */

@@ -9,7 +9,7 @@ import {
   type StageName,
   type StagePlan,
 } from '../contracts/plan.ts';
-import { loadCatalogue, withIngredients, type Catalogue } from './artifacts.ts';
+import { loadCatalogue, preferCheckout, withIngredients, type Catalogue } from './artifacts.ts';
 import { inspectCheckout, knownKeys } from './checkout.ts';
 import { loadDatasets } from './datasets.ts';
 import { defaultConfigDirectory, loadJointConfig, type LoadedJointConfig } from './load.ts';
@@ -75,13 +75,19 @@ function neededArtifacts(stages: readonly StagePlan[], catalogue: Catalogue): re
   return withIngredients(names, catalogue);
 }
 
-async function load({ config, configDirectory = defaultConfigDirectory }: ResolveJointPlanInput): Promise<{
+async function load({
+  config,
+  checkout,
+  configDirectory = defaultConfigDirectory,
+}: ResolveJointPlanInput): Promise<{
   readonly joint: LoadedJointConfig | undefined;
   readonly catalogue: Catalogue | undefined;
   readonly problems: readonly Problem[];
 }> {
   const joint = await problemsOf(loadJointConfig(config, configDirectory));
-  const catalogue = await problemsOf(loadCatalogue(configDirectory));
+  const catalogue = await problemsOf(
+    loadCatalogue(configDirectory).then((found) => preferCheckout(found, checkout)),
+  );
   return {
     joint: joint.value,
     catalogue: catalogue.value,

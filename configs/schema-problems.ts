@@ -94,7 +94,11 @@ function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[
 /** Keys that the JSON Schema allows in the map at `path`. */
 function keysAt(schema: unknown, path: Path): readonly string[] {
   const nodes = path.reduce<readonly Json[]>(
-    (nodes, step) => nodes.flatMap((node) => expand(child(node.properties, String(step)), schema)),
+    (nodes, step) =>
+      nodes.flatMap((node) =>
+        // A map with names of the user's own has its values' form in additionalProperties.
+        expand(child(node.properties, String(step)) ?? node.additionalProperties, schema),
+      ),
     expand(schema, schema),
   );
   return nodes.flatMap((node) => (isJson(node.properties) ? Object.keys(node.properties) : []));

@@ -48,7 +48,7 @@ export async function runControlWorker(signal: AbortSignal): Promise<void> {
 function weightsDependencies(
   client: S3Client,
   store: ObjectStore,
-  { bucket, prefix, checkout }: PlanSettings,
+  { bucket, prefix }: PlanSettings,
 ): WeightsDependencies {
   return {
     client,
@@ -56,6 +56,5 @@ function weightsDependencies(
     uploads: createS3MultipartUploads(client, bucket, prefix),
     objects: createS3StoredObjects(client, bucket, prefix),
     sources: createSources(client, readDownloadSettings()),
-    checkout,
   };
 }

@@ -3,9 +3,6 @@
  */
 import { activityInfo, Context } from '@temporalio/activity';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { hasFile } from '../../configs/checkout.ts';
 import type { WeightsActivities } from '../../contracts/activities.ts';
 import {
   describeRecipe,
@@ -34,12 +31,10 @@ const HEARTBEAT_MS = 2000;
 
 export interface WeightsDependencies extends FetchTools {
   readonly client: S3Client;
-  /** GLEE's on this machine: a file that lies at an artifact's place is taken instead of a download. */
-  readonly checkout: string;
 }
 
 export function createWeightsActivities(dependencies: WeightsDependencies): WeightsActivities {
-  const { store, checkout } = dependencies;
+  const { store } = dependencies;
   return {
     checkSources: ({ artifacts }) =>
       beating('all', 'checking', async (_show, signal) => {
@@ -52,9 +47,7 @@ export function createWeightsActivities(dependencies: WeightsDependencies): Weig
 
     fetchArtifact: ({ artifact, recipe }) =>
       beating(artifact.name, 'downloading', async (show, signal) => {
-        const sources = (await addresses(artifact, recipe.sources, checkout)).map((text) =>
-          parseSource(text),
-        );
+        const sources = recipe.sources.map((text) => parseSource(text));
         const { sha256, sizeBytes } = recipe;
         const expected = { ...(sha256 && { sha256 }), ...(sizeBytes !== undefined && { sizeBytes }) };
         const request = { name: artifact.name, sources, expected };
@@ -87,7 +80,7 @@ export function createWeightsActivities(dependencies: WeightsDependencies): Weig
 
 /** Why the artifact cannot be had, as far as its source tells before anything is fetched. */
 async function problemOf(
-  { store, sources, checkout }: WeightsDependencies,
+  { store, sources }: WeightsDependencies,
   artifact: ArtifactPlan,
   signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -99,7 +92,7 @@ async function problemOf(
   const prepared = await findPrepared(store, name);
   if (prepared !== undefined && (recipe.sha256 ?? prepared.sha256) === prepared.sha256) return undefined;
   const refusals: string[] = [];
-  for (const address of await addresses(artifact, recipe.sources, checkout)) {
+  for (const address of recipe.sources) {
     try {
       const expected = recipe.sha256 === undefined ? {} : { sha256: recipe.sha256 };
       await checkSource(sources.of(parseSource(address)), expected, signal);
@@ -111,15 +104,6 @@ async function problemOf(
     }
   }
   return `${name}: ${refusals.join('; ')}`;
-}
-
-/** A file that a person has put where GLEE looks goes before any address. */
-async function addresses(
-  { path }: ArtifactPlan,
-  sources: readonly string[],
-  checkout: string,
-): Promise<readonly string[]> {
-  return (await hasFile(checkout, path)) ? [pathToFileURL(join(checkout, path)).href] : sources;
 }
 
 /** @param plan Opens what it needs, and reads indexes only. */

@@ -8,6 +8,7 @@ import { resolveJointPlan } from '../../configs/resolve.ts';
 import { LITE, makeGleeCheckout, temporaryFolder, writeInto } from '../fixtures/glee-checkout.ts';
 import { artifact, errorsOf, writeConfig } from '../fixtures/joint-config.ts';
 
+const SWIN = 'weights/swin_large_patch4_window12_384_22k.pth';
 const ONE_GPU = 'variant: Lite\ngang: { hosts: 1, gpusPerHost: 1 }\n';
 const none = () => Promise.resolve(undefined);
 
@@ -150,22 +151,20 @@ test('a missing checkout is one error that says to set GLEE_CHECKOUT', async (t)
   }
 });
 
-test('files missing from the checkout are named', async (t) => {
-  const config = await writeConfig(t, `${ONE_GPU}stages:\n  stage1:\n`);
+test('files missing from the checkout are named, when the catalogue has them neither', async (t) => {
+  const config = await writeConfig(
+    t,
+    `${ONE_GPU}stages:\n  stage1: { weights: { path: weights/mine.pth } }\n`,
+  );
+  await rm(join(config.checkout, 'weights/mine.pth'), { force: true });
   await writeInto(config.checkout, 'projects/GLEE/glee/GLEE.py', '# needs the text encoder');
-  for (const file of ['launch.py', 'weights/converted_maskdino_r50_withoutclip.pth']) {
-    await rm(join(config.checkout, file));
-  }
+  await rm(join(config.checkout, 'launch.py'));
   const errors = errorsOf(await config.resolve());
-  assert.equal(errors.length, 3);
+  assert.equal(errors.length, 2);
   assert.match(errors[0] ?? '', /launch\.py is missing from the GLEE checkout/);
   assert.match(
     errors[1] ?? '',
-    /MODEL\.WEIGHTS: the initial weights 'weights\/converted_maskdino_r50_withoutclip\.pth' of stage1 are not in/,
-  );
-  assert.match(
-    errors[2] ?? '',
-    /needs the text encoder's weights .* 'projects\/GLEE\/clip_vit_base_patch32\/pytorch_model\.bin' is not in/,
+    /stages\.stage1\.weights\.path: the initial weights 'weights\/mine\.pth' of stage1 are not in/,
   );
 });
 
@@ -175,10 +174,16 @@ test("a backbone's own weights must be there in every stage, as GLEE opens them 
     'variant: Plus\ngang: { hosts: 1, gpusPerHost: 1 }\nstages:\n  stage3: { weights: { run: p, stage: stage2 } }\n',
     [artifact('p/stage2', 'projects/GLEE/configs/images/Plus/Stage2_joint_training_CLIPteacher_SwinL.yaml')],
   );
-  await rm(join(config.checkout, 'weights/swin_large_patch4_window12_384_22k.pth'));
+  await rm(join(config.checkout, SWIN));
+  const files = (await config.resolve()).plan?.stages.map((stage) => stage.files);
+  assert.deepEqual(files, [[{ artifact: 'swin-large', path: SWIN }]]);
+});
+
+test("a backbone's own weights that neither the checkout nor the catalogue has are named", async (t) => {
+  const yaml = `variant: Plus\ngang: { hosts: 1, gpusPerHost: 1 }\nstages: { stage1: { overrides: { MODEL: { SWIN: { PRETRAINED_WEIGHT: weights/other.pth } } } } }\n`;
   assert.match(
-    errorsOf(await config.resolve()).join(),
-    /MODEL\.SWIN\.PRETRAINED_WEIGHT: stage3 needs the backbone's weights/,
+    errorsOf(await (await writeConfig(t, yaml)).resolve()).join(),
+    /MODEL\.SWIN\.PRETRAINED_WEIGHT: stage1 needs the backbone's weights.*'weights\/other\.pth' is neither in the GLEE checkout .* nor in the catalogue/,
   );
 });
 

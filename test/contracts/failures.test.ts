@@ -6,6 +6,7 @@ test('the names of failures and what is done about them are pinned: recorded fai
   assert.deepEqual(FAILURES, {
     InvalidConfig: 'stop',
     PlanChanged: 'stop',
+    SourceRefused: 'stop',
     StorageRefused: 'stop',
     MissingFile: 'stop',
     TrainerConfig: 'stop',

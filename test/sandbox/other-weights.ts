@@ -12,7 +12,7 @@ const CHANGES = {
   /** Tensors of two dimensions lie the other way round: of the model's 916 parameters, the 52 of its biases fit. */
   turned: '(key, Tensor.of(tensor.shape[::-1], tensor.values()))',
   /** The backbone, 208 parameters of 916, is not in it. */
-  headOnly: '(key, tensor) if key.startswith("sem_seg_head") else None',
+  headOnly: '(key, tensor) if key.startswith("glee.predictor") else None',
 } as const;
 
 /** Writes the sandbox's initial weights, changed, and gives their path. */

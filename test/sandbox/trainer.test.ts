@@ -350,7 +350,7 @@ DATALOADER:
     const stdout = await succeed(train({ output: join(root, 'misfit'), set }));
     assert.match(
       stdout,
-      /WARNING .*: Some model parameters or buffers are not found in the checkpoint:\n {2}backbone/,
+      /WARNING .*: Some model parameters or buffers are not found in the checkpoint:\n {2}glee.backbone/,
     );
     assert.match(
       stdout,

@@ -23,7 +23,13 @@ test('the bundle builds, and without a module that workflows may not have', asyn
 });
 
 test('the workflows are called as running ones were started', () => {
-  assert.deepEqual(Object.keys(workflows).sort(), ['gpuPool', 'jointTraining', 'trainStage']);
+  assert.deepEqual(Object.keys(workflows).sort(), [
+    'gpuPool',
+    'jointTraining',
+    'prepareArtifact',
+    'prepareWeights',
+    'trainStage',
+  ]);
 });
 
 test('the messages are called as running workflows and older clients know them', () => {
@@ -36,6 +42,7 @@ test('the messages are called as running workflows and older clients know them',
     ['requestSignal', 'signal', 'request'],
     ['runStateQuery', 'query', 'state'],
     ['stageStateQuery', 'query', 'state'],
+    ['weightsStateQuery', 'query', 'state'],
   ]);
 });
 

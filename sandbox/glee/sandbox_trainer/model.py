@@ -17,11 +17,11 @@ BOX = 4
 
 # MODEL.BACKBONE.NAME -> the backbone's parameter, its width, and the config node that names its pretrained weights.
 _BACKBONES = {
-    "build_resnet_backbone": ("backbone.stem.conv1", 16, None),
-    "D2SwinTransformer": ("backbone.patch_embed.proj", 20, "SWIN"),
-    "D2_EVA02": ("backbone.net.patch_embed.proj", 24, "EVA02"),
+    "build_resnet_backbone": ("glee.backbone.stem.conv1", 16, None),
+    "D2SwinTransformer": ("glee.backbone.patch_embed.proj", 20, "SWIN"),
+    "D2_EVA02": ("glee.backbone.net.patch_embed.proj", 24, "EVA02"),
 }
-_HEAD = "sem_seg_head.predictor."
+_HEAD = "glee.predictor."
 
 
 class Model:

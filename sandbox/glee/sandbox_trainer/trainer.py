@@ -25,7 +25,7 @@ def build_model(cfg, log):
     pretrained = cfg.MODEL[model.pretrained_node].PRETRAINED_WEIGHT if model.pretrained_node else None
     if pretrained:
         log.info("d2.modeling.backbone", f"Loading pretrained backbone from {pretrained}")
-        model.load_state_dict({"backbone." + name: tensor for name, tensor in load(pretrained)["model"].items()})
+        model.load_state_dict({"glee.backbone." + name: tensor for name, tensor in load(pretrained)["model"].items()})
     return model
 
 

@@ -40,7 +40,7 @@ describe('trainRank, by what the initial weights match', { concurrency: 2 }, () 
     assert.equal(error.type, 'WrongWeights', error.message);
     assert.match(
       error.message,
-      /^glee: initial weights .*\.pth match 0 % of the model's parameters \(limit 1 %\); not matched: sem_seg_head\.predictor\. \(6 keys, 708 parameters\), backbone\.stem\. .* \(give weights of this model, or lower limits\.coverage/,
+      /^glee: initial weights .*\.pth match 0 % of the model's parameters \(limit 1 %\); not matched: glee\.predictor\. \(6 keys, 708 parameters\), glee\.backbone\. .* \(give weights of this model, or lower limits\.coverage/,
     );
     const [details]: unknown[] = error.details ?? [];
     assert.equal(Object.entries(details ?? {}).find(([name]) => name === 'iterationsRun')?.[1], 0);

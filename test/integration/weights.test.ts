@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { packageRoot } from '../../configs/package-root.ts';
+import { look, resultOf, startTestStack, trainToTheEnd, type TestStack } from '../support/stack.ts';
+import { startRun } from '../../cli/start.ts';
+
+const SWIN = 'weights/swin_large_patch4_window12_384_22k.pth';
+
+describe('weights that a run needs and the checkout lacks', () => {
+  let stack: TestStack;
+  let configs: string;
+  let server: Server;
+  let swin: Buffer;
+  const requests: string[] = [];
+
+  before(async () => {
+    configs = await mkdtemp(join(tmpdir(), 'glee-configs-'));
+    await cp(join(packageRoot, 'test/fixtures/configs'), configs, { recursive: true });
+    await cp(
+      join(packageRoot, 'configs/joint/custom-backbone.yaml'),
+      join(configs, 'joint/custom-backbone.yaml'),
+    );
+    stack = await startTestStack({ env: { GLEE_CONFIG_DIR: configs } });
+    const lost = join(stack.env.GLEE_CHECKOUT ?? '', SWIN);
+    swin = await readFile(lost);
+    await rm(lost);
+    server = createServer((request, response) => {
+      requests.push(`${request.method ?? ''} ${request.url ?? ''}`);
+      if (request.url !== '/swin.pth') return response.writeHead(404).end();
+      response.writeHead(200, { 'content-length': swin.length, etag: '"v1"' });
+      return request.method === 'HEAD' ? response.end() : response.end(swin);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await catalogue('swin.pth');
+    await writeFile(
+      join(configs, 'joint/plus.yaml'),
+      'variant: Plus\ngang: { hosts: 2, gpusPerHost: 1 }\nstages: { stage1: }\n' +
+        'overrides: { SOLVER: { MAX_ITER: 20, CHECKPOINT_PERIOD: 10, STEPS: [15] } }\n',
+    );
+  });
+  after(async () => {
+    await stack.stop();
+    server.closeAllConnections();
+    server.close();
+    await rm(configs, { recursive: true, force: true });
+  });
+
+  async function catalogue(file: string): Promise<void> {
+    const address = server.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const url = `http://127.0.0.1:${String(address.port)}/${file}`;
+    const yaml = `artifacts:\n  swin-large: { path: ${SWIN}, download: '${url}' }\n`;
+    await writeFile(join(configs, 'artifacts.yaml'), yaml);
+  }
+
+  it('are known not to be had within seconds, before a host is leased, and the run says which', async () => {
+    await catalogue('gone.pth');
+    await startRun(stack.client, 'gone', { config: 'joint/plus' });
+    await assert.rejects(resultOf(stack, 'gone', 20_000), /SourceRefused: .*swin-large: .*gone\.pth.*404/s);
+    await catalogue('swin.pth');
+  });
+
+  it('are fetched once for two runs at the same time, and lie where GLEE looks on every host', async () => {
+    requests.length = 0;
+    await startRun(stack.client, 'plus-1', { config: 'joint/plus' });
+    await startRun(stack.client, 'plus-2', { config: 'joint/plus' });
+    const results = [await resultOf(stack, 'plus-1'), await resultOf(stack, 'plus-2')];
+    const [one, two] = results.map(({ stages }) => stages[0]?.artifact.sha256);
+    assert.equal(one, two);
+    assert.equal(requests.filter((request) => request.startsWith('GET ')).length, 1);
+    assert.deepEqual(await readFile(join(stack.env.GLEE_CHECKOUT ?? '', SWIN)), swin);
+    const [ready] = (await look(stack, 'plus-1'))?.state?.weights ?? [];
+    assert.ok(ready?.status === 'ready');
+    assert.equal(ready.artifact.sha256, createHash('sha256').update(swin).digest('hex'));
+    assert.equal(ready.artifact.proof, 'pinned');
+  });
+
+  it('are merged for a novel backbone as the shipped config says, and matched in part', async () => {
+    const { stages } = await trainToTheEnd(stack, 'custom', 'joint/custom-backbone');
+    assert.equal(stages[0]?.artifact.iterations, 60);
+    const weights = (await look(stack, 'custom'))?.state?.weights ?? [];
+    assert.deepEqual(
+      weights.map((entry) => [entry.name, entry.status === 'ready' && entry.artifact.proof]),
+      [
+        ['glee-lite-joint', 'pinned'],
+        ['eva02-large-converted', 'pinned'],
+        ['custom-backbone-start', 'made'],
+      ],
+    );
+  });
+});
