@@ -5,15 +5,15 @@ const SECRET = /[?&](x-amz-signature|x-amz-credential|signature|sig|token|access
 
 /** Why `source` cannot be fetched from, or undefined when it can. */
 export function sourceProblem(source: string): string | undefined {
-  if (/^hf:\/\//.test(source)) {
+  if (source.startsWith('hf://')) {
     return /^hf:\/\/((spaces|datasets)\/)?[\w.-]+\/[\w.-]+(@[\w./-]+?)?\/[\w./+=-]+$/.test(source)
       ? undefined
       : `'${source}' must be hf://[spaces/|datasets/]owner/repo[@revision]/path/of/the/file`;
   }
-  if (/^s3:\/\//.test(source)) {
+  if (source.startsWith('s3://')) {
     return /^s3:\/\/[a-z0-9.-]+\/.+$/.test(source) ? undefined : `'${source}' must be s3://bucket/key`;
   }
-  if (/^file:\/\//.test(source)) {
+  if (source.startsWith('file://')) {
     return source.startsWith('file:///') ? undefined : `'${source}' must be file:///absolute/path`;
   }
   if (!/^https?:\/\//.test(source) || !URL.canParse(source)) {

@@ -90,7 +90,8 @@ async function problemOf(
   }
   if (recipe.how !== 'download') return undefined;
   const prepared = await findPrepared(store, name);
-  if (prepared !== undefined && (recipe.sha256 ?? prepared.sha256) === prepared.sha256) return undefined;
+  const wanted = recipe.sha256 ?? prepared?.sha256;
+  if (wanted !== undefined && prepared?.sha256 === wanted) return undefined;
   const refusals: string[] = [];
   for (const address of recipe.sources) {
     try {
