@@ -5,9 +5,13 @@ import { Command, InvalidArgumentError } from 'commander';
 import { untilStopped } from '../sandbox/interrupt.ts';
 import { machineLine } from './machine.ts';
 import { caseLine, type Bench } from './measure.ts';
+import { convert } from './convert.ts';
 import { recovery } from './recovery.ts';
 
-const BENCHES: ReadonlyMap<string, Bench> = new Map([['recovery', recovery]]);
+const BENCHES: ReadonlyMap<string, Bench> = new Map([
+  ['convert', convert],
+  ['recovery', recovery],
+]);
 
 const program = new Command('bench')
   .description('Measure the pipeline against its peers, both on this machine, in turns.')

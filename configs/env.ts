@@ -108,6 +108,11 @@ export function readHostSettings(): HostSettings {
   };
 }
 
+/** Folder with the user's configs and catalogue. */
+export function readCatalogueDirectory(): string {
+  return parse(settingsSchema.pick({ GLEE_CONFIG_DIR: true })).GLEE_CONFIG_DIR;
+}
+
 /** What downloads of weights need besides S3. */
 export interface DownloadSettings {
   readonly huggingFace: {

@@ -1,6 +1,12 @@
 /** @module Stored objects on S3. */
 import { Readable } from 'node:stream';
-import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  type S3Client,
+} from '@aws-sdk/client-s3';
 import { httpStatus } from '../../configs/s3.ts';
 import { toBytes } from './files.ts';
 import { explain } from './s3-errors.ts';
@@ -29,6 +35,25 @@ export function createS3StoredObjects(client: S3Client, bucket: string, prefix: 
         return bytesOf(found.Body, signal);
       } catch (error) {
         throw explain('read', error, bucket, target(name).Key);
+      }
+    },
+
+    async list(folder, signal) {
+      const names: string[] = [];
+      const what = { Bucket: bucket, Prefix: `${prefix}${folder}`, Delimiter: '/' };
+      try {
+        for (let token: string | undefined, more = true; more;) {
+          const page = await client.send(new ListObjectsV2Command({ ...what, ContinuationToken: token }), {
+            abortSignal: signal,
+          });
+          for (const { Key = '' } of page.Contents ?? []) names.push(Key.slice(prefix.length));
+          for (const { Prefix = '' } of page.CommonPrefixes ?? []) names.push(Prefix.slice(prefix.length));
+          token = page.NextContinuationToken;
+          more = page.IsTruncated === true;
+        }
+        return names;
+      } catch (error) {
+        throw explain('list', error, bucket, what.Prefix);
       }
     },
 

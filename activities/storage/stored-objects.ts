@@ -13,6 +13,8 @@ export interface StoredObjects {
     from: { readonly offset: number; readonly version: Version },
     signal: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>>;
+  /** What lies directly in a folder, whose name is '' or ends with '/': names of objects and, ending with '/', of folders. */
+  list(folder: string, signal: AbortSignal): Promise<readonly string[]>;
   /** Also fine when there is no such object. */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }

@@ -10,7 +10,10 @@ import type { OutputOptions } from '../output.ts';
 // Commands are imported when they run, as in glee.ts.
 export function weightsCommand(): Command {
   return new Command('weights')
-    .description('look at, convert and merge weights; needs no torch, and little memory')
+    .description('weights in S3 and in files: bring, list, verify; look at, convert and merge without torch')
+    .addCommand(list())
+    .addCommand(fetchCommand())
+    .addCommand(verify())
     .addCommand(show())
     .addCommand(convert())
     .addCommand(merge())
@@ -20,6 +23,38 @@ export function weightsCommand(): Command {
         'glee weights show weights/eva02_L_pt_m38m_p14to16.pt',
         'glee weights convert eva02_L_pt_m38m_p14to16.pt converted_EVA02_m38m_psz14to16.pth',
       ),
+    );
+}
+
+function list(): Command {
+  return new Command('list')
+    .description('artifacts in S3, on which hosts they are, and which runs use them')
+    .option(...JSON_OPTION)
+    .addHelpText('after', examples('glee weights list'))
+    .action(async (options: OutputOptions) => (await import('./list.ts')).list(options));
+}
+
+function fetchCommand(): Command {
+  return new Command('fetch')
+    .description(
+      'bring artifacts of the catalogue (artifacts.yaml) into S3 now, with all that they are made from',
+    )
+    .argument('<name...>', 'of the catalogue')
+    .option(...JSON_OPTION)
+    .addHelpText('after', examples('glee weights fetch swin-large eva02-large-converted'))
+    .action(async (names: string[], options: OutputOptions) =>
+      (await import('./fetch.ts')).fetchArtifacts(names, options),
+    );
+}
+
+function verify(): Command {
+  return new Command('verify')
+    .description('read artifacts in S3 again to the last byte, and compare their checksums')
+    .argument('[name...]', 'which  [all]')
+    .option(...JSON_OPTION)
+    .addHelpText('after', examples('glee weights verify', 'glee weights verify swin-large --json'))
+    .action(async (names: string[], options: OutputOptions) =>
+      (await import('./verify.ts')).verify(names, options),
     );
 }
 
