@@ -5,6 +5,9 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { execa } from 'execa';
+import { z } from 'zod';
 import { packageRoot } from '../../configs/package-root.ts';
 import { look, resultOf, startTestStack, trainToTheEnd, type TestStack } from '../support/stack.ts';
 import { startRun } from '../../cli/start.ts';
@@ -50,6 +53,12 @@ describe('weights that a run needs and the checkout lacks', () => {
     await rm(configs, { recursive: true, force: true });
   });
 
+  function glee(...args: readonly string[]) {
+    const program = join(packageRoot, 'dist/cli/glee.js');
+    const env = { ...stack.env, NO_COLOR: '1', GLEE_CONFIG_DIR: configs };
+    return execa(process.execPath, [program, ...args], { env, reject: false, timeout: 60_000 });
+  }
+
   async function catalogue(file: string): Promise<void> {
     const address = server.address();
     assert.ok(typeof address === 'object' && address !== null);
@@ -80,6 +89,42 @@ describe('weights that a run needs and the checkout lacks', () => {
     assert.equal(ready.artifact.proof, 'pinned');
   });
 
+  it('are listed with their hosts and runs, read again, and not fetched twice, by the command line', async () => {
+    const listed = await glee('weights', 'list', '--json');
+    const [artifact] = z
+      .array(z.object({ name: z.string(), hosts: z.array(z.string()), runs: z.array(z.string()) }))
+      .parse(JSON.parse(listed.stdout));
+    assert.deepEqual(artifact, {
+      name: 'swin-large',
+      hosts: ['gpu-1', 'gpu-2'],
+      runs: ['gone', 'plus-1', 'plus-2'],
+    });
+    requests.length = 0;
+    assert.match(
+      (await glee('weights', 'fetch', 'swin-large')).stdout,
+      /^swin-large was there: s3:\/\/glee\/artifacts/,
+    );
+    assert.deepEqual(requests, []);
+    assert.match((await glee('weights', 'fetch', 'swin-larg')).stderr, /did you mean 'swin-large'\?/);
+    assert.match((await glee('weights', 'verify')).stdout, /^ok {4}swin-large {2}sha256 [0-9a-f]{64}$/);
+  });
+
+  it('that somebody has damaged in S3 are found by reading them again', async () => {
+    const client = new S3Client({ forcePathStyle: true, ...s3Options(stack) });
+    const { Contents = [] } = await client.send(
+      new ListObjectsV2Command({ Bucket: 'glee', Prefix: 'artifacts/swin-large/' }),
+    );
+    const [object] = Contents;
+    const damaged = Buffer.from(swin);
+    damaged[9] = (damaged[9] ?? 0) ^ 1;
+    await client.send(new PutObjectCommand({ Bucket: 'glee', Key: object?.Key, Body: damaged }));
+    const verified = await glee('weights', 'verify', 'swin-large');
+    assert.equal(verified.exitCode, 1);
+    assert.match(verified.stdout, /^FAIL {2}swin-large: expected sha256 [0-9a-f]{64}, S3 has sha256/);
+    await client.send(new PutObjectCommand({ Bucket: 'glee', Key: object?.Key, Body: swin }));
+    client.destroy();
+  });
+
   it('are merged for a novel backbone as the shipped config says, and matched in part', async () => {
     const { stages } = await trainToTheEnd(stack, 'custom', 'joint/custom-backbone');
     assert.equal(stages[0]?.artifact.iterations, 60);
@@ -94,3 +139,8 @@ describe('weights that a run needs and the checkout lacks', () => {
     );
   });
 });
+
+function s3Options({ s3 }: TestStack) {
+  const { accessKeyId, secretAccessKey } = s3;
+  return { endpoint: s3.endpoint, region: s3.region, credentials: { accessKeyId, secretAccessKey } };
+}
