@@ -1,7 +1,7 @@
 /**
  * @module `convert`: the EVA-02 conversion of 1.2 GB in 300 tensors, by the command `glee weights convert`, by the same
- * steps in torch, and what a plain copy of the file takes. Neither side waits for the disk at its end but ours, which
- * makes its file durable before it gives it its name.
+ * steps in torch, and what a plain copy of the file takes. Ours makes its file durable before it gives it its name;
+ * torch does not, and cp is measured both ways.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -14,7 +14,8 @@ import type { Bench, BenchOptions, Case } from './measure.ts';
 
 const CASES = {
   wall: 'seconds of the whole command, against the same steps in Python with torch',
-  copy: 'seconds of the whole command, against cp of the same file',
+  copy: 'seconds of the whole command, against cp of the same file until the disk has it, as it has ours',
+  'copy-unflushed': "the same against cp alone, which leaves its file in the kernel's cache",
   'peak-memory': 'mebibytes resident at most, against the same steps in Python with torch',
 };
 
@@ -40,13 +41,21 @@ interface Measured {
   readonly mebibytes: number;
 }
 
+interface Round {
+  readonly ours: Measured;
+  readonly theirs: Measured | undefined;
+  readonly copy: Measured | undefined;
+  /** Seconds of the copy until the disk has it, as it has ours. */
+  readonly durableCopy: number | undefined;
+}
+
 async function measureConvert({ runs, withPeer, signal, progress }: BenchOptions): Promise<readonly Case[]> {
   const torch = torchPython();
   if (torch === undefined)
     throw new Error('no Python here has torch, which makes the file (Debian: python3-torch)');
   const folder = await mkdtemp(join(tmpdir(), 'glee-bench-convert-'));
   const at = (name: string) => join(folder, name);
-  const rounds: { ours: Measured; theirs: Measured | undefined; copy: Measured | undefined }[] = [];
+  const rounds: Round[] = [];
   try {
     progress('making 1.2 GB of weights');
     await execa(torch, ['-c', MAKE, at('in.pt')], { cancelSignal: signal });
@@ -69,7 +78,8 @@ async function measureConvert({ runs, withPeer, signal, progress }: BenchOptions
         ? await measure('theirs', torch, '-c', SAME_STEPS, at('in.pt'), at('theirs'))
         : undefined;
       const copy = withPeer ? await measure('copy', 'cp', at('in.pt'), at('copy')) : undefined;
-      rounds.push({ ours, theirs, copy });
+      const flushed = copy && (await secondsOf(() => execa('sync', [at('copy')])));
+      rounds.push({ ours, theirs, copy, durableCopy: copy && copy.seconds + (flushed ?? 0) });
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -77,15 +87,15 @@ async function measureConvert({ runs, withPeer, signal, progress }: BenchOptions
   return casesOf(rounds);
 }
 
-function casesOf(
-  rounds: readonly { ours: Measured; theirs: Measured | undefined; copy: Measured | undefined }[],
-): readonly Case[] {
+function casesOf(rounds: readonly Round[]): readonly Case[] {
   const all = (pick: 'ours' | 'theirs' | 'copy', figure: keyof Measured) =>
     rounds.flatMap((round) => (round[pick] === undefined ? [] : [round[pick][figure]]));
+  const durable = rounds.flatMap(({ durableCopy }) => (durableCopy === undefined ? [] : [durableCopy]));
   const seconds = { bench: 'convert', unit: 's', ours: all('ours', 'seconds') };
   return [
     { ...seconds, case: 'wall', peer: all('theirs', 'seconds'), peerName: 'torch' },
-    { ...seconds, case: 'copy', peer: all('copy', 'seconds'), peerName: 'cp' },
+    { ...seconds, case: 'copy', peer: durable, peerName: 'cp and sync of the copy' },
+    { ...seconds, case: 'copy-unflushed', peer: all('copy', 'seconds'), peerName: 'cp' },
     {
       bench: 'convert',
       case: 'peak-memory',
@@ -95,6 +105,12 @@ function casesOf(
       peerName: 'torch',
     },
   ];
+}
+
+async function secondsOf(deed: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await deed();
+  return (performance.now() - began) / 1000;
 }
 
 function torchPython(): string | undefined {

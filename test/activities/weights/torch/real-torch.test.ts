@@ -112,6 +112,9 @@ describe('checkpoints that real torch wrote', { skip }, () => {
     const end = entry.headerOffset + 30 + entry.name.length + 64 + entry.sizeBytes - 70;
     bytes[end] = (bytes[end] ?? 0) ^ 1;
     await writeFile(at('damaged.pt'), bytes);
-    await mustNotConvert('damaged.pt', /damaged\.pt: .*data\/\d+ is damaged: its CRC-32 should be [0-9a-f]{8} and is/);
+    await mustNotConvert(
+      'damaged.pt',
+      /damaged\.pt: .*data\/\d+ is damaged: its CRC-32 should be [0-9a-f]{8} and is/,
+    );
   });
 });
