@@ -41,7 +41,7 @@ export function trainerArguments(input: TrainRankInput, config: string): string[
 }
 
 /** A path as launch.py's shell takes it whole: this package may lie in a folder with a space in its name. */
-function shellWord(path: string): string {
+export function shellWord(path: string): string {
   return /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }
 

@@ -101,6 +101,26 @@ stages:
   });
 });
 
+test('the share of a model that its initial weights must match can be set for the run and for a stage', async (t) => {
+  const resolve = async (limits: string) => {
+    const stage3 = `{ weights: { run: other, stage: stage2 }, limits: { coverage: 0 } }`;
+    const yaml = `${ONE_GPU}${limits}stages:\n  stage1:\n  stage3: ${stage3}\n`;
+    return (await writeConfig(t, yaml, [artifact('other/stage2', LITE.stage2)])).resolve();
+  };
+  const [plain, set] = [await resolve(''), await resolve('limits: { coverage: 0.3 }\n')];
+  const limits = ({ plan }: typeof plain) => plan?.stages.map(({ limits }) => limits.coverage);
+  assert.deepEqual(
+    [limits(plain), limits(set)],
+    [
+      [0.01, 0],
+      [0.3, 0],
+    ],
+  );
+  const sums = ({ plan }: typeof plain) => plan?.stages.map(({ settingsSha256 }) => settingsSha256);
+  assert.deepEqual(sums(set), sums(plain), 'it changes nothing that is trained');
+  assert.match(errorsOf(await resolve('limits: { coverage: 95 }\n')).join(), /limits\.coverage/);
+});
+
 test('all problems are told at once, each with the line in the config', async (t) => {
   const config = await writeConfig(
     t,

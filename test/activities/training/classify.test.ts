@@ -175,6 +175,17 @@ describe('classifyExit, when the log says several things', () => {
     assert.equal(classifyExit(failed, log).type, 'PeerLost');
   });
 
+  it('believes our own refusal of the weights, whatever else there is', () => {
+    const refusal =
+      "glee: initial weights w.pth match 3 % of the model's parameters (limit 50 %); not matched: glee.backbone. (412 keys, 196 M parameters)";
+    const survived = `${traceback}\nModuleNotFoundError: No module named 'triton'`;
+    const end = `${traceback}\ntorch.multiprocessing.spawn.ProcessExitedException: process 0 terminated with exit code 1`;
+    const found = classifyExit(failed, `${survived}\n${refusal}\n${end}`);
+    assert.deepEqual([found.type, found.line], ['WrongWeights', refusal]);
+    const measured = "glee: initial weights w.pth match 97 % of the model's parameters";
+    assert.equal(classifyExit(failed, `${measured}\nKeyError: 'x'`).type, 'TrainerConfig');
+  });
+
   it("passes over PyTorch's warnings of tries to meet that came too early", () => {
     const log = [
       '[W socket.cpp:601] [c10d] The client socket has failed to connect to [10.0.0.1]:29500 (errno: 111 - Connection refused).',

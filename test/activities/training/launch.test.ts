@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { execa } from 'execa';
 import type { Checkpoint } from '../../../contracts/checkpoints.ts';
 import type { Gang } from '../../../contracts/plan.ts';
 import type { TrainRankInput } from '../../../contracts/training.ts';
-import { trainerArguments } from '../../../activities/training/launch.ts';
+import { shellWord, trainerArguments } from '../../../activities/training/launch.ts';
 import { packageRoot } from '../../../configs/package-root.ts';
 
 const companion = join(packageRoot, 'trainer/companion.py');
@@ -48,6 +49,15 @@ describe('trainerArguments', () => {
   it('leaves every setting to the file: the launcher would give them to a shell', () => {
     const args = trainerArguments(input({ hosts: 2, gpusPerHost: 1 }), 'c.yaml').join(' ');
     assert.doesNotMatch(args, /SOLVER|[()"'$;]/);
+  });
+});
+
+describe('shellWord', () => {
+  it("brings any path whole through launch.py's shell, and leaves a plain one as it is", async () => {
+    const path = "/home/o'neil/my work/$HOME;ls/companion.py";
+    const { stdout } = await execa('sh', ['-c', `printf %s ${shellWord(path)}`]);
+    assert.equal(stdout, path);
+    assert.equal(shellWord('/srv/glee/companion.py'), '/srv/glee/companion.py');
   });
 });
 
