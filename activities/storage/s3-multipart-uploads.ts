@@ -3,6 +3,7 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
   ListPartsCommand,
   UploadPartCommand,
   type S3Client,
@@ -81,6 +82,27 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
       } catch (error) {
         mustBeGone('completion of the upload', upload.name, error);
         return 'noSuchUpload';
+      }
+    },
+
+    async abortAll(folder, signal) {
+      try {
+        const Prefix = keyOf(folder);
+        // A page at a time from the front: what was aborted is not listed again.
+        for (let more = true; more;) {
+          const list = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix });
+          const page = await client.send(list, { abortSignal: signal });
+          for (const { Key, UploadId } of page.Uploads ?? []) {
+            if (Key?.startsWith(Prefix) !== true) continue;
+            const abort = new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId });
+            await client.send(abort, { abortSignal: signal }).catch((error: unknown) => {
+              mustBeGone('end of the upload', Key, error);
+            });
+          }
+          more = page.IsTruncated === true && (page.Uploads ?? []).length > 0;
+        }
+      } catch (error) {
+        throw explain('list of uploads', error, bucket, keyOf(folder));
       }
     },
 

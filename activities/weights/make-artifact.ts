@@ -46,6 +46,8 @@ export async function makeArtifact(
   if (found?.inputs === inputs && (await isThere(tools, found, signal))) {
     return { manifest: found, reused: true };
   }
+  // The workflow of this name is the only one that makes it: what a killed worker had begun is nobody's.
+  await tools.uploads.abortAll(artifactNames.folder(name), signal);
   const object = artifactNames.file(name, randomUUID(), basename(making.artifact.path));
   const file = await making.plan();
   const sha256 = await upload(tools, object, file, signal, onProgress);

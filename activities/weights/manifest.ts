@@ -39,6 +39,7 @@ export const manifestSchema: z.ZodType<ArtifactManifest> = z.object({
 /** Names below the bucket's prefix. */
 export const artifactNames = {
   manifest: (name: string) => `artifacts/${name}.json`,
+  folder: (name: string) => `artifacts/${name}/`,
   record: (name: string) => `artifacts/${name}/download.json`,
   file: (name: string, id: string, fileName: string) => `artifacts/${name}/${id}/${fileName}`,
 } as const;
