@@ -9,6 +9,7 @@ import { bring } from './bring.ts';
 import { readRecord, type DownloadRecord } from './download-record.ts';
 import { combine, FetchError } from './fetch-error.ts';
 import type { Expected, Fetching, FetchTools } from './fetching.ts';
+import { isStored } from './find-prepared.ts';
 import { artifactNames, manifestSchema, mustBeArtifactName, type ArtifactManifest } from './manifest.ts';
 import { createPatience, PATIENCE } from './patience.ts';
 import { createMeter, type FetchProgress } from './progress.ts';
@@ -57,15 +58,10 @@ export async function fetchIntoS3(
 }
 
 /** Its object is there, and has what is expected of it by now. */
-async function isWanted(
-  { store, objects, expected, signal }: Fetching,
-  { file }: ArtifactManifest,
-): Promise<boolean> {
-  const { sha256 = file.sha256, sizeBytes = file.sizeBytes } = expected;
+async function isWanted(fetching: Fetching, { file }: ArtifactManifest): Promise<boolean> {
+  const { sha256 = file.sha256, sizeBytes = file.sizeBytes } = fetching.expected;
   if (file.sha256 !== sha256.toLowerCase() || file.sizeBytes !== sizeBytes) return false;
-  const prefix = store.keyOf('');
-  if (!file.key.startsWith(prefix)) return false;
-  return (await objects.find(file.key.slice(prefix.length), signal))?.sizeBytes === file.sizeBytes;
+  return isStored(fetching, file, fetching.signal);
 }
 
 async function fromAny(

@@ -12,6 +12,7 @@ import type { MultipartUploads } from '../storage/multipart-uploads.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { readObject } from '../storage/schemas.ts';
 import type { StoredObjects } from '../storage/stored-objects.ts';
+import { isStored } from './find-prepared.ts';
 import { artifactNames, manifestSchema, type ArtifactManifest } from './manifest.ts';
 import { readBlocks } from './torch/blocks.ts';
 import type { TorchFile } from './torch/torch-file.ts';
@@ -43,7 +44,7 @@ export async function makeArtifact(
   const { name } = making.artifact;
   const inputs = inputsOf(making);
   const found = (await readObject(store, artifactNames.manifest(name), manifestSchema, signal))?.value;
-  if (found?.inputs === inputs && (await isThere(tools, found, signal))) {
+  if (found?.inputs === inputs && (await isStored(tools, found.file, signal))) {
     return { manifest: found, reused: true };
   }
   // The workflow of this name is the only one that makes it: what a killed worker had begun is nobody's.
@@ -78,16 +79,6 @@ function inputsOf({ artifact, ingredients }: Making): string {
   return createHash('sha256')
     .update(canonicalJson({ recipe: artifact.recipe, sums }))
     .digest('hex');
-}
-
-async function isThere(
-  { store, objects }: MakingTools,
-  { file }: ArtifactManifest,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const prefix = store.keyOf('');
-  if (!file.key.startsWith(prefix)) return false;
-  return (await objects.find(file.key.slice(prefix.length), signal))?.sizeBytes === file.sizeBytes;
 }
 
 /** @returns SHA-256 of what was sent, each part of it under a checksum that S3 compares. */
