@@ -2,14 +2,17 @@
  * @module What S3 holds of a stage: checkpoints, and the head that says which one is the newest good one.
  *
  * Order of a commit: files, then manifest, then head with `If-Match`. A crash before the head is written leaves
- * garbage under the attempt's own prefix and the old head in place.
+ * garbage under the attempt's own prefix and the old head in place. activities/checkpoints/PROTOCOL.md has the rules.
  */
+import { runIdProblem } from './ids.ts';
 
 /** A file in S3, proven by its checksum. */
 export interface StoredFile {
   readonly key: string;
   readonly sha256: string;
   readonly sizeBytes: number;
+  /** CRC-32 as zip and S3 use it, 8 hex digits: cheap enough to check while ranges stream. Absent in older manifests. */
+  readonly crc32?: string;
 }
 
 /** One saved model: the file that detectron2 wrote, and which iteration it stands for. */
@@ -27,6 +30,10 @@ export interface Checkpoint {
   readonly file: StoredFile;
   /** Epoch milliseconds on the host's clock. */
   readonly savedAt: number;
+  /** Seconds for which the trainer stood still to save it. Absent where nobody measured. */
+  readonly stallSeconds?: number;
+  /** The trainer's pace when it was saved. Absent where nobody measured. */
+  readonly secondsPerIteration?: number;
 }
 
 /** The one small object that says which checkpoint of a stage is the newest good one, and under which token. */
@@ -34,4 +41,33 @@ export interface Head {
   /** Token of the newest attempt. Whoever holds an older one is refused. */
   readonly token: number;
   readonly checkpoint: Checkpoint | null;
+}
+
+/** Which checkpoints of a stage stay, besides its head's, its final one and those that are pinned. */
+export interface Retention {
+  /** So many of the newest, at least 2: the one before is what a damaged one is replaced by. */
+  readonly newest: number;
+  /** Those whose iterations are a multiple of it, for ever. */
+  readonly every?: number;
+}
+
+export const DEFAULT_RETENTION: Retention = { newest: 3 };
+
+/** A checkpoint as people name it: `lite-1/stage1@50000`, `lite-1/stage1@final`, or `lite-1/stage1` for the newest good one. */
+export interface CheckpointRef {
+  readonly run: string;
+  readonly stage: string;
+  readonly which: number | 'newest' | 'final';
+}
+
+/** Undefined where the text names no checkpoint. */
+export function parseCheckpointRef(text: string): CheckpointRef | undefined {
+  const [, run, stage, at = 'newest'] = /^([^/@]+)\/([^/@]+)(?:@(\d{1,15}|newest|final))?$/.exec(text) ?? [];
+  if (run === undefined || stage === undefined) return undefined;
+  if (runIdProblem(run) !== undefined || runIdProblem(stage) !== undefined) return undefined;
+  return { run, stage, which: at === 'newest' || at === 'final' ? at : Number(at) };
+}
+
+export function describeRef({ run, stage, which }: CheckpointRef): string {
+  return `${run}/${stage}@${String(which)}`;
 }

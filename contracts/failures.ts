@@ -24,6 +24,10 @@ export const FAILURES = {
   SourceRefused: 'stop',
   /** The weights on the host are not the ones the plan names, or match too little of the model. */
   WrongWeights: 'stop',
+  /** S3 has a checkpoint no more as it was committed. Tried again from the one before. */
+  DamagedCheckpoint: 'retry',
+  /** No checkpoint of the stage is whole any more. A person brings one back, or deletes the head to begin anew. */
+  NoGoodCheckpoint: 'stop',
   /** No space left for checkpoints on the host. */
   DiskFull: 'stop',
   /** The loss became infinite or NaN. Tried again from the newest checkpoint, within the budget. */
@@ -62,6 +66,8 @@ export interface FailureDetails {
   readonly log?: string;
   /** Iterations that the attempt ran before it failed. */
   readonly iterationsRun?: number;
+  /** S3 key of the checkpoint that is not what was committed. */
+  readonly damaged?: string;
 }
 
 /** A failure that has a name: what an attempt ended with, as workflows pass it around. */

@@ -48,5 +48,8 @@ export const keys = {
   head: (run: string, stage: string) => `runs/${run}/${stage}/head.json`,
   result: (run: string, stage: string) => `runs/${run}/${stage}/result.json`,
   hostCache: (host: string) => `hosts/${host}/weights.json`,
+  stage: (run: string, stage: string) => `runs/${run}/${stage}/`,
   attempt: (run: string, stage: string, token: number) => `runs/${run}/${stage}/attempts/${String(token)}`,
+  /** Marks of those who want a checkpoint kept, one object each. */
+  pins: (run: string, stage: string) => `runs/${run}/${stage}/pins/`,
 } as const;

@@ -43,6 +43,8 @@ export interface StageState {
   readonly attemptsWithoutProgress: number;
   /** Hosts of the newest failure, avoided by the next lease where others are free. */
   readonly avoid: readonly string[];
+  /** S3 keys of checkpoints that hosts found to be damaged. Absent when there are none. */
+  readonly damaged?: readonly string[];
   /** Iterations that all attempts ran together: more than the stage has when some were repeated. */
   readonly iterationsRun: number;
   readonly events: readonly RunEvent[];

@@ -12,6 +12,8 @@ export interface OpenAttemptInput {
   readonly run: string;
   readonly stage: string;
   readonly token: number;
+  /** S3 keys of files that hosts have found to be damaged: never gone on from. Absent when there are none. */
+  readonly damaged?: readonly string[];
 }
 
 export interface OpenAttemptResult {
@@ -19,6 +21,8 @@ export interface OpenAttemptResult {
   readonly resumeFrom: Checkpoint | null;
   /** Free port on rank 0's host, fresh for each attempt. */
   readonly port: number;
+  /** The newer checkpoint that would not do, in whose place `resumeFrom` is. */
+  readonly insteadOf?: Checkpoint;
 }
 
 export interface TrainRankInput {

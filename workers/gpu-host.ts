@@ -8,7 +8,7 @@ import { execa } from 'execa';
 import type { Logger } from 'pino';
 import { createHostActivities } from '../activities/hosts/host-activities.ts';
 import { isRunning } from '../activities/stages/running.ts';
-import { createS3ObjectStore } from '../activities/storage/s3-object-store.ts';
+import { openBucket } from '../activities/storage/bucket.ts';
 import { guardTrainers } from '../activities/training/guard.ts';
 import { handBackOrphans } from '../activities/training/hand-back.ts';
 import { Supervisors } from '../activities/training/supervisors.ts';
@@ -33,14 +33,14 @@ export async function runGpuWorker(signal: AbortSignal): Promise<void> {
   const log = installLogging(host.name);
   const { connection, namespace } = await connectWorker(log, signal);
   const client = new Client({ connection, namespace });
-  const store = createS3ObjectStore(createS3Client(), settings.bucket, settings.prefix);
+  const bucket = openBucket(createS3Client(), settings.bucket, settings.prefix);
   const supervisors = new Supervisors();
   const join = () => joinPool(client, settings, host, log, signal);
   const worker = await Worker.create({
     connection,
     namespace,
     taskQueue: hostTaskQueue(host.name),
-    activities: createHostActivities({ store, settings, supervisors, join }),
+    activities: createHostActivities({ ...bucket, settings, supervisors, join }),
     // A cancellation comes with a heartbeat's answer: at most this much later.
     maxHeartbeatThrottleInterval: '1s',
     shutdownGraceTime: '0s',
@@ -49,7 +49,7 @@ export async function runGpuWorker(signal: AbortSignal): Promise<void> {
   const { scratch } = settings;
   await giveBack(client, scratch, log);
   const guard = guardTrainers(
-    { scratch, store, supervisors, isRunning: (id) => isRunning(client, id), log },
+    { scratch, store: bucket.store, supervisors, isRunning: (id) => isRunning(client, id), log },
     signal,
   );
   log.info({ host, taskQueue: hostTaskQueue(host.name), namespace, scratch }, 'GPU worker is ready');

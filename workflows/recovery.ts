@@ -86,6 +86,7 @@ function details(failure: ApplicationFailure | CancelledFailure): FailureDetails
     ...(typeof facts.line === 'string' && { line: facts.line }),
     ...(typeof facts.at === 'number' && { at: facts.at }),
     ...(typeof facts.log === 'string' && { log: facts.log }),
+    ...(typeof facts.damaged === 'string' && { damaged: facts.damaged }),
     ...(typeof facts.iterationsRun === 'number' && { iterationsRun: facts.iterationsRun }),
   };
 }

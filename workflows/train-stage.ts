@@ -114,8 +114,13 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
     if (first === undefined) throw ApplicationFailure.nonRetryable('the pool granted a lease without hosts');
     const opened = await open(first, token);
     if ('failure' in opened) return { kind: 'failed', failure: opened.failure, iterationsRun: 0 };
-    const { resumeFrom, port } = opened;
+    const { resumeFrom, port, insteadOf } = opened;
     set(afterOpening(state, resumeFrom?.iterations ?? 0));
+    if (insteadOf !== undefined)
+      show(
+        {},
+        `the checkpoint of iteration ${String(insteadOf.iterations)} is damaged or gone: ${insteadOf.file.key}`,
+      );
     if (resumeFrom?.final === true) return { kind: 'finished', iterationsRun: 0 };
     const from = resumeFrom === null ? 'its initial weights' : `iteration ${String(resumeFrom.iterations)}`;
     show({ phase: 'training' }, `attempt ${String(state.attempt)} on ${state.hosts.join(', ')} from ${from}`);
@@ -145,6 +150,7 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
         run,
         stage: plan.stage,
         token,
+        ...(state.damaged !== undefined && { damaged: state.damaged }),
       });
     } catch (error) {
       if (CancellationScope.current().consideredCancelled) throw error;

@@ -1,22 +1,18 @@
 /**
  * @module The head of a stage: the one object that all attempts contend for, changed only by conditional writes.
  *
- * Rules: the token never falls. Only the attempt whose token the head bears may change its checkpoint. Under one token
- * the checkpoint's iterations never fall.
+ * Rules: the token never falls. Only the attempt whose token the head bears may change its checkpoint. Iterations never
+ * fall, but when an attempt finds that the head's checkpoint is damaged: then an older one takes its place.
  */
 import type { Checkpoint, Head } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
 import { fail } from '../fail.ts';
 import type { ObjectStore, Version } from '../storage/object-store.ts';
 import { headSchema, readObject } from '../storage/schemas.ts';
+import type { StageKey } from './snapshot.ts';
 
 /** Contenders are few and each round one of them wins: more conflicts than this are not theirs. */
 const MOST_CONFLICTS = 100;
-
-interface StageKey {
-  readonly run: string;
-  readonly stage: string;
-}
 
 export async function readHead(store: ObjectStore, { run, stage }: StageKey): Promise<Head | undefined> {
   return (await readObject(store, keys.head(run, stage), headSchema))?.value;
@@ -62,6 +58,23 @@ export async function commitHead(
   const change = (current: Checkpoint | null) =>
     current !== null && current.iterations > checkpoint.iterations ? current : checkpoint;
   await changeHead(store, checkpoint, checkpoint.token, change, signal);
+}
+
+/**
+ * Goes back to an older checkpoint, unless the head names another than the damaged one by now.
+ *
+ * @throws Superseded when a newer attempt has the stage.
+ */
+export async function replaceInHead(
+  store: ObjectStore,
+  stage: StageKey,
+  token: number,
+  { damaged, by }: { readonly damaged: Checkpoint; readonly by: Checkpoint },
+  signal: AbortSignal,
+): Promise<void> {
+  const change = (current: Checkpoint | null) =>
+    current?.token === damaged.token && current.name === damaged.name ? by : current;
+  await changeHead(store, stage, token, change, signal);
 }
 
 async function changeHead(

@@ -4,7 +4,7 @@
 import { Context } from '@temporalio/activity';
 import getPort from 'get-port';
 import type { HostActivities } from '../../contracts/activities.ts';
-import { claimHead } from '../checkpoints/head.ts';
+import { claimStage } from '../checkpoints/claim.ts';
 import type { TrainingDependencies } from '../training/rank.ts';
 import { trainRank } from '../training/train-rank.ts';
 
@@ -31,9 +31,11 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
       }
     },
 
-    async openAttempt({ run, stage, token }) {
-      const resumeFrom = await claimHead(dependencies.store, { run, stage }, token);
-      return { resumeFrom, port: await getPort() };
+    async openAttempt({ run, stage, token, damaged = [] }) {
+      const { cancellationSignal } = Context.current();
+      const claim = await claimStage(dependencies, { run, stage }, token, damaged, cancellationSignal);
+      const { checkpoint: resumeFrom, insteadOf } = claim;
+      return { resumeFrom, port: await getPort(), ...(insteadOf && { insteadOf }) };
     },
 
     trainRank: (input) => trainRank(dependencies, input),

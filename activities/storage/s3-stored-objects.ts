@@ -5,12 +5,13 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { httpStatus } from '../../configs/s3.ts';
 import { toBytes } from './files.ts';
 import { explain } from './s3-errors.ts';
-import type { StoredObjects } from './stored-objects.ts';
+import type { StoredObject, StoredObjects } from './stored-objects.ts';
 
 export function createS3StoredObjects(client: S3Client, bucket: string, prefix: string): StoredObjects {
   const target = (name: string) => ({ Bucket: bucket, Key: `${prefix}${name}` });
@@ -41,20 +42,23 @@ export function createS3StoredObjects(client: S3Client, bucket: string, prefix: 
     async list(folder, signal) {
       const names: string[] = [];
       const what = { Bucket: bucket, Prefix: `${prefix}${folder}`, Delimiter: '/' };
-      try {
-        for (let token: string | undefined, more = true; more;) {
-          const page = await client.send(new ListObjectsV2Command({ ...what, ContinuationToken: token }), {
-            abortSignal: signal,
-          });
-          for (const { Key = '' } of page.Contents ?? []) names.push(Key.slice(prefix.length));
-          for (const { Prefix = '' } of page.CommonPrefixes ?? []) names.push(Prefix.slice(prefix.length));
-          token = page.NextContinuationToken;
-          more = page.IsTruncated === true;
-        }
-        return names;
-      } catch (error) {
-        throw explain('list', error, bucket, what.Prefix);
+      for await (const { Contents = [], CommonPrefixes = [] } of pages(client, what, signal)) {
+        for (const { Key = '' } of Contents) names.push(Key.slice(prefix.length));
+        for (const { Prefix = '' } of CommonPrefixes) names.push(Prefix.slice(prefix.length));
       }
+      return names;
+    },
+
+    async listAll(folder, signal) {
+      const found: StoredObject[] = [];
+      const what = { Bucket: bucket, Prefix: `${prefix}${folder}` };
+      for await (const { Contents = [] } of pages(client, what, signal)) {
+        for (const { Key = '', Size = 0, LastModified } of Contents) {
+          const modifiedAt = LastModified?.getTime() ?? 0;
+          found.push({ name: Key.slice(prefix.length), sizeBytes: Size, modifiedAt });
+        }
+      }
+      return found;
     },
 
     async remove(name, signal) {
@@ -65,6 +69,24 @@ export function createS3StoredObjects(client: S3Client, bucket: string, prefix: 
       }
     },
   };
+}
+
+async function* pages(
+  client: S3Client,
+  what: { readonly Bucket: string; readonly Prefix: string; readonly Delimiter?: string },
+  signal: AbortSignal,
+): AsyncGenerator<ListObjectsV2CommandOutput> {
+  try {
+    for (let token: string | undefined, more = true; more;) {
+      const list = new ListObjectsV2Command({ ...what, ContinuationToken: token });
+      const page = await client.send(list, { abortSignal: signal });
+      yield page;
+      token = page.NextContinuationToken;
+      more = page.IsTruncated === true;
+    }
+  } catch (error) {
+    throw explain('list', error, what.Bucket, what.Prefix);
+  }
 }
 
 /** The SDK lets go of a request when its signal aborts, but not of the body that it has answered with. */

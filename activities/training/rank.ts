@@ -3,14 +3,13 @@
  */
 import type { HostSettings } from '../../configs/env.ts';
 import type { TrainRankInput } from '../../contracts/training.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
+import type { Bucket } from '../storage/bucket.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Job } from './job.ts';
 import type { Supervisors } from './supervisors.ts';
 import type { Uploader } from './uploader.ts';
 
-export interface TrainingDependencies {
-  readonly store: ObjectStore;
+export interface TrainingDependencies extends Bucket {
   readonly settings: Pick<HostSettings, 'scratch' | 'checkout' | 'python' | 'host' | 'cacheBytes'>;
   readonly supervisors: Supervisors;
 }

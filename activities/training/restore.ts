@@ -4,8 +4,9 @@
 import { link, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
+import { fail } from '../fail.ts';
 import { hasContent, writeFileAtomically } from '../storage/files.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
+import { WrongContent, type ObjectStore } from '../storage/object-store.ts';
 import { listJobs, type Job } from './job.ts';
 
 /** Makes `--resume` continue from just this checkpoint; a file that an earlier attempt left here is used when it is the same. */
@@ -20,13 +21,33 @@ export async function restoreCheckpoint(
   const target = join(job.output, name);
   const candidates = (await listJobs(scratch, job.identity)).map(({ output }) => join(output, name));
   if (!(await linkSame(candidates, target, file, signal))) {
-    await store.download(
-      { fullKey: file.key, sizeBytes: file.sizeBytes, sha256: file.sha256 },
-      target,
-      signal,
-    );
+    await downloadProven(store, checkpoint, target, signal);
   }
   await writeFileAtomically(join(job.output, 'last_checkpoint'), name);
+}
+
+/** Twice, before S3 is blamed: what was damaged on the way is whole the second time. */
+async function downloadProven(
+  store: ObjectStore,
+  { file, iterations }: Checkpoint,
+  target: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const download = () => store.download({ ...file, fullKey: file.key }, target, signal);
+  try {
+    await download().catch((error: unknown) => {
+      if (isDamage(error)) return download();
+      throw error;
+    });
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const message = `the checkpoint of iteration ${String(iterations)} is not what was committed: ${error.message}`;
+    throw fail('DamagedCheckpoint', message, { damaged: file.key, at: Date.now() });
+  }
+}
+
+function isDamage(error: unknown): error is Error {
+  return error instanceof WrongContent || (error instanceof Error && error.name === 'NoSuchKey');
 }
 
 /** Frees the disk of checkpoints that the job no longer needs; its log and metrics stay. */

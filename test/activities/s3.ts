@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import { quietAwsVersionWarning } from '../../configs/env.ts';
+import { openBucket, type Bucket } from '../../activities/storage/bucket.ts';
 import { createS3ObjectStore } from '../../activities/storage/s3-object-store.ts';
 import type { ObjectStore } from '../../activities/storage/object-store.ts';
 import type { KeptProcess } from '../../sandbox/keep-alive.ts';
 import { obtainServer } from '../../sandbox/obtain.ts';
 import { startS3 } from '../../sandbox/servers.ts';
 
-export interface TestS3 {
+export interface TestS3 extends Bucket {
   readonly client: S3Client;
-  readonly store: ObjectStore;
   readonly endpoint: string;
   readonly accessKeyId: string;
   /** Started again when it is killed. */
@@ -33,7 +33,7 @@ export async function startTestS3(): Promise<TestS3> {
   const storeOn = (bucket: string, prefix = '') => createS3ObjectStore(client, bucket, prefix);
   return {
     client,
-    store: storeOn(server.bucket),
+    ...openBucket(client, server.bucket, ''),
     endpoint,
     accessKeyId,
     process: server.process,

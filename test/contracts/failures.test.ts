@@ -13,6 +13,8 @@ test('the names of failures and what is done about them are pinned: recorded fai
     ImportError: 'stop',
     OutOfMemory: 'stop',
     WrongWeights: 'stop',
+    DamagedCheckpoint: 'retry',
+    NoGoodCheckpoint: 'stop',
     DiskFull: 'stop',
     NonFiniteLoss: 'retry',
     TrainerCrashed: 'retry',

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { keys } from '../../../contracts/ids.ts';
-import { commitCheckpoint, type SavedCheckpoint } from '../../../activities/checkpoints/commit.ts';
+import { commitCheckpoint } from '../../../activities/checkpoints/commit.ts';
 import { claimHead, readHead } from '../../../activities/checkpoints/head.ts';
 import { sha256OfFile } from '../../../activities/storage/files.ts';
 import { checkpointSchema, readObject } from '../../../activities/storage/schemas.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
+import { save } from './saved.ts';
 import { intercept, Killed, killedAfter, recording, startTestS3, type TestS3 } from '../s3.ts';
 
 const forever = new AbortController().signal;
@@ -136,17 +136,3 @@ describe('commitCheckpoint', () => {
     assert.equal(await readHead(s3.store, saved), undefined);
   });
 });
-
-interface Save {
-  readonly run: string;
-  readonly iterations: number;
-  readonly content?: string;
-  readonly name?: string;
-}
-
-async function save(test: TestContext, { run, iterations, content, name }: Save): Promise<SavedCheckpoint> {
-  const numbered = `model_${String(iterations - 1).padStart(7, '0')}.pth`;
-  const path = join(await temporaryFolder(test), name ?? numbered);
-  await writeFile(path, content ?? `weights of ${run} after ${iterations}`);
-  return { run, stage: 'stage1', token: 1, path, iterations, final: false };
-}

@@ -10,6 +10,10 @@ import { createHostActivities } from '../../../activities/hosts/host-activities.
 import { Supervisors } from '../../../activities/training/supervisors.ts';
 import { startTestS3, type TestS3 } from '../s3.ts';
 
+/** Activities have a context, also those that only look at S3. */
+const run = <T>(activity: () => Promise<T>): Promise<T> =>
+  new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(activity);
+
 const host = { name: 'gpu-1', gpus: 2, address: '127.0.0.1' };
 
 describe('createHostActivities', () => {
@@ -19,14 +23,14 @@ describe('createHostActivities', () => {
 
   const activities = (join: () => Promise<void> = () => Promise.resolve()): HostActivities =>
     createHostActivities({
-      store: s3.store,
+      ...s3,
       settings: { scratch: '/none', checkout: '/none', python: 'python3', host: 'gpu-1', cacheBytes: 0 },
       supervisors: new Supervisors(),
       join,
     });
 
   it('opens a first attempt with nothing to resume, and a port that is free', async () => {
-    const opened = await activities().openAttempt({ run: 'first', stage: 'stage1', token: 1 });
+    const opened = await run(() => activities().openAttempt({ run: 'first', stage: 'stage1', token: 1 }));
     assert.equal(opened.resumeFrom, null);
     const server = createServer();
     await new Promise<void>((resolve, reject) => {
@@ -38,15 +42,19 @@ describe('createHostActivities', () => {
 
   it('opens a later attempt from the newest checkpoint, with another port', async () => {
     const stage = { run: 'later', stage: 'stage1' };
-    const first = await activities().openAttempt({ ...stage, token: 1 });
+    const first = await run(() => activities().openAttempt({ ...stage, token: 1 }));
+    await s3.store.writeText('k', 'x');
     const file = { key: 'k', sha256: 'a'.repeat(64), sizeBytes: 1 };
     const rest = { name: 'model_0000009.pth', iterations: 10, final: false, file, savedAt: 1 };
     const checkpoint = { ...stage, token: 1, ...rest };
     await commitHead(s3.store, checkpoint);
-    const second = await activities().openAttempt({ ...stage, token: 2 });
+    const second = await run(() => activities().openAttempt({ ...stage, token: 2 }));
     assert.deepEqual(second.resumeFrom, checkpoint);
     assert.notEqual(second.port, first.port);
-    await assert.rejects(activities().openAttempt({ ...stage, token: 1 }), { type: 'Superseded' });
+    await assert.rejects(
+      run(() => activities().openAttempt({ ...stage, token: 1 })),
+      { type: 'Superseded' },
+    );
   });
 
   it('is present until the worker stops, which is no failure', async () => {

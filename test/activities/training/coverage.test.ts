@@ -97,7 +97,7 @@ describe('trainRank, by what the initial weights match', { concurrency: 2 }, () 
     change: 'renamed' | 'headOnly',
     coverage?: number,
   ): Promise<TestHost> {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     const { plan, run } = host.input;
     const path = `weights/${run}.pth`;
     const file = join(standIn.checkout, path);

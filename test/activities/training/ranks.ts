@@ -8,7 +8,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { z } from 'zod';
 import type { TrainRankInput, TrainRankResult } from '../../../contracts/training.ts';
-import type { ObjectStore } from '../../../activities/storage/object-store.ts';
+import type { Bucket } from '../../../activities/storage/bucket.ts';
 import { listJobs, readTrainer, type Job } from '../../../activities/training/job.ts';
 import { Supervisors } from '../../../activities/training/supervisors.ts';
 import type { TrainingDependencies } from '../../../activities/training/rank.ts';
@@ -29,7 +29,7 @@ export interface TestHost extends TrainingDependencies {
 let hosts = 0;
 
 /** A host with its own run; what trains on it is ended with the test. */
-export async function makeHost(test: TestContext, trainer: string, store: ObjectStore): Promise<TestHost> {
+export async function makeHost(test: TestContext, trainer: string, bucket: Bucket): Promise<TestHost> {
   hosts += 1;
   const input = inputOf(`run-${hosts}`);
   const scratch = await makeScratch(test);
@@ -40,7 +40,7 @@ export async function makeHost(test: TestContext, trainer: string, store: Object
       (await listJobs(scratch, { run, stage: plan.stage })).find(({ identity }) => identity.token === token),
     );
   return {
-    store,
+    ...bucket,
     settings: { scratch, checkout, python: PYTHON, host: 'gpu-1', cacheBytes: 1 << 20 },
     supervisors: new Supervisors(),
     input,

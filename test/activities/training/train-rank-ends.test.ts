@@ -21,7 +21,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
   after(() => s3.stop());
 
   it('names the failure, with host, telling line, time and the log in S3', async (test) => {
-    const host = await makeHost(test, 'crashes.py', s3.store);
+    const host = await makeHost(test, 'crashes.py', s3);
     const startedAt = Date.now();
     const { message, details } = await failureOf(startRank(host), 'TrainerConfig');
     assert.match(message, /^KeyError: "Dataset 'sa1b_32_train' is not registered! .* \(mend the setting/);
@@ -37,26 +37,26 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
   });
 
   it('gives the same failure again when the answer was lost, without another try', async (test) => {
-    const host = await makeHost(test, 'crashes.py', s3.store);
+    const host = await makeHost(test, 'crashes.py', s3);
     const first = await failureOf(startRank(host), 'TrainerConfig');
     await writeFile(join(host.settings.checkout, 'projects/GLEE/train_net.py'), 'raise SystemExit(9)');
     assert.deepEqual(await failureOf(startRank(host), 'TrainerConfig'), first);
   });
 
   it('finds the rank that ran out of memory in what its parent prints', async (test) => {
-    const host = await makeHost(test, 'runs-out-of-memory.py', s3.store);
+    const host = await makeHost(test, 'runs-out-of-memory.py', s3);
     const { details } = await failureOf(startRank(host), 'OutOfMemory');
     assert.match(String(details.line), /^torch\.OutOfMemoryError: CUDA out of memory\. Tried to allocate/);
   });
 
   it('does not believe status 0 of a trainer that left no final weights', async (test) => {
-    const host = await makeHost(test, 'exits-well.py', s3.store);
+    const host = await makeHost(test, 'exits-well.py', s3);
     const { message } = await failureOf(startRank(host), 'TrainerCrashed');
     assert.equal(message, 'the trainer ended with status 0 but left no model_final.pth');
   });
 
   it('has the newest checkpoint in S3 before it says that the trainer was killed', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(25);
     const rank = startRank(host);
     await host.untilLog('iter: 24 ');
@@ -68,7 +68,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
   });
 
   it('calls it lost when the shim was killed with its trainer', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(5);
     const rank = startRank(host);
     await host.untilLog('iter: 4 ');
@@ -80,7 +80,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
   });
 
   it('waits for a trainer whose Python takes its time to start', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     const late =
       'import os, sys, time; time.sleep(3.5 * ("shim" in sys.argv[1])); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])';
     const python = await writeScript(test, `#!/bin/sh\nexec ${PYTHON} -c '${late}' "$@"\n`);
@@ -89,7 +89,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
   });
 
   it('finds a trainer that hangs, and ends it though it does not listen', async (test) => {
-    const host = await makeHost(test, 'hangs.py', s3.store);
+    const host = await makeHost(test, 'hangs.py', s3);
     const limits = { ...host.input.plan.limits, stallTimeoutMs: 700 };
     const rank = startRank(host, { plan: { ...host.input.plan, limits } });
     const { message, details } = await failureOf(rank, 'Hang');
@@ -102,7 +102,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
   });
 
   it('names the failure though the host cannot record it', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(5);
     const rank = startRank(host);
     const job = await host.untilLog('iter: 4 ');
@@ -116,7 +116,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
     const store = intercept(s3.store, {
       before: () => (away ? Promise.reject(new Error('connect ECONNREFUSED')) : Promise.resolve()),
     });
-    const host = await makeHost(test, 'trains.py', store);
+    const host = await makeHost(test, 'trains.py', { ...s3, store });
     const rank = startRank(host);
     const note = await until('the trouble to be told', () => {
       const { phase, note } = rank.beats.at(-1) ?? {};
@@ -138,7 +138,7 @@ describe('trainRank, when it is not wanted any more', () => {
     const store = intercept(s3.store, {
       before: () => (away ? Promise.reject(new Error('not now')) : Promise.resolve()),
     });
-    const host = await makeHost(test, 'trains.py', store);
+    const host = await makeHost(test, 'trains.py', { ...s3, store });
     await host.allow(15);
     const rank = startRank(host);
     const job = await host.untilLog('iter: 14 ');
@@ -153,7 +153,7 @@ describe('trainRank, when it is not wanted any more', () => {
   });
 
   it('ends the trainer when it is cancelled while S3 does not answer', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(15);
     s3.process.kill('SIGSTOP');
     const rank = startRank(host);
@@ -167,7 +167,7 @@ describe('trainRank, when it is not wanted any more', () => {
   });
 
   it('ends a trainer that was cancelled before it had started', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(0);
     const rank = startRank(host);
     const job = await host.job();
@@ -182,7 +182,7 @@ describe('trainRank, when it is not wanted any more', () => {
     const store = intercept(s3.store, {
       before: () => (away ? Promise.reject(new Error('not now')) : Promise.resolve()),
     });
-    const host = await makeHost(test, 'trains.py', store);
+    const host = await makeHost(test, 'trains.py', { ...s3, store });
     await host.allow(15);
     const rank = startRank(host);
     await host.untilLog('iter: 14 ');
@@ -198,7 +198,7 @@ describe('trainRank, when it is not wanted any more', () => {
   });
 
   it('ends its trainer when S3 says that a newer attempt has the stage', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(5);
     const rank = startRank(host);
     const job = await host.untilLog('iter: 4 ');
@@ -216,7 +216,7 @@ describe('trainRank, before it starts', () => {
   after(() => s3.stop());
 
   it("first ends an older attempt's trainer that is still on the host", async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     const identity = { run: host.input.run, stage: 'stage1', workflowId: 'w' };
     const older = await openJob(host.settings.scratch, { ...identity, token: 1 });
     await startTrainer(older, PYTHON, fixture('waits.py'));
@@ -225,7 +225,7 @@ describe('trainRank, before it starts', () => {
   });
 
   it("does not touch another stage's trainer", async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     const identity = { run: host.input.run, stage: 'stage2', workflowId: 'w' };
     const other = await openJob(host.settings.scratch, { ...identity, token: 1 });
     await startTrainer(other, PYTHON, fixture('waits.py'));
@@ -234,7 +234,7 @@ describe('trainRank, before it starts', () => {
   });
 
   it('starts nothing when a newer attempt has come to the host', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     const identity = { run: host.input.run, stage: 'stage1', workflowId: 'w' };
     await openJob(host.settings.scratch, { ...identity, token: 3 });
     await failureOf(startRank(host, { token: 2 }), 'Superseded');
@@ -242,14 +242,14 @@ describe('trainRank, before it starts', () => {
   });
 
   it('starts nothing from weights that are not the planned ones', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await writeFile(join(host.settings.checkout, 'weights.pth'), 'initial WEIGHTS');
     await failureOf(startRank(host), 'WrongWeights');
     assert.equal(await wasLaunched(await host.job()), false);
   });
 
   it('says which Python does not start', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     const settings = { ...host.settings, python: '/no/such/python' };
     const { message } = await failureOf(startRank({ ...host, settings }), 'MissingFile');
     assert.match(message, /^GLEE_PYTHON '\/no\/such\/python' does not start: .*ENOENT/);
@@ -264,7 +264,7 @@ describe('trainRank, before it starts', () => {
         );
       },
     });
-    const host = await makeHost(test, 'trains.py', full);
+    const host = await makeHost(test, 'trains.py', { ...s3, store: full });
     const file = { key: 'k', sha256: 'a'.repeat(64), sizeBytes: 1 };
     const artifact = { name: 'r/stage1', bucket: 'glee', iterations: 1, configFile: 'x', ...file };
     const rank = startRank(host, { weights: { kind: 'artifact', artifact } });
@@ -285,7 +285,7 @@ describe('trainRank, before it starts', () => {
       for (const name of [...Object.keys(secrets), 'GLEE_TEST_HARMLESS'])
         Reflect.deleteProperty(process.env, name);
     });
-    const host = await makeHost(test, 'shows-environment.py', s3.store);
+    const host = await makeHost(test, 'shows-environment.py', s3);
     await failureOf(startRank(host), 'TrainerCrashed');
     const path = join(host.settings.checkout, 'environment.json');
     assert.ok(existsSync(path));

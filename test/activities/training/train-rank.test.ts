@@ -20,7 +20,7 @@ describe('trainRank', { concurrency: 4 }, () => {
   after(() => s3.stop());
 
   it('trains from the initial weights to the end, with all that is to last in S3', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     const { run } = host.input;
     const result = await startRank(host).result;
     assert.deepEqual([result.host, result.iterationsRun], ['gpu-1', 30]);
@@ -37,7 +37,7 @@ describe('trainRank', { concurrency: 4 }, () => {
   });
 
   it('keeps on the host only what the next stage and a person may want', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     const { final } = await startRank(host).result;
     const job = await host.job();
     assert.deepEqual((await readdir(job.output)).sort(), ['last_checkpoint', 'metrics.json']);
@@ -50,7 +50,7 @@ describe('trainRank', { concurrency: 4 }, () => {
   });
 
   it("gives the trainer its settings in a file, on top of the user's config", async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await startRank(host).result;
     const job = await host.job();
     const config = await readFile(job.config, 'utf8');
@@ -62,7 +62,7 @@ describe('trainRank', { concurrency: 4 }, () => {
   });
 
   it('tells how far it is: pid, iteration, memory, what S3 has, and what it cannot know', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(15);
     const { beats, result } = startRank(host);
     const beat = await until('the first checkpoint to be safe', () =>
@@ -79,7 +79,7 @@ describe('trainRank', { concurrency: 4 }, () => {
   });
 
   it('goes on from the checkpoint that it is given, and counts only what it ran', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(10);
     const first = startRank(host);
     const resumeFrom = await until('a checkpoint', async () => {
@@ -96,7 +96,7 @@ describe('trainRank', { concurrency: 4 }, () => {
   });
 
   it("leaves the checkpoints to rank 0's host", async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await cp(join(packageRoot, 'sandbox/glee/launch.py'), join(host.settings.checkout, 'launch.py'));
     await host.allow(15);
     const { store, requests } = recording(s3.store);
@@ -117,7 +117,7 @@ describe('trainRank', { concurrency: 4 }, () => {
   });
 
   it('gives the same answer again, and trains nothing, when its answer was lost', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     const first = await startRank(host).result;
     await rm(host.settings.checkout, { recursive: true });
     const { store, requests } = recording(s3.store);
@@ -132,7 +132,7 @@ describe('trainRank, when its worker goes', { concurrency: 4 }, () => {
   after(() => s3.stop());
 
   it('lets the trainer live when the worker stops, and the next worker adopts it', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(15);
     const first = startRank(host);
     await host.untilLog('iter: 14 ');
@@ -151,7 +151,7 @@ describe('trainRank, when its worker goes', { concurrency: 4 }, () => {
   });
 
   it('finds out how a trainer ended that nobody watched', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(5);
     const first = startRank(host);
     await host.untilLog('iter: 4 ');
@@ -165,7 +165,7 @@ describe('trainRank, when its worker goes', { concurrency: 4 }, () => {
   });
 
   it('hands the trainer over within the same worker, when Temporal gives the activity out again', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(15);
     const first = startRank(host);
     await host.untilLog('iter: 14 ');
@@ -179,7 +179,7 @@ describe('trainRank, when its worker goes', { concurrency: 4 }, () => {
   });
 
   it('lets the trainer live when Temporal has given the activity up', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(5);
     const first = startRank(host);
     await host.untilLog('iter: 4 ');
@@ -190,7 +190,7 @@ describe('trainRank, when its worker goes', { concurrency: 4 }, () => {
   });
 
   it('calls a trainer lost whose launch was cut off, instead of starting a second one', async (test) => {
-    const host = await makeHost(test, 'trains.py', s3.store);
+    const host = await makeHost(test, 'trains.py', s3);
     await host.allow(5);
     const first = startRank(host);
     const job = await host.untilLog('iter: 4 ');
