@@ -3,6 +3,7 @@
  * @module The command `glee`.
  */
 import { Command, InvalidArgumentError } from 'commander';
+import { checkpointsCommand } from './checkpoints/commands.ts';
 import { EnvironmentError } from '../configs/env.ts';
 import { ConfigError } from '../configs/problems.ts';
 import { oneLine, UserError } from './errors.ts';
@@ -85,6 +86,7 @@ program
   .addHelpText('after', example('glee doctor'))
   .action(async (options: OutputOptions) => (await import('./doctor.ts')).doctor(options));
 
+program.addCommand(checkpointsCommand());
 program.addCommand(weightsCommand());
 
 try {

@@ -3,8 +3,8 @@
  */
 import Table from 'cli-table3';
 import pc from 'picocolors';
-import { findArtifact } from '../activities/storage/artifacts.ts';
-import { createS3ObjectStore } from '../activities/storage/s3-object-store.ts';
+import { findStart } from '../activities/checkpoints/start-from.ts';
+import { openBucket } from '../activities/storage/bucket.ts';
 import { readPlanSettings } from '../configs/env.ts';
 import { describeProblem } from '../configs/problems.ts';
 import { resolveJointPlan } from '../configs/resolve.ts';
@@ -16,12 +16,14 @@ import { print, type OutputOptions } from './output.ts';
 export async function plan(config: string, options: OutputOptions): Promise<void> {
   const settings = readPlanSettings();
   // Asked only when the config begins from what another run has trained.
-  const store = createS3ObjectStore(createS3Client(), settings.bucket, settings.prefix);
+  const bucket = openBucket(createS3Client(), settings.bucket, settings.prefix);
+  const forever = new AbortController().signal;
   const { plan: resolved, problems } = await resolveJointPlan({
     ...settings,
     run: 'planned',
     config,
-    findArtifact: (run, stage) => findArtifact(store, run, stage),
+    findArtifact: (run, stage, iterations) =>
+      findStart(bucket, { run, stage, ...(iterations !== undefined && { iterations }) }, forever),
   });
   print({ plan: resolved ?? null, problems }, options, render);
   if (problems.some(({ level }) => level === 'error')) process.exitCode = 1;

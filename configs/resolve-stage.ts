@@ -1,8 +1,10 @@
 /** @module One stage of a plan: its GLEE config with the overrides laid over it, checked, and its weights. */
-import type { Artifact, Problem, StageLimits, StageName, StagePlan } from '../contracts/plan.ts';
+import { DEFAULT_RETENTION, type Retention } from '../contracts/checkpoints.ts';
+import type { Overrides, Problem, SaveEvery, StageLimits, StageName, StagePlan } from '../contracts/plan.ts';
 import type { NeededArtifact } from '../contracts/weights.ts';
 import type { Catalogue } from './artifacts.ts';
 import { hasFile, listGleeConfigs } from './checkout.ts';
+import { durationMs } from './durations.ts';
 import type { Datasets } from './datasets.ts';
 import { decodeSettings, readGleeConfig } from './glee-config.ts';
 import type { KeyType } from './glee-keys.ts';
@@ -12,7 +14,7 @@ import { overrideTraps } from './override-traps.ts';
 import { checkoutPathProblem } from './path-traps.ts';
 import type { StagePlaces } from './places.ts';
 import { ConfigError, didYouMean } from './problems.ts';
-import { artifactAt, resolveWeights } from './resolve-weights.ts';
+import { artifactAt, resolveWeights, type FindArtifact } from './resolve-weights.ts';
 import { numberAt } from './schedule-traps.ts';
 import type { JointConfig, LimitsConfig, StageConfig } from './schema.ts';
 import { mergeSettings, type Settings } from './settings.ts';
@@ -30,7 +32,7 @@ export interface StageRequest {
   readonly known: ReadonlyMap<string, KeyType>;
   readonly datasets: Datasets;
   readonly catalogue: Catalogue;
-  readonly findArtifact: (run: string, stage: StageName) => Promise<Artifact | undefined>;
+  readonly findArtifact: FindArtifact;
 }
 
 export interface StageAnswer {
@@ -70,7 +72,10 @@ export async function resolveStage(request: StageRequest): Promise<StageAnswer> 
     ownOverrides: own.overrides ?? {},
     sharedOverrides: joint.overrides ?? {},
   };
-  const overrides = mergeSettings(places.sharedOverrides, places.ownOverrides);
+  const period = own.checkpointPeriod ?? joint.checkpointPeriod;
+  const given = mergeSettings(places.sharedOverrides, places.ownOverrides);
+  const overrides = mergeSettings(given, periodOverride(period));
+  const saveEvery = saveEveryOf(period);
   const settings = mergeSettings(glee.settings, decodeSettings(overrides));
   const gang = own.gang ?? joint.gang;
   const weights = await resolveWeights({
@@ -98,6 +103,8 @@ export async function resolveStage(request: StageRequest): Promise<StageAnswer> 
     pool: joint.pool ?? 'default',
     maxIterations: numberAt(settings, 'SOLVER.MAX_ITER'),
     checkpointPeriod: numberAt(settings, 'SOLVER.CHECKPOINT_PERIOD'),
+    ...(saveEvery !== undefined && { saveEvery }),
+    retention: retentionOf({ ...joint.retention, ...own.retention }),
     limits: {
       ...DEFAULT_LIMITS,
       coverage: DEFAULT_COVERAGE[stage],
@@ -151,6 +158,21 @@ async function findFiles(
     problems.push({ level: 'error', file: places.gleeFile, key, message });
   }
   return { files, problems };
+}
+
+/** A number of iterations is GLEE's own setting. */
+function periodOverride(period: JointConfig['checkpointPeriod']): Overrides {
+  return typeof period === 'number' ? { SOLVER: { CHECKPOINT_PERIOD: period } } : {};
+}
+
+function saveEveryOf(period: JointConfig['checkpointPeriod']): SaveEvery | undefined {
+  if (period === undefined || typeof period === 'number') return undefined;
+  if (period === 'auto') return { kind: 'auto' };
+  return { kind: 'seconds', seconds: (durationMs(period) ?? 0) / 1000 };
+}
+
+function retentionOf({ newest, every }: NonNullable<JointConfig['retention']>): Retention {
+  return { newest: newest ?? DEFAULT_RETENTION.newest, ...(every !== undefined && { every }) };
 }
 
 /** The limits that are given; those that are not must not hide others by `undefined`. */

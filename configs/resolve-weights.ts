@@ -1,6 +1,14 @@
 /** @module Where a stage's initial weights come from: named in the config, or handed over by the stage before. */
 import { join } from 'node:path';
-import type { Artifact, Problem, StageName, Variant, WeightsSource } from '../contracts/plan.ts';
+import { parseCheckpointRef } from '../contracts/checkpoints.ts';
+import {
+  STAGES,
+  type Artifact,
+  type Problem,
+  type StageName,
+  type Variant,
+  type WeightsSource,
+} from '../contracts/plan.ts';
 import { knownArtifacts, type Catalogue } from './artifacts.ts';
 import { checksum, hasFile } from './checkout.ts';
 import { stageBefore } from './glee-stages.ts';
@@ -9,6 +17,9 @@ import type { StagePlaces } from './places.ts';
 import type { StageConfig } from './schema.ts';
 import { settingAt, type Settings } from './settings.ts';
 import { madeByName, weightsProblem } from './weights-traps.ts';
+
+/** What another run has left in S3: final weights, or the checkpoint of so many iterations. */
+export type FindArtifact = (run: string, stage: string, iterations?: number) => Promise<Artifact | undefined>;
 
 export interface WeightsRequest {
   readonly stage: StageName;
@@ -20,7 +31,7 @@ export interface WeightsRequest {
   readonly places: StagePlaces;
   readonly checkout: string;
   readonly catalogue: Catalogue;
-  readonly findArtifact: (run: string, stage: StageName) => Promise<Artifact | undefined>;
+  readonly findArtifact: FindArtifact;
 }
 
 export type WeightsAnswer = WeightsSource | Problem;
@@ -32,6 +43,7 @@ export async function resolveWeights(request: WeightsRequest): Promise<WeightsAn
     return fromCheckout(request, given.path, { file: places.file, key: `stages.${stage}.weights.path` });
   }
   if (given !== undefined && 'artifact' in given) return fromCatalogue(request, given.artifact);
+  if (given !== undefined && 'from' in given) return fromCheckpoint(request, given.from);
   if (given !== undefined) return fromRun(request, given.run, given.stage);
   const before = stageBefore(stage);
   if (before !== undefined && earlier.includes(before)) return { kind: 'stage', stage: before };
@@ -98,6 +110,24 @@ async function fromRun(
   const variantProblem = weightsProblem({ stage, variant, shown, madeBy: from, madeFor });
   if (variantProblem === undefined) return { kind: 'artifact', artifact };
   return { level: 'error', file: places.file, key: `${key}.run`, message: variantProblem };
+}
+
+/** The schema has seen to the form. */
+async function fromCheckpoint(
+  { stage, variant, places, findArtifact }: WeightsRequest,
+  shown: string,
+): Promise<WeightsAnswer> {
+  const place = { file: places.file, key: `stages.${stage}.weights.from` };
+  const { run = '', stage: from = '', which } = parseCheckpointRef(shown) ?? {};
+  const artifact = await findArtifact(run, from, typeof which === 'number' ? which : undefined);
+  if (artifact === undefined) {
+    const message = `S3 has no checkpoint ${shown}: 'glee checkpoints list ${run}' shows those that there are`;
+    return { level: 'error', ...place, message };
+  }
+  const madeBy = STAGES.find((name) => name === from);
+  const { madeFor } = madeByName(artifact.configFile);
+  const wrong = weightsProblem({ stage, variant, shown, madeBy, madeFor });
+  return wrong === undefined ? { kind: 'artifact', artifact } : { level: 'error', ...place, message: wrong };
 }
 
 function nothingHandedOver({ stage, variant, places }: WeightsRequest, before: StageName): Problem {

@@ -1,20 +1,14 @@
 /** @module Makes a plan from a config: everything that can be known beforehand is looked up, checked and written down. */
 import { runIdProblem } from '../contracts/ids.ts';
 import type { ArtifactPlan } from '../contracts/weights.ts';
-import {
-  STAGES,
-  type Artifact,
-  type Plan,
-  type Problem,
-  type StageName,
-  type StagePlan,
-} from '../contracts/plan.ts';
+import { STAGES, type Plan, type Problem, type StageName, type StagePlan } from '../contracts/plan.ts';
 import { loadCatalogue, preferCheckout, withIngredients, type Catalogue } from './artifacts.ts';
 import { inspectCheckout, knownKeys } from './checkout.ts';
 import { loadDatasets } from './datasets.ts';
 import { defaultConfigDirectory, loadJointConfig, type LoadedJointConfig } from './load.ts';
 import { overrideTraps } from './override-traps.ts';
 import { ConfigError } from './problems.ts';
+import type { FindArtifact } from './resolve-weights.ts';
 import { resolveStage, type StageAnswer } from './resolve-stage.ts';
 
 export interface ResolveJointPlanInput {
@@ -25,8 +19,8 @@ export interface ResolveJointPlanInput {
   readonly configDirectory?: string;
   /** Folder of the GLEE checkout on this machine. */
   readonly checkout: string;
-  /** Final weights of a stage that another run has finished. */
-  readonly findArtifact: (run: string, stage: StageName) => Promise<Artifact | undefined>;
+  /** Final weights of a stage that another run has finished, or a checkpoint of it. */
+  readonly findArtifact: FindArtifact;
 }
 
 export interface ResolveJointPlanResult {

@@ -1,5 +1,6 @@
 /** @module What a joint training config may hold. `joint.schema.json` is generated from here, for editors. */
 import { z } from 'zod';
+import { parseCheckpointRef } from '../contracts/checkpoints.ts';
 import { RUN_ID_PATTERN } from '../contracts/ids.ts';
 import { STAGES, VARIANTS } from '../contracts/plan.ts';
 import { DURATION_PATTERN, durationMs } from './durations.ts';
@@ -47,6 +48,27 @@ const limits = z
     'How long what may take, how often it may fail, and what weights must match. Durations as 30s, 5m or 2h.',
   );
 
+const checkpointPeriod = z
+  .union([
+    z.literal('auto'),
+    z.int().min(1),
+    z.string().regex(DURATION_PATTERN, "is neither 'auto' nor a number of iterations nor a duration as 30m"),
+  ])
+  .describe(
+    "How often to save: iterations, a duration as 30m, or auto for what loses the least by what saving costs and how often things fail. By default GLEE's SOLVER.CHECKPOINT_PERIOD.",
+  );
+
+const retention = z
+  .strictObject({
+    newest: z.int().min(2).optional().describe('So many of the newest checkpoints stay. Default 3.'),
+    every: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Checkpoints of multiples of so many iterations stay for ever.'),
+  })
+  .describe('Which checkpoints stay in S3, besides final weights and what is pinned.');
+
 const overrides = z
   .record(z.string(), z.json())
   .describe(
@@ -64,6 +86,15 @@ const weights = z
         .regex(RUN_ID_PATTERN, 'is no run id')
         .describe('Another run that has finished the stage below.'),
       stage: z.enum(STAGES).describe('The stage of that run whose final weights to take.'),
+    }),
+    z.strictObject({
+      from: z
+        .string()
+        .refine((text) => typeof parseCheckpointRef(text)?.which === 'number' || text.endsWith('@final'), {
+          error:
+            'names no checkpoint: write run/stage@iterations, as lite-1/stage1@50000, or run/stage@final',
+        })
+        .describe('Any checkpoint of any run, as lite-1/stage1@50000.'),
     }),
     z.strictObject({
       artifact: z
@@ -87,6 +118,8 @@ const stage = z
       ),
     weights: weights.optional(),
     gang: gang.optional(),
+    checkpointPeriod: checkpointPeriod.optional(),
+    retention: retention.optional(),
     limits: limits.optional(),
     overrides: overrides.optional(),
   })
@@ -103,6 +136,8 @@ export const jointConfigSchema = z
       .regex(RUN_ID_PATTERN, 'is no pool name')
       .optional()
       .describe('Pool to take the hosts from.'),
+    checkpointPeriod: checkpointPeriod.optional(),
+    retention: retention.optional(),
     limits: limits.optional(),
     overrides: overrides.optional(),
     stages: z

@@ -30,10 +30,24 @@ export interface Checkpoint {
   readonly file: StoredFile;
   /** Epoch milliseconds on the host's clock. */
   readonly savedAt: number;
-  /** Seconds for which the trainer stood still to save it. Absent where nobody measured. */
-  readonly stallSeconds?: number;
-  /** The trainer's pace when it was saved. Absent where nobody measured. */
+  /** Where the time went; what nobody measured is absent. */
+  readonly times?: CheckpointTimes;
+}
+
+/** Seconds that a checkpoint took, step by step. The head knows those before its own writing; the manifest all. */
+export interface CheckpointTimes {
+  /** The trainer's pace when it was saved. */
   readonly secondsPerIteration?: number;
+  /** For which the trainer stood still. */
+  readonly stall?: number;
+  /** Until the file was on the host's disk. */
+  readonly save?: number;
+  /** Into S3, its checksums compared. */
+  readonly upload?: number;
+  /** Manifest and head. */
+  readonly commit?: number;
+  /** From S3 onto a host that resumed from it, verified; the newest ones. */
+  readonly restores?: readonly { readonly host: string; readonly at: number; readonly seconds: number }[];
 }
 
 /** The one small object that says which checkpoint of a stage is the newest good one, and under which token. */

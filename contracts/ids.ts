@@ -49,6 +49,7 @@ export const keys = {
   result: (run: string, stage: string) => `runs/${run}/${stage}/result.json`,
   hostCache: (host: string) => `hosts/${host}/weights.json`,
   stage: (run: string, stage: string) => `runs/${run}/${stage}/`,
+  attempts: (run: string, stage: string) => `runs/${run}/${stage}/attempts/`,
   attempt: (run: string, stage: string, token: number) => `runs/${run}/${stage}/attempts/${String(token)}`,
   /** Marks of those who want a checkpoint kept, one object each. */
   pins: (run: string, stage: string) => `runs/${run}/${stage}/pins/`,

@@ -2,6 +2,7 @@
  * @module The plan: the whole of what a run will do, resolved from a config file and checked once, then frozen.
  */
 
+import type { Retention } from './checkpoints.ts';
 import type { ArtifactPlan, NeededArtifact, WeightsFile } from './weights.ts';
 
 export const VARIANTS = ['Lite', 'Plus', 'Pro'] as const;
@@ -60,6 +61,9 @@ export interface StageLimits {
   readonly coverage?: number;
 }
 
+/** When to save, by the clock. `auto`: Young's and Daly's period, from what saving costs and how often things fail. */
+export type SaveEvery = { readonly kind: 'auto' } | { readonly kind: 'seconds'; readonly seconds: number };
+
 export interface StagePlan {
   readonly stage: StageName;
   /** The GLEE config, relative to the checkout's root. */
@@ -74,6 +78,10 @@ export interface StagePlan {
   readonly maxIterations: number;
   /** SOLVER.CHECKPOINT_PERIOD after overrides, in iterations. */
   readonly checkpointPeriod: number;
+  /** Instead of by iterations: at most so many seconds apart, or as often as loses the least. Absent: by iterations. */
+  readonly saveEvery?: SaveEvery;
+  /** Which checkpoints stay in S3. @default the newest 3 */
+  readonly retention?: Retention;
   readonly limits: StageLimits;
   /** Files besides the initial weights that the hosts' checkouts lack. Absent in plans that were frozen before there were any. */
   readonly files?: readonly NeededArtifact[];

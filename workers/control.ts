@@ -1,20 +1,13 @@
 /**
  * @module The control worker: runs all workflows, and the activities that need no GPU host.
  */
-import type { S3Client } from '@aws-sdk/client-s3';
 import { Worker } from '@temporalio/worker';
 import { createPlanActivities } from '../activities/plan/plan-activities.ts';
 import { createSources } from '../activities/weights/sources/open-source.ts';
-import {
-  createWeightsActivities,
-  type WeightsDependencies,
-} from '../activities/weights/weights-activities.ts';
+import { createWeightsActivities } from '../activities/weights/weights-activities.ts';
+import { openBucket } from '../activities/storage/bucket.ts';
 import { createStageActivities } from '../activities/stages/stage-activities.ts';
-import type { ObjectStore } from '../activities/storage/object-store.ts';
-import { createS3MultipartUploads } from '../activities/storage/s3-multipart-uploads.ts';
-import { createS3ObjectStore } from '../activities/storage/s3-object-store.ts';
-import { createS3StoredObjects } from '../activities/storage/s3-stored-objects.ts';
-import { readDownloadSettings, readPlanSettings, type PlanSettings } from '../configs/env.ts';
+import { readDownloadSettings, readPlanSettings } from '../configs/env.ts';
 import { createS3Client } from '../configs/s3.ts';
 import { CONTROL_TASK_QUEUE } from '../contracts/ids.ts';
 import { bundlePath } from './bundle.ts';
@@ -27,14 +20,19 @@ export async function runControlWorker(signal: AbortSignal): Promise<void> {
   const log = installLogging('control');
   const { connection, namespace } = await connectWorker(log, signal);
   const client = createS3Client();
-  const store = createS3ObjectStore(client, settings.bucket, settings.prefix);
-  const weights = createWeightsActivities(weightsDependencies(client, store, settings));
+  const bucket = openBucket(client, settings.bucket, settings.prefix);
+  const sources = createSources(client, readDownloadSettings());
+  const weights = createWeightsActivities({ ...bucket, client, sources });
   const worker = await Worker.create({
     connection,
     namespace,
     taskQueue: CONTROL_TASK_QUEUE,
     workflowBundle: { codePath: bundlePath },
-    activities: { ...createPlanActivities(store, settings), ...createStageActivities(store), ...weights },
+    activities: {
+      ...createPlanActivities(bucket, settings),
+      ...createStageActivities(bucket.store),
+      ...weights,
+    },
     shutdownGraceTime: '10s',
     shutdownForceTime: '15s',
   });
@@ -43,18 +41,4 @@ export async function runControlWorker(signal: AbortSignal): Promise<void> {
     new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })),
   );
   await connection.close();
-}
-
-function weightsDependencies(
-  client: S3Client,
-  store: ObjectStore,
-  { bucket, prefix }: PlanSettings,
-): WeightsDependencies {
-  return {
-    client,
-    store,
-    uploads: createS3MultipartUploads(client, bucket, prefix),
-    objects: createS3StoredObjects(client, bucket, prefix),
-    sources: createSources(client, readDownloadSettings()),
-  };
 }

@@ -31,8 +31,9 @@ export async function claimStage(
   const named = await claimHead(bucket.store, stage, token);
   if (named === null || (await isWhole(bucket, named, damaged, signal))) return { checkpoint: named };
   const { checkpoints } = await takeSnapshot(bucket, stage, signal);
-  // Of one that has the same file under another name, nothing is better.
-  const before = checkpoints.filter(({ iterations }) => iterations < named.iterations).reverse();
+  const before = checkpoints
+    .filter(({ iterations, file }) => iterations <= named.iterations && file.key !== named.file.key)
+    .reverse();
   for (const candidate of before) {
     if (!(await isWhole(bucket, candidate, damaged, signal))) continue;
     await replaceInHead(bucket.store, stage, token, { damaged: named, by: candidate }, signal);

@@ -18,11 +18,12 @@ export interface StageKey {
 export interface Pin {
   readonly token: number;
   readonly name: string;
-  /** Id of the run that begins from it, or `people`. */
+  /** Id of the run that begins from it, or `_people`. */
   readonly by: string;
 }
 
 export interface StageSnapshot {
+  readonly stage: StageKey;
   readonly head: Head | undefined;
   /** Those that have a manifest, oldest first: by iterations, then by token. */
   readonly checkpoints: readonly Checkpoint[];
@@ -47,6 +48,7 @@ export async function takeSnapshot(
     objects.listAll(keys.stage(run, name), signal),
   ]);
   return {
+    stage,
     head: head?.value,
     checkpoints: await readManifests(bucket, all, signal),
     pins: all.flatMap((object) => pinOf(stage, object.name) ?? []),

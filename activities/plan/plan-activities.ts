@@ -14,20 +14,24 @@ import type { Plan, StagePlan } from '../../contracts/plan.ts';
 import type { StageResult } from '../../contracts/runs.ts';
 import type { InitialWeights } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
-import { findArtifact } from '../storage/artifacts.ts';
+import { findStart, pinStarts } from '../checkpoints/start-from.ts';
+import type { Bucket } from '../storage/bucket.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { findPrepared } from '../weights/find-prepared.ts';
 import { parseObject, planSchema, readObject, stageResultSchema } from '../storage/schemas.ts';
 
 const HEARTBEAT_MS = 2000;
 
-export function createPlanActivities(store: ObjectStore, settings: PlanSettings): PlanActivities {
+export function createPlanActivities(bucket: Bucket, settings: PlanSettings): PlanActivities {
+  const { store } = bucket;
   return {
     async resolvePlan({ run, config }) {
       const context = Context.current();
       const beat = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
       try {
-        const plan = await freeze(store, await resolve(store, settings, run, config));
+        const { cancellationSignal: signal } = context;
+        const plan = await freeze(store, await resolve(bucket, settings, { run, config }, signal));
+        await pinStarts(bucket, plan, signal);
         return { plan, done: await findDone(store, plan) };
       } catch (error) {
         if (error instanceof ConfigError) throw fail('InvalidConfig', error.message);
@@ -45,16 +49,17 @@ export function createPlanActivities(store: ObjectStore, settings: PlanSettings)
 }
 
 async function resolve(
-  store: ObjectStore,
+  bucket: Bucket,
   settings: PlanSettings,
-  run: string,
-  config: string,
+  { run, config }: { readonly run: string; readonly config: string },
+  signal: AbortSignal,
 ): Promise<Plan> {
   const { plan, problems } = await resolveJointPlan({
     ...settings,
     run,
     config,
-    findArtifact: (otherRun, stage) => findArtifact(store, otherRun, stage),
+    findArtifact: (other, stage, iterations) =>
+      findStart(bucket, { run: other, stage, ...(iterations !== undefined && { iterations }) }, signal),
   });
   const errors = problems.filter(({ level }) => level === 'error');
   if (plan === undefined || errors.length > 0) throw new ConfigError(errors);

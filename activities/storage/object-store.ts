@@ -25,14 +25,25 @@ export interface ObjectStore {
     signal?: AbortSignal,
   ): Promise<'written' | 'conflict'>;
   /** Uploads a file and checks that S3 has as many bytes under its checksums. */
-  upload(name: string, path: string, signal: AbortSignal): Promise<void>;
+  upload(name: string, path: string, signal: AbortSignal, options?: UploadOptions): Promise<UploadedFile>;
   /** Downloads to a temporary name, verifies size and SHA-256, fsyncs, renames. Throws WrongContent and leaves nothing otherwise. */
   download(
     file: Omit<StoredFile, 'key'> & { readonly fullKey: string },
     path: string,
     signal: AbortSignal,
+    options?: Pick<UploadOptions, 'onProgress'>,
   ): Promise<void>;
 }
+
+export interface UploadOptions {
+  /** Gets the bytes that S3 has so far. */
+  readonly onProgress?: (bytes: number) => void;
+  /** Limit in bytes a second, asked again and again; undefined for none. */
+  readonly bytesPerSecond?: () => number | undefined;
+}
+
+/** What was read and sent. */
+export type UploadedFile = Required<Omit<StoredFile, 'key'>>;
 
 /** The object is not the one that was promised. */
 export class WrongContent extends Error {

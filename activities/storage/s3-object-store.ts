@@ -7,6 +7,7 @@ import { mkdir, open, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { crc32 } from 'node:zlib';
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { httpStatus } from '../../configs/s3.ts';
@@ -60,7 +61,7 @@ export function createS3ObjectStore(client: S3Client, bucket: string, prefix: st
         const stored = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: keyOf(name) }), {
           abortSignal: signal,
         });
-        if (stored.ContentLength === size) return;
+        if (stored.ContentLength === size) return { sizeBytes: size, ...(await sumsOf(path, signal)) };
         throw new WrongContent(`S3 has ${String(stored.ContentLength)} bytes of ${String(size)}`);
       } catch (error) {
         throw explain('upload', error, bucket, keyOf(name));
@@ -110,6 +111,17 @@ async function uploadFile(
     signal.removeEventListener('abort', abort);
     body.destroy();
   }
+}
+
+async function sumsOf(path: string, signal: AbortSignal): Promise<{ sha256: string; crc32: string }> {
+  let sum = 0;
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { signal })) {
+    const bytes = toBytes(chunk);
+    hash.update(bytes);
+    sum = crc32(bytes, sum);
+  }
+  return { sha256: hash.digest('hex'), crc32: sum.toString(16).padStart(8, '0') };
 }
 
 /** Writes a stream to a file, hashing on the way, and returns once it is on the disk. */

@@ -37,8 +37,16 @@ export const checkpointSchema: z.ZodType<Checkpoint> = z.object({
   final: z.boolean(),
   file: storedFile,
   savedAt: z.number(),
-  stallSeconds: z.number().exactOptional(),
-  secondsPerIteration: z.number().exactOptional(),
+  times: z
+    .object({
+      secondsPerIteration: z.number().exactOptional(),
+      stall: z.number().exactOptional(),
+      save: z.number().exactOptional(),
+      upload: z.number().exactOptional(),
+      commit: z.number().exactOptional(),
+      restores: z.array(z.object({ host: z.string(), at: z.number(), seconds: z.number() })).exactOptional(),
+    })
+    .exactOptional(),
 });
 
 export const headSchema: z.ZodType<Head> = z.object({
@@ -122,6 +130,13 @@ export const planSchema: z.ZodType<Plan> = z.object({
       pool: z.string(),
       maxIterations: count,
       checkpointPeriod: count,
+      saveEvery: z
+        .discriminatedUnion('kind', [
+          z.object({ kind: z.literal('auto') }),
+          z.object({ kind: z.literal('seconds'), seconds: z.number() }),
+        ])
+        .exactOptional(),
+      retention: z.object({ newest: count, every: count.exactOptional() }).exactOptional(),
       limits: z.object({
         heartbeatTimeoutMs: count,
         hostTimeoutMs: count,

@@ -37,7 +37,7 @@ export async function trainRank(
   const signal = AbortSignal.any([supervision.signal, context.cancellationSignal]);
   const uploader = new Uploader({
     ...identity,
-    store: dependencies.store,
+    bucket: dependencies,
     output: job.output,
     maxIterations: input.plan.maxIterations,
     resumedFrom: input.resumeFrom,

@@ -2,21 +2,37 @@
  * @module Follows `last_checkpoint` and commits what it names to S3 while training goes on.
  *
  * detectron2 writes the pointer after the file is complete, so what it names is whole. When S3 is away the newest is
- * tried again without end, and those in between are skipped: only the newest matters for going on.
+ * tried again without end: only the newest matters for going on. Of those in between, only the ones that are kept for
+ * ever are uploaded after it; the others retention would drop at once.
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
-import type { Checkpoint } from '../../contracts/checkpoints.ts';
-import { commitCheckpoint } from '../checkpoints/commit.ts';
+import {
+  DEFAULT_RETENTION,
+  type Checkpoint,
+  type CheckpointTimes,
+  type Retention,
+} from '../../contracts/checkpoints.ts';
+import {
+  addTimes,
+  archiveCheckpoint,
+  commitCheckpoint,
+  type SavedCheckpoint,
+} from '../checkpoints/commit.ts';
+import { prune } from '../checkpoints/prune.ts';
+import { CHECKPOINT_NAME, manifestName } from '../checkpoints/snapshot.ts';
+import type { Bucket } from '../storage/bucket.ts';
 import { readTextIfThere, sizeIfThere } from '../storage/files.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
+import type { UploadOptions } from '../storage/object-store.ts';
 
 const RETRY_MS = 1000;
+/** Tidying S3 is worth no more than this of the time to the next checkpoint. */
+const TIDY_MS = 60_000;
 
 export interface UploaderOptions {
-  readonly store: ObjectStore;
+  readonly bucket: Bucket;
   readonly run: string;
   readonly stage: string;
   readonly token: number;
@@ -26,6 +42,10 @@ export interface UploaderOptions {
   readonly maxIterations: number;
   /** What S3 had when the attempt began: not uploaded again. */
   readonly resumedFrom: Checkpoint | null;
+  readonly retention?: Retention;
+  /** What the trainer knows of a checkpoint that it has saved. */
+  readonly timesOf?: (name: string) => Promise<CheckpointTimes>;
+  readonly limits?: Pick<UploadOptions, 'bytesPerSecond'>;
 }
 
 export class Uploader {
@@ -35,11 +55,14 @@ export class Uploader {
   trouble: string | undefined;
   readonly #options: UploaderOptions;
   #done: string | undefined;
+  /** Names that S3 has. */
+  readonly #stored = new Set<string>();
 
   constructor(options: UploaderOptions) {
     this.#options = options;
     this.committed = options.resumedFrom;
     this.#done = options.resumedFrom?.name;
+    if (this.#done !== undefined) this.#stored.add(this.#done);
   }
 
   /** True when the trainer has finished a checkpoint that S3 does not hold. */
@@ -49,20 +72,20 @@ export class Uploader {
   }
 
   /**
-   * Commits the newest checkpoint, if it is new; tries again while S3 is in trouble.
+   * Commits the newest checkpoint, if it is new, then stores what is kept for ever of those before; tries again while
+   * S3 is in trouble.
    *
    * @throws Superseded when a newer attempt owns the stage; AbortError when the signal says so.
    */
   async catchUp(signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted();
-      const name = await this.#newest();
-      if (name === undefined || name === this.#done) return;
+      const name = (await this.isBehind()) ? await this.#newest() : await this.#unstored(signal);
+      if (name === undefined) return this.#removeOlder();
       try {
-        this.committed = await this.#commit(name, signal);
-        this.#done = name;
+        await this.#store(name, signal);
         this.trouble = undefined;
-        await this.#removeOlder(name);
+        await this.#removeOlder();
       } catch (error) {
         if (signal.aborted || error instanceof ApplicationFailure) throw error;
         this.trouble = `upload of ${name} is tried again: ${error instanceof Error ? error.message : String(error)}`;
@@ -75,28 +98,92 @@ export class Uploader {
     const { output } = this.#options;
     const name = (await readTextIfThere(join(output, 'last_checkpoint')))?.trim();
     // The pointer is somebody else's file: only a name of detectron2's own form, and of a file, is believed.
-    if (name === undefined || !/^model_(\d{7,}|final)\.pth$/.test(name)) return undefined;
+    if (name === undefined || !CHECKPOINT_NAME.test(name)) return undefined;
     return (await sizeIfThere(join(output, name))) === undefined ? undefined : name;
   }
 
-  #commit(name: string, signal: AbortSignal): Promise<Checkpoint> {
-    const { store, run, stage, token, output, maxIterations } = this.#options;
-    const number = /^model_(\d+)\.pth$/.exec(name)?.[1];
-    const saved = { run, stage, token, path: join(output, name) };
-    const position =
-      number === undefined
-        ? { iterations: maxIterations, final: true }
-        : { iterations: Number(number) + 1, final: false };
-    return commitCheckpoint(store, { ...saved, ...position }, signal);
+  async #store(name: string, signal: AbortSignal): Promise<void> {
+    const { bucket, limits = {} } = this.#options;
+    const saved = await this.#saved(name);
+    if (name !== (await this.#newest())) {
+      await archiveCheckpoint(bucket.store, saved, signal, limits);
+      this.#stored.add(name);
+      return;
+    }
+    const began = performance.now();
+    const checkpoint = await commitCheckpoint(bucket.store, saved, signal, limits);
+    this.committed = checkpoint;
+    this.#done = name;
+    this.#stored.add(name);
+    const commit = (performance.now() - began) / 1000 - (checkpoint.times?.upload ?? 0);
+    await this.#tidy(checkpoint, commit, signal);
+  }
+
+  /** The oldest local file that is kept for ever and that S3 has not: it was no longer the newest when S3 was back. */
+  async #unstored(signal: AbortSignal): Promise<string | undefined> {
+    const { bucket, retention } = this.#options;
+    for (const name of await this.#older()) {
+      if (this.#stored.has(name) || !isMilestone(name, retention)) continue;
+      // A worker before this one may have stored it.
+      const manifest = manifestName({ ...this.#options, name });
+      if ((await bucket.objects.find(manifest, signal)) === undefined) return name;
+      this.#stored.add(name);
+    }
+    return undefined;
+  }
+
+  async #saved(name: string): Promise<SavedCheckpoint> {
+    const { run, stage, token, output, maxIterations, timesOf } = this.#options;
+    const number = iterationsOf(name);
+    return {
+      run,
+      stage,
+      token,
+      path: join(output, name),
+      iterations: number ?? maxIterations,
+      final: number === undefined,
+      ...(timesOf !== undefined && { times: await timesOf(name) }),
+    };
+  }
+
+  /** What retention lets go, and what it took: neither is worth a training, and both are found by the next pass. */
+  async #tidy(checkpoint: Checkpoint, commit: number, signal: AbortSignal): Promise<void> {
+    const { bucket, run, stage, retention = DEFAULT_RETENTION } = this.#options;
+    const either = AbortSignal.any([signal, AbortSignal.timeout(TIDY_MS)]);
+    try {
+      await addTimes(bucket.store, checkpoint, (times) => ({ ...times, commit }), either);
+      await prune(bucket, { run, stage }, { retention, running: true, graceMs: 0 }, either);
+    } catch (error) {
+      this.trouble = `S3 is not tidied: ${error instanceof Error ? error.message : String(error)}`;
+    }
   }
 
   /** Once a newer one is safe in S3, older local files only fill the disk: GLEE keeps all for ever. */
-  async #removeOlder(newest: string): Promise<void> {
-    const { output } = this.#options;
-    const files = await readdir(output);
-    const older = files.filter(
-      (file) => /^model_\d+\.pth$/.test(file) && (newest === 'model_final.pth' || file < newest),
-    );
-    await Promise.all(older.map((file) => rm(join(output, file), { force: true })));
+  async #removeOlder(): Promise<void> {
+    const { output, retention } = this.#options;
+    for (const name of await this.#older()) {
+      if (this.#stored.has(name) || !isMilestone(name, retention))
+        await rm(join(output, name), { force: true });
+    }
   }
+
+  /** Local files from before the newest one that S3 has, oldest first. */
+  async #older(): Promise<readonly string[]> {
+    const newest = this.#done;
+    if (newest === undefined) return [];
+    const files = await readdir(this.#options.output);
+    return files
+      .filter((file) => iterationsOf(file) !== undefined && (newest === 'model_final.pth' || file < newest))
+      .sort();
+  }
+}
+
+function isMilestone(name: string, retention: Retention | undefined): boolean {
+  return retention?.every !== undefined && (iterationsOf(name) ?? 1) % retention.every === 0;
+}
+
+/** 50 for `model_0000049.pth`; undefined for the final one and for all other files. */
+function iterationsOf(name: string): number | undefined {
+  const number = /^model_(\d{7,})\.pth$/.exec(name)?.[1];
+  return number === undefined ? undefined : Number(number) + 1;
 }

@@ -1,20 +1,12 @@
 /**
  * @module What the commands about prepared artifacts work on: the project's bucket.
  */
-import type { ObjectStore } from '../../activities/storage/object-store.ts';
-import { createS3ObjectStore } from '../../activities/storage/s3-object-store.ts';
-import { createS3StoredObjects } from '../../activities/storage/s3-stored-objects.ts';
+import { openBucket, type Bucket } from '../../activities/storage/bucket.ts';
 import { readObject } from '../../activities/storage/schemas.ts';
-import type { StoredObjects } from '../../activities/storage/stored-objects.ts';
 import { manifestSchema, type ArtifactManifest } from '../../activities/weights/manifest.ts';
 import { readDoctorSettings } from '../../configs/env.ts';
 import { createS3Client } from '../../configs/s3.ts';
 import { interruptible } from './sources.ts';
-
-export interface Bucket {
-  readonly store: ObjectStore;
-  readonly objects: StoredObjects;
-}
 
 /** Opens the bucket for the deed, and ends what is left of it after. */
 export async function withBucket(
@@ -23,9 +15,7 @@ export async function withBucket(
   const { bucket, prefix } = readDoctorSettings();
   const client = createS3Client();
   try {
-    const store = createS3ObjectStore(client, bucket, prefix);
-    const objects = createS3StoredObjects(client, bucket, prefix);
-    await interruptible((signal) => deed({ store, objects }, signal));
+    await interruptible((signal) => deed(openBucket(client, bucket, prefix), signal));
   } finally {
     client.destroy();
   }

@@ -7,7 +7,8 @@ import { planSchema, readObject } from '../../activities/storage/schemas.ts';
 import type { ArtifactManifest } from '../../activities/weights/manifest.ts';
 import { keys } from '../../contracts/ids.ts';
 import { print, type OutputOptions } from '../output.ts';
-import { listManifests, withBucket, type Bucket } from './bucket.ts';
+import type { Bucket } from '../../activities/storage/bucket.ts';
+import { listManifests, withBucket } from './bucket.ts';
 import { sizeText } from './sizes.ts';
 
 interface Listed extends ArtifactManifest {

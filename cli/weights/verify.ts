@@ -6,7 +6,8 @@ import pc from 'picocolors';
 import type { ArtifactManifest } from '../../activities/weights/manifest.ts';
 import { UserError } from '../errors.ts';
 import { print, type OutputOptions } from '../output.ts';
-import { listManifests, withBucket, type Bucket } from './bucket.ts';
+import type { Bucket } from '../../activities/storage/bucket.ts';
+import { listManifests, withBucket } from './bucket.ts';
 import { sizeText } from './sizes.ts';
 
 interface Verified {

@@ -41,7 +41,7 @@ describe('resolvePlan', () => {
     runs += 1;
     const run = `lite-${runs}`;
     const settings = { bucket: 'glee', prefix: '', configDirectory: dirname(dirname(file)), checkout };
-    const activities = createPlanActivities(store, settings);
+    const activities = createPlanActivities({ ...s3, store }, settings);
     const resolve = () => activities.resolvePlan({ run, config: 'joint/mine' });
     return { run, file, checkout, resolve: () => inActivity(resolve) };
   }

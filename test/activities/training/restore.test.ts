@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { ApplicationFailure } from '@temporalio/common';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -61,9 +62,12 @@ describe('what an attempt begins from', () => {
     it('refuses an object that is damaged, and points --resume at nothing', async (test) => {
       const { scratch, job } = await makeHost(test);
       const damaged = await storeCheckpoint(s3.store, 'good', 'evil');
-      await assert.rejects(restoreCheckpoint(s3.store, scratch, job, damaged, forever), {
-        name: 'WrongContent',
-        message: /^S3 download failed \[bucket=glee, key=.*\]: expected 4 bytes with sha256 /,
+      await assert.rejects(restoreCheckpoint(s3.store, scratch, job, damaged, forever), (error: unknown) => {
+        assert.ok(error instanceof ApplicationFailure);
+        assert.equal(error.type, 'DamagedCheckpoint');
+        assert.match(error.message, /is not what was committed: S3 download failed .*: expected 4 bytes /);
+        assert.match(JSON.stringify(error.details), new RegExp(`"damaged":"${damaged.file.key}"`));
+        return true;
       });
       assert.deepEqual(await contentOf(job), {});
     });

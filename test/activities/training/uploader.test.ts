@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import type { Checkpoint } from '../../../contracts/checkpoints.ts';
+import type { Checkpoint, Retention } from '../../../contracts/checkpoints.ts';
 import { claimHead, readHead } from '../../../activities/checkpoints/head.ts';
+import { takeSnapshot } from '../../../activities/checkpoints/snapshot.ts';
 import type { ObjectStore } from '../../../activities/storage/object-store.ts';
 import { Uploader } from '../../../activities/training/uploader.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
@@ -14,7 +15,7 @@ const forever = new AbortController().signal;
 
 describe('Uploader', () => {
   let s3: TestS3;
-  before(async () => (s3 = await startTestS3()));
+  before(async () => (server = s3 = await startTestS3()));
   after(() => s3.stop());
 
   it('does nothing before the trainer has finished a checkpoint', async (test) => {
@@ -213,18 +214,61 @@ describe('Uploader', () => {
       s3.process.kill('SIGCONT');
     }
   });
+
+  it('keeps in S3 what retention says, and stores late what is kept for ever', async (test) => {
+    let away = true;
+    const sometimes = intercept(s3.store, {
+      before: ({ operation }) =>
+        away && operation === 'upload' ? Promise.reject(new Error('S3 is away')) : Promise.resolve(),
+    });
+    const { uploader, output, stage } = await makeUploader(test, sometimes, null, { newest: 2, every: 10 });
+    await save(output, 'model_0000004.pth');
+    await save(output, 'model_0000009.pth');
+    await save(output, 'model_0000014.pth');
+    const caughtUp = uploader.catchUp(forever);
+    await until('the trouble to show', () => uploader.trouble?.includes('S3 is away'));
+    away = false;
+    await caughtUp;
+    assert.equal(uploader.committed?.iterations, 15);
+    assert.deepEqual((await readdir(output)).sort(), ['last_checkpoint', 'model_0000014.pth']);
+    const inS3 = async () =>
+      (await takeSnapshot(s3, stage, forever)).checkpoints.map(({ iterations }) => iterations);
+    assert.deepEqual(await inS3(), [10, 15], '5 would not have been kept');
+    for (const name of ['model_0000019.pth', 'model_0000024.pth', 'model_0000026.pth']) {
+      await save(output, name);
+      await uploader.catchUp(forever);
+    }
+    assert.deepEqual(await inS3(), [10, 20, 25, 27]);
+  });
+
+  it('notes beside a checkpoint how long it took', async (test) => {
+    const { uploader, output, stage } = await makeUploader(test, s3.store);
+    await save(output, 'model_0000009.pth');
+    await uploader.catchUp(forever);
+    const [stored] = (await takeSnapshot(s3, stage, forever)).checkpoints;
+    assert.ok((stored?.times?.upload ?? 0) > 0);
+    assert.ok((stored?.times?.commit ?? 0) > 0);
+  });
 });
 
 let stages = 0;
+let server: TestS3;
 
 /** An uploader of a stage of its own. */
-async function makeUploader(test: TestContext, onto: ObjectStore, resumedFrom: Checkpoint | null = null) {
+async function makeUploader(
+  test: TestContext,
+  onto: ObjectStore,
+  resumedFrom: Checkpoint | null = null,
+  retention?: Retention,
+) {
   stages += 1;
   const stage = { run: resumedFrom?.run ?? `run-${stages}`, stage: 'stage1' };
   const output = join(await temporaryFolder(test), 'out');
   await mkdir(output);
   const { store, requests } = recording(onto);
-  const make = () => new Uploader({ ...stage, store, token: 1, output, maxIterations: 30, resumedFrom });
+  const bucket = { ...server, store };
+  const options = { ...stage, bucket, token: 1, output, maxIterations: 30, resumedFrom };
+  const make = () => new Uploader({ ...options, ...(retention && { retention }) });
   return { uploader: make(), again: make, output, requests, stage, head: () => readHead(onto, stage) };
 }
 
