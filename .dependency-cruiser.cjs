@@ -21,6 +21,8 @@ module.exports = {
     room('cli', [
       'contracts/',
       'configs/',
+      'activities/checkpoints/',
+      'activities/stages/running.ts',
       'activities/storage/',
       'activities/weights/',
       'workflows/messages.ts',

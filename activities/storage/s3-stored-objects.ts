@@ -65,6 +65,8 @@ export function createS3StoredObjects(client: S3Client, bucket: string, prefix: 
       try {
         await client.send(new DeleteObjectCommand(target(name)), { abortSignal: signal });
       } catch (error) {
+        // S3 says nothing of it; versitygw does when two delete the same at the same time.
+        if (httpStatus(error) === 404) return;
         throw explain('delete', error, bucket, target(name).Key);
       }
     },

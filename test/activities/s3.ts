@@ -15,6 +15,8 @@ export interface TestS3 extends Bucket {
   readonly client: S3Client;
   readonly endpoint: string;
   readonly accessKeyId: string;
+  /** For processes that find it by AWS's default chain. */
+  readonly env: Readonly<Record<string, string>>;
   /** Started again when it is killed. */
   readonly process: KeptProcess;
   /** A store on another bucket, or with another key prefix. */
@@ -36,6 +38,12 @@ export async function startTestS3(): Promise<TestS3> {
     ...openBucket(client, server.bucket, ''),
     endpoint,
     accessKeyId,
+    env: {
+      AWS_ENDPOINT_URL_S3: endpoint,
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    },
     process: server.process,
     storeOn,
     stop: async () => {
