@@ -10,6 +10,8 @@ export interface StoredFile {
   readonly key: string;
   readonly sha256: string;
   readonly sizeBytes: number;
+  /** CRC-32 as zip and S3 use it, eight lowercase hex digits. Older manifests have none. */
+  readonly crc32?: string;
 }
 
 /** One saved model: the file that detectron2 wrote, and which iteration it stands for. */

@@ -26,12 +26,30 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
   return {
     async begin(name, signal) {
       try {
-        const begin = { Bucket: bucket, Key: keyOf(name), ChecksumAlgorithm: 'CRC32' as const };
-        const begun = await client.send(new CreateMultipartUploadCommand(begin), { abortSignal: signal });
+        const begin = new CreateMultipartUploadCommand({
+          Bucket: bucket,
+          Key: keyOf(name),
+          ChecksumAlgorithm: 'CRC32',
+          // One of the whole object, which S3 combines from the parts', and not a checksum of checksums.
+          ChecksumType: 'FULL_OBJECT',
+        });
+        const begun = await client.send(begin, { abortSignal: signal });
         if (begun.UploadId === undefined) throw new Error('S3 answered without an upload id');
         return { name, uploadId: begun.UploadId };
       } catch (error) {
         throw explain('upload', error, bucket, keyOf(name));
+      }
+    },
+
+    async find(name, signal) {
+      try {
+        const found = await listUploads(client, bucket, keyOf(name), signal);
+        return found
+          .filter(({ key }) => key === keyOf(name))
+          .sort((one, other) => other.begunAtMs - one.begunAtMs)
+          .map(({ uploadId }) => ({ name, uploadId }));
+      } catch (error) {
+        throw explain('list of uploads', error, bucket, keyOf(name));
       }
     },
 
@@ -58,7 +76,8 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
           const list = new ListPartsCommand({ ...target(upload), PartNumberMarker: marker });
           const page = await client.send(list, { abortSignal: signal });
           for (const { PartNumber, Size, ETag, ChecksumCRC32 } of page.Parts ?? [])
-            parts.push(storedPart(PartNumber, Size, ETag, ChecksumCRC32));
+            // One that was sent without a checksum proves nothing: as if it were not there.
+            if (ChecksumCRC32 !== undefined) parts.push(storedPart(PartNumber, Size, ETag, ChecksumCRC32));
           marker = page.NextPartNumberMarker;
           more = page.IsTruncated === true;
         }
@@ -69,15 +88,19 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
       }
     },
 
-    async complete(upload, parts, signal) {
+    async complete(upload, parts, signal, whole) {
       const Parts = parts.map(({ number, etag, crc32 }) => ({
         PartNumber: number,
         ETag: etag,
         ChecksumCRC32: crc32,
       }));
       try {
-        const complete = { ...target(upload), MultipartUpload: { Parts } };
-        await client.send(new CompleteMultipartUploadCommand(complete), { abortSignal: signal });
+        const complete = new CompleteMultipartUploadCommand({
+          ...target(upload),
+          MultipartUpload: { Parts },
+          ...(whole && { ChecksumCRC32: whole.crc32, MpuObjectSize: whole.sizeBytes }),
+        });
+        await client.send(complete, { abortSignal: signal });
         return 'completed';
       } catch (error) {
         mustBeGone('completion of the upload', upload.name, error);
@@ -87,19 +110,11 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
 
     async abortAll(folder, signal) {
       try {
-        const Prefix = keyOf(folder);
-        // A page at a time from the front: what was aborted is not listed again.
-        for (let more = true; more;) {
-          const list = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix });
-          const page = await client.send(list, { abortSignal: signal });
-          for (const { Key, UploadId } of page.Uploads ?? []) {
-            if (Key?.startsWith(Prefix) !== true) continue;
-            const abort = new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId });
-            await client.send(abort, { abortSignal: signal }).catch((error: unknown) => {
-              mustBeGone('end of the upload', Key, error);
-            });
-          }
-          more = page.IsTruncated === true && (page.Uploads ?? []).length > 0;
+        for (const { key, uploadId } of await listUploads(client, bucket, keyOf(folder), signal)) {
+          const abort = new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: uploadId });
+          await client.send(abort, { abortSignal: signal }).catch((error: unknown) => {
+            mustBeGone('end of the upload', key, error);
+          });
         }
       } catch (error) {
         throw explain('list of uploads', error, bucket, keyOf(folder));
@@ -114,6 +129,33 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
       }
     },
   };
+}
+
+interface UnfinishedUpload {
+  readonly key: string;
+  readonly uploadId: string;
+  readonly begunAtMs: number;
+}
+
+/** Those of all keys that begin so. */
+async function listUploads(
+  client: S3Client,
+  bucket: string,
+  start: string,
+  signal: AbortSignal,
+): Promise<readonly UnfinishedUpload[]> {
+  const uploads: UnfinishedUpload[] = [];
+  for (let markers = {}, more = true; more;) {
+    const list = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: start, ...markers });
+    const page = await client.send(list, { abortSignal: signal });
+    for (const { Key: key, UploadId: uploadId, Initiated } of page.Uploads ?? []) {
+      if (key?.startsWith(start) !== true || uploadId === undefined) continue;
+      uploads.push({ key, uploadId, begunAtMs: Initiated?.getTime() ?? 0 });
+    }
+    markers = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+    more = page.IsTruncated === true && (page.Uploads ?? []).length > 0;
+  }
+  return uploads;
 }
 
 function storedPart(

@@ -18,7 +18,15 @@ import type { ObjectStore, Version } from './object-store.ts';
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.number().int().min(0);
 
-const storedFile: z.ZodType<StoredFile> = z.object({ key: z.string(), sha256, sizeBytes: count });
+const storedFile: z.ZodType<StoredFile> = z.object({
+  key: z.string(),
+  sha256,
+  sizeBytes: count,
+  crc32: z
+    .string()
+    .regex(/^[0-9a-f]{8}$/)
+    .exactOptional(),
+});
 
 export const checkpointSchema: z.ZodType<Checkpoint> = z.object({
   run: z.string(),

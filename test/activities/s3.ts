@@ -74,10 +74,12 @@ export function intercept(
       around({ operation: 'readText', name, signal }, () => store.readText(name, signal)),
     writeText: (name, text, condition, signal) =>
       around({ operation: 'writeText', name, signal }, () => store.writeText(name, text, condition, signal)),
-    upload: (name, path, signal) =>
-      around({ operation: 'upload', name, signal }, () => store.upload(name, path, signal)),
-    download: (file, path, signal) =>
-      around({ operation: 'download', name: file.fullKey, signal }, () => store.download(file, path, signal)),
+    upload: (name, path, signal, options) =>
+      around({ operation: 'upload', name, signal }, () => store.upload(name, path, signal, options)),
+    download: (file, path, signal, options) =>
+      around({ operation: 'download', name: file.fullKey, signal }, () =>
+        store.download(file, path, signal, options),
+      ),
   };
 }
 
