@@ -1,13 +1,56 @@
 /**
- * @module The S3 client: everything about it comes from AWS's default chain, so the `aws` command line agrees.
+ * @module The S3 client: what it can come from AWS's default chain, so the `aws` command line agrees; encryption and path
+ * style, of which that chain knows nothing, from GLEE_S3_*.
  */
+import { readFileSync } from 'node:fs';
 import { S3Client } from '@aws-sdk/client-s3';
-import { quietAwsVersionWarning } from './env.ts';
+import { EnvironmentError, quietAwsVersionWarning, readS3Settings, type S3Settings } from './env.ts';
 
-/** Endpoint (AWS_ENDPOINT_URL_S3), region and credentials are those that the `aws` command line would use. */
+/**
+ * Endpoint (AWS_ENDPOINT_URL_S3), region and credentials are those that the `aws` command line would use.
+ *
+ * @throws EnvironmentError
+ */
 export function createS3Client(): S3Client {
   quietAwsVersionWarning();
-  return new S3Client({ maxAttempts: 3 });
+  const settings = readS3Settings();
+  const ca = readAuthorities(settings);
+  const client = new S3Client({
+    maxAttempts: 3,
+    ...(settings.pathStyle !== undefined && { forcePathStyle: settings.pathStyle }),
+    ...(ca !== undefined && { requestHandler: { httpsAgent: { ca } } }),
+  });
+  encrypt(client, settings);
+  return client;
+}
+
+/** PEM of the authorities that S3's certificate may come from; undefined for those that Node trusts. */
+export function trustedAuthorities(): string | undefined {
+  return readAuthorities(readS3Settings());
+}
+
+function readAuthorities({ caBundle }: S3Settings): string | undefined {
+  if (caBundle === undefined) return undefined;
+  try {
+    return readFileSync(caBundle, 'utf8');
+  } catch (error) {
+    throw new EnvironmentError(`AWS_CA_BUNDLE: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** The requests that make an object; parts of an upload are encrypted as it was begun. */
+const MAKING = new Set(['PutObjectCommand', 'CreateMultipartUploadCommand', 'CopyObjectCommand']);
+
+function encrypt(client: S3Client, { encryption, kmsKey }: S3Settings): void {
+  if (encryption === undefined) return;
+  const wanted = { ServerSideEncryption: encryption, ...(kmsKey !== undefined && { SSEKMSKeyId: kmsKey }) };
+  client.middlewareStack.add(
+    (next, context) => (args) => {
+      if (MAKING.has(String(context.commandName))) Object.assign(args.input, wanted);
+      return next(args);
+    },
+    { step: 'initialize', name: 'gleeEncryption' },
+  );
 }
 
 /** S3 answers that no retry will mend: a person has to change a bucket, a right or a key. */

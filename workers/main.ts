@@ -9,11 +9,14 @@ import { runGpuWorker } from './gpu-host.ts';
 
 const ENVIRONMENT = `
 Temporal is reached as its own tools do (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, temporal.toml), S3 by AWS's default
-chain (AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_PROFILE, ...).
+chain (AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_PROFILE, ...), and over TLS as AWS_CA_BUNDLE says.
 
   GLEE_BUCKET    bucket for plans, checkpoints and results   [glee]
   GLEE_PREFIX    prefix of all keys, ends with '/'            ['']
-  GLEE_CHECKOUT  root of a GLEE checkout`;
+  GLEE_CHECKOUT  root of a GLEE checkout
+  GLEE_S3_SSE    encryption of what is written: AES256 or aws:kms   [the bucket's]
+  GLEE_S3_SSE_KMS_KEY  key for aws:kms                        [AWS's own]
+  GLEE_S3_PATH_STYLE   true: bucket in the path; false: in the host name   [by the endpoint]`;
 
 const program = new Command('glee-worker')
   .description('Workers of the GLEE pipeline.')

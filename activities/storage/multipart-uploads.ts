@@ -20,6 +20,8 @@ export interface StoredPart {
 
 export interface MultipartUploads {
   begin(name: string, signal: AbortSignal): Promise<MultipartUpload>;
+  /** Those of that very object that were begun and are neither completed nor aborted, the newest first. */
+  find(name: string, signal: AbortSignal): Promise<readonly MultipartUpload[]>;
   /** Sends bytes under their checksum, which S3 compares before it answers. */
   putPart(
     upload: MultipartUpload,
@@ -29,11 +31,16 @@ export interface MultipartUploads {
   ): Promise<StoredPart>;
   /** In the order of their numbers; undefined when S3 has no such upload: completed, aborted or swept. */
   listParts(upload: MultipartUpload, signal: AbortSignal): Promise<readonly StoredPart[] | undefined>;
-  /** Makes the object of just these parts. Says when there is no such upload: an earlier call may have made it. */
+  /**
+   * Makes the object of just these parts. Says when there is no such upload: an earlier call may have made it.
+   *
+   * @param whole What the parts must give together, for S3 to compare; CRC32 in Base64.
+   */
   complete(
     upload: MultipartUpload,
     parts: readonly StoredPart[],
     signal: AbortSignal,
+    whole?: { readonly sizeBytes: number; readonly crc32: string },
   ): Promise<'completed' | 'noSuchUpload'>;
   /** Unfinished uploads of objects in the folder, whose name ends with '/'. */
   list(folder: string, signal: AbortSignal): Promise<readonly MultipartUpload[]>;

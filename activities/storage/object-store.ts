@@ -24,26 +24,47 @@ export interface ObjectStore {
     condition?: Condition,
     signal?: AbortSignal,
   ): Promise<'written' | 'conflict'>;
-  /** Uploads a file and checks that S3 has as many bytes under its checksums. */
+  /**
+   * Uploads a file, reading it once, and checks that S3 has as many bytes under its checksums. One that a dead worker
+   * had begun is gone on with.
+   *
+   * @throws FileChanged when the file does not stay as it is.
+   */
   upload(name: string, path: string, signal: AbortSignal, options?: UploadOptions): Promise<UploadedFile>;
-  /** Downloads to a temporary name, verifies size and SHA-256, fsyncs, renames. Throws WrongContent and leaves nothing otherwise. */
+  /**
+   * Downloads to a temporary name, verifies size and checksum, fsyncs, renames. Leaves nothing when it fails.
+   *
+   * @throws WrongContent when the object is not what was promised.
+   */
   download(
     file: Omit<StoredFile, 'key'> & { readonly fullKey: string },
     path: string,
     signal: AbortSignal,
-    options?: Pick<UploadOptions, 'onProgress'>,
+    options?: TransferOptions,
   ): Promise<void>;
 }
 
-export interface UploadOptions {
-  /** Gets the bytes that S3 has so far. */
+export interface TransferOptions {
+  /** Told how many of the file's bytes are done so far. After a failure on the way they may become fewer. */
   readonly onProgress?: (bytes: number) => void;
-  /** Limit in bytes a second, asked again and again; undefined for none. */
+}
+
+export interface UploadOptions extends TransferOptions {
+  /** Limits this upload; asked again and again, so that it may change. Undefined: no limit. */
   readonly bytesPerSecond?: () => number | undefined;
 }
 
-/** What was read and sent. */
-export type UploadedFile = Required<Omit<StoredFile, 'key'>>;
+export interface UploadedFile {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  /** Eight lowercase hex digits. */
+  readonly crc32: string;
+}
+
+/** The file is not the one any more that the upload began with. */
+export class FileChanged extends Error {
+  override readonly name = 'FileChanged';
+}
 
 /** The object is not the one that was promised. */
 export class WrongContent extends Error {

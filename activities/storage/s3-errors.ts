@@ -5,6 +5,8 @@ export function explain(operation: string, error: unknown, bucket: string, key: 
   if (!(error instanceof Error))
     return new Error(`S3 ${operation} failed [bucket=${bucket}, key=${key}]`, { cause: error });
   if (error.name === 'AbortError') return error;
+  // It was said already, and more exactly, where it happened.
+  if (error.message.startsWith('S3 ') && error.message.includes(`[bucket=${bucket}, key=`)) return error;
   error.message = `S3 ${operation} failed [bucket=${bucket}, key=${key}]: ${error.message}`;
   return error;
 }

@@ -24,24 +24,11 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
     throw explain(operation, error, bucket, keyOf(name));
   };
   const list: MultipartUploads['list'] = async (folder, signal) => {
-    const found: MultipartUpload[] = [];
-    const what = { Bucket: bucket, Prefix: keyOf(folder) };
     try {
-      for (let markers = {}, more = true; more;) {
-        const page = await client.send(new ListMultipartUploadsCommand({ ...what, ...markers }), {
-          abortSignal: signal,
-        });
-        for (const { Key, UploadId } of page.Uploads ?? []) {
-          // Not every server keeps to the prefix.
-          if (Key?.startsWith(what.Prefix) !== true || UploadId === undefined) continue;
-          found.push({ name: Key.slice(prefix.length), uploadId: UploadId });
-        }
-        markers = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
-        more = page.IsTruncated === true && page.NextKeyMarker !== undefined;
-      }
-      return found;
+      const found = await listUploads(client, bucket, keyOf(folder), signal);
+      return found.map(({ key, uploadId }) => ({ name: key.slice(prefix.length), uploadId }));
     } catch (error) {
-      throw explain('list of uploads', error, bucket, what.Prefix);
+      throw explain('list of uploads', error, bucket, keyOf(folder));
     }
   };
   const abort: MultipartUploads['abort'] = async (upload, signal) => {
@@ -54,12 +41,30 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
   return {
     async begin(name, signal) {
       try {
-        const begin = { Bucket: bucket, Key: keyOf(name), ChecksumAlgorithm: 'CRC32' as const };
-        const begun = await client.send(new CreateMultipartUploadCommand(begin), { abortSignal: signal });
+        const begin = new CreateMultipartUploadCommand({
+          Bucket: bucket,
+          Key: keyOf(name),
+          ChecksumAlgorithm: 'CRC32',
+          // One of the whole object, which S3 combines from the parts', and not a checksum of checksums.
+          ChecksumType: 'FULL_OBJECT',
+        });
+        const begun = await client.send(begin, { abortSignal: signal });
         if (begun.UploadId === undefined) throw new Error('S3 answered without an upload id');
         return { name, uploadId: begun.UploadId };
       } catch (error) {
         throw explain('upload', error, bucket, keyOf(name));
+      }
+    },
+
+    async find(name, signal) {
+      try {
+        const found = await listUploads(client, bucket, keyOf(name), signal);
+        return found
+          .filter(({ key }) => key === keyOf(name))
+          .sort((one, other) => other.begunAtMs - one.begunAtMs)
+          .map(({ uploadId }) => ({ name, uploadId }));
+      } catch (error) {
+        throw explain('list of uploads', error, bucket, keyOf(name));
       }
     },
 
@@ -86,7 +91,8 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
           const list = new ListPartsCommand({ ...target(upload), PartNumberMarker: marker });
           const page = await client.send(list, { abortSignal: signal });
           for (const { PartNumber, Size, ETag, ChecksumCRC32 } of page.Parts ?? [])
-            parts.push(storedPart(PartNumber, Size, ETag, ChecksumCRC32));
+            // One that was sent without a checksum proves nothing: as if it were not there.
+            if (ChecksumCRC32 !== undefined) parts.push(storedPart(PartNumber, Size, ETag, ChecksumCRC32));
           marker = page.NextPartNumberMarker;
           more = page.IsTruncated === true;
         }
@@ -97,15 +103,19 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
       }
     },
 
-    async complete(upload, parts, signal) {
+    async complete(upload, parts, signal, whole) {
       const Parts = parts.map(({ number, etag, crc32 }) => ({
         PartNumber: number,
         ETag: etag,
         ChecksumCRC32: crc32,
       }));
       try {
-        const complete = { ...target(upload), MultipartUpload: { Parts } };
-        await client.send(new CompleteMultipartUploadCommand(complete), { abortSignal: signal });
+        const complete = new CompleteMultipartUploadCommand({
+          ...target(upload),
+          MultipartUpload: { Parts },
+          ...(whole && { ChecksumCRC32: whole.crc32, MpuObjectSize: whole.sizeBytes }),
+        });
+        await client.send(complete, { abortSignal: signal });
         return 'completed';
       } catch (error) {
         mustBeGone('completion of the upload', upload.name, error);
@@ -121,6 +131,33 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
 
     abort,
   };
+}
+
+interface UnfinishedUpload {
+  readonly key: string;
+  readonly uploadId: string;
+  readonly begunAtMs: number;
+}
+
+/** Those of all keys that begin so. */
+async function listUploads(
+  client: S3Client,
+  bucket: string,
+  start: string,
+  signal: AbortSignal,
+): Promise<readonly UnfinishedUpload[]> {
+  const uploads: UnfinishedUpload[] = [];
+  for (let markers = {}, more = true; more;) {
+    const list = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: start, ...markers });
+    const page = await client.send(list, { abortSignal: signal });
+    for (const { Key: key, UploadId: uploadId, Initiated } of page.Uploads ?? []) {
+      if (key?.startsWith(start) !== true || uploadId === undefined) continue;
+      uploads.push({ key, uploadId, begunAtMs: Initiated?.getTime() ?? 0 });
+    }
+    markers = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+    more = page.IsTruncated === true && (page.Uploads ?? []).length > 0;
+  }
+  return uploads;
 }
 
 function storedPart(

@@ -84,8 +84,10 @@ export function intercept(
       around({ operation: 'writeText', name, signal }, () => store.writeText(name, text, condition, signal)),
     upload: (name, path, signal, options) =>
       around({ operation: 'upload', name, signal }, () => store.upload(name, path, signal, options)),
-    download: (file, path, signal) =>
-      around({ operation: 'download', name: file.fullKey, signal }, () => store.download(file, path, signal)),
+    download: (file, path, signal, options) =>
+      around({ operation: 'download', name: file.fullKey, signal }, () =>
+        store.download(file, path, signal, options),
+      ),
   };
 }
 

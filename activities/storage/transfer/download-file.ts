@@ -1,0 +1,79 @@
+/**
+ * @module A file out of S3: ranges side by side, each written to its place under a checksum that is taken on the way,
+ * and a name only when all of it is right and on the disk.
+ */
+import { mkdir, open, rm, statfs, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { StoredFile } from '../../../contracts/checkpoints.ts';
+import { publish, sha256OfFile, temporaryName } from '../files.ts';
+import { WrongContent, type TransferOptions } from '../object-store.ts';
+import { crc32Hex } from './crc32.ts';
+import { fetchRanges } from './fetch-ranges.ts';
+import { crc32OfPieces } from './pieces.ts';
+import type { Patience } from './steadily.ts';
+
+export interface DownloadSource {
+  readonly client: S3Client;
+  readonly bucket: string;
+  readonly key: string;
+  readonly patience: Patience;
+}
+
+export type Promised = Omit<StoredFile, 'key'>;
+
+/** @throws WrongContent when the object is not what was promised; whatever fails, the file that was there stays. */
+export async function downloadFile(
+  source: DownloadSource,
+  promised: Promised,
+  path: string,
+  signal: AbortSignal,
+  { onProgress }: TransferOptions = {},
+): Promise<void> {
+  const temporary = temporaryName(path);
+  await mkdir(dirname(path), { recursive: true });
+  try {
+    signal.throwIfAborted();
+    const file = await open(temporary, 'wx');
+    try {
+      await reserve(file, dirname(path), promised.sizeBytes);
+      const pieces = await fetchRanges(source, { promised, fd: file.fd, signal, onProgress });
+      const crc32 = crc32Hex(crc32OfPieces(pieces));
+      await mustBeRight(promised, crc32, temporary, signal);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await publish(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** A disk that is too small is better told before gigabytes have come than after. */
+async function reserve(file: FileHandle, folder: string, sizeBytes: number): Promise<void> {
+  const { bfree, blocks, bsize } = await statfs(folder);
+  // Some file systems do not count.
+  if (blocks > 0 && bfree * bsize < sizeBytes) {
+    const text = `the disk of ${folder} is full: ${String(sizeBytes)} bytes are needed, ${String(bfree * bsize)} are free`;
+    throw Object.assign(new Error(text), { code: 'ENOSPC' });
+  }
+  await file.truncate(sizeBytes);
+}
+
+/** Manifests of older versions have no CRC32: then the file is read again. */
+async function mustBeRight(
+  promised: Promised,
+  crc32: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const [kind, wanted, found] =
+    promised.crc32 === undefined
+      ? ['sha256', promised.sha256, await sha256OfFile(path, signal)]
+      : ['crc32', promised.crc32, crc32];
+  if (found === wanted) return;
+  const size = String(promised.sizeBytes);
+  throw new WrongContent(`expected ${size} bytes with ${kind} ${wanted}, got ${size} with ${found}`);
+}

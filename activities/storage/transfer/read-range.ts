@@ -1,0 +1,173 @@
+/**
+ * @module The answer to one GET, off the socket into a few buffers that are used again and again. Node's HTTP client and
+ * the SDK make a new buffer of each 64 KiB, at two to three times the CPU time: it is the trainer's.
+ */
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { trustedAuthorities } from '../../../configs/s3.ts';
+import { parseHead, S3Refusal, type ResponseHead } from './http-response.ts';
+import type { SignedRequest } from './sign-request.ts';
+import type { Attempt } from './steadily.ts';
+
+const BUFFER_BYTES = 256 << 10;
+/** Less room than this is not worth a read of the socket. */
+const LEAST_ROOM_BYTES = 64 << 10;
+/** More chunks than this on their way to the disk, and the socket waits. */
+const MOST_WRITES = 3;
+const MOST_ERROR_BYTES = 64 << 10;
+
+export interface RangeSink {
+  /** @returns How many bytes of the body are wanted, all of them. Throws what ends the request. */
+  readonly onHead: (head: ResponseHead) => number;
+  /** Pieces of the body in their order; each is the sink's until its promise resolves. Must not reject. */
+  readonly onBytes: (bytes: Buffer) => Promise<void>;
+}
+
+/** @throws S3Refusal when S3 refuses; errors without a status when the connection breaks. */
+export function readRange(request: SignedRequest, sink: RangeSink, attempt: Attempt): Promise<void> {
+  return new RangeReader(sink, attempt).read(request);
+}
+
+class RangeReader {
+  readonly #sink: RangeSink;
+  readonly #attempt: Attempt;
+  readonly #free: Buffer[] = [];
+  readonly #writes = new Set<Promise<void>>();
+  #buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  /** What of the buffer is read, and not yet the sink's. */
+  #start = 0;
+  #end = 0;
+  /** Of the body; undefined before the head is there. */
+  #missingBytes: number | undefined;
+  #refused: ResponseHead | undefined;
+  #socket: Socket | undefined;
+  #settle: (error?: Error) => void = () => undefined;
+
+  constructor(sink: RangeSink, attempt: Attempt) {
+    this.#sink = sink;
+    this.#attempt = attempt;
+  }
+
+  async read(request: SignedRequest): Promise<void> {
+    const { signal } = this.#attempt;
+    signal.throwIfAborted();
+    const abort = () => this.#settle(new DOMException('This operation was aborted', 'AbortError'));
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#settle = (error) => (error === undefined ? resolve() : reject(error));
+        this.#socket = this.#open(request);
+        this.#socket.write(textOf(request));
+      });
+    } finally {
+      signal.removeEventListener('abort', abort);
+      this.#socket?.destroy();
+      // The file must not be closed, nor its buffers used, while the disk still takes from them.
+      await Promise.all(this.#writes);
+    }
+  }
+
+  #open({ protocol, hostname, port }: SignedRequest): Socket {
+    const host = hostname.replace(/^\[(.*)\]$/, '$1');
+    const onread = { buffer: () => this.#room(), callback: (bytes: number) => this.#tookIn(bytes) };
+    const ca = protocol === 'https:' ? trustedAuthorities() : undefined;
+    const socket =
+      protocol === 'http:'
+        ? connect({ host, port: port ?? 80, onread })
+        : connectTls({
+            ...{ host, port: port ?? 443, onread },
+            ...(isIP(host) === 0 && { servername: host }),
+            ...(ca !== undefined && { ca }),
+          });
+    socket.on('error', (error) => this.#settle(error));
+    socket.on('close', () => this.#ended());
+    return socket;
+  }
+
+  #room(): Buffer {
+    return this.#buffer.subarray(this.#end);
+  }
+
+  /** @returns False when the socket shall wait. */
+  #tookIn(bytes: number): boolean {
+    this.#attempt.touch();
+    this.#end += bytes;
+    try {
+      if (this.#missingBytes === undefined && !this.#readHead()) {
+        this.#makeRoom();
+        return true;
+      }
+      this.#passOn();
+    } catch (error) {
+      this.#settle(error instanceof Error ? error : new Error(String(error)));
+      return false;
+    }
+    return this.#writes.size < MOST_WRITES;
+  }
+
+  /** @returns Whether there is a body that is wanted. */
+  #readHead(): boolean {
+    if (this.#refused !== undefined) return this.#readRefusal(this.#refused);
+    const parsed = parseHead(this.#buffer.subarray(this.#start, this.#end));
+    if (parsed === undefined) return false;
+    this.#start += parsed.headBytes;
+    const { head } = parsed;
+    if (head.status < 200) return this.#readHead();
+    if (head.status !== 200 && head.status !== 206) {
+      this.#refused = head;
+      return this.#readRefusal(head);
+    }
+    this.#missingBytes = this.#sink.onHead(head);
+    return true;
+  }
+
+  #readRefusal({ status, headers }: ResponseHead): false {
+    const body = this.#buffer.toString('utf8', this.#start, this.#end);
+    const whole = Number(headers.get('content-length') ?? Infinity);
+    const isWhole = this.#end - this.#start >= whole || /<\/Error>/.test(body);
+    if (isWhole || this.#end - this.#start > MOST_ERROR_BYTES) this.#settle(new S3Refusal(status, body));
+    return false;
+  }
+
+  #passOn(): void {
+    const missing = this.#missingBytes ?? 0;
+    const bytes = Math.min(this.#end - this.#start, missing);
+    const isLast = bytes === missing;
+    if (!isLast && BUFFER_BYTES - this.#end >= LEAST_ROOM_BYTES) return;
+    this.#missingBytes = missing - bytes;
+    if (bytes > 0) this.#write(this.#buffer, this.#buffer.subarray(this.#start, this.#start + bytes));
+    this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    this.#start = this.#end = 0;
+    if (isLast) this.#settle();
+  }
+
+  #write(buffer: Buffer, bytes: Buffer): void {
+    const write = this.#sink.onBytes(bytes).then(() => {
+      this.#writes.delete(write);
+      this.#free.push(buffer);
+      if (this.#writes.size === MOST_WRITES - 1) this.#socket?.resume();
+    });
+    this.#writes.add(write);
+  }
+
+  /** Heads and refusals are small; one that does not fit is none. */
+  #makeRoom(): void {
+    if (this.#end < BUFFER_BYTES) return;
+    throw new Error('the answer of S3 is not one');
+  }
+
+  #ended(): void {
+    if (this.#refused !== undefined) {
+      const body = this.#buffer.toString('utf8', this.#start, this.#end);
+      this.#settle(new S3Refusal(this.#refused.status, body));
+    }
+    const missing = this.#missingBytes === undefined ? 'its answer' : `${String(this.#missingBytes)} bytes`;
+    this.#settle(new Error(`the connection was closed with ${missing} missing`));
+  }
+}
+
+function textOf({ path, query, headers }: SignedRequest): string {
+  const search = new URLSearchParams(query).toString();
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `GET ${path}${search === '' ? '' : `?${search}`} HTTP/1.1\r\n${lines.join('')}connection: close\r\n\r\n`;
+}

@@ -1,0 +1,111 @@
+/**
+ * @module A file into S3, read once: in parts, several under way, and gone on from what S3 has of an upload whose worker
+ * died. No record of it is kept here; S3 is asked.
+ */
+import { open, stat, type FileHandle } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import type { MultipartUploads } from '../multipart-uploads.ts';
+import { FileChanged, WrongContent, type UploadedFile, type UploadOptions } from '../object-store.ts';
+import { crc32Base64, crc32Hex } from './crc32.ts';
+import { Pace } from './pace.ts';
+import { partBytesFor } from './pieces.ts';
+import { putObject } from './send-part.ts';
+import { steadily, type Patience } from './steadily.ts';
+import { uploadInParts } from './upload-in-parts.ts';
+
+export interface UploadTarget {
+  readonly client: S3Client;
+  /** Names are full keys. */
+  readonly uploads: MultipartUploads;
+  readonly bucket: string;
+  readonly key: string;
+  readonly patience: Patience;
+}
+
+/** The file as it was read. */
+export interface Sent {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly crc32: number;
+}
+
+/**
+ * @throws FileChanged when it is not the same file at the end; WrongContent when S3 has something else; AbortError, and
+ * then S3 forgets what it had of it. After any other failure the next upload goes on where this one came to.
+ */
+export async function uploadFile(
+  target: UploadTarget,
+  path: string,
+  signal: AbortSignal,
+  { onProgress, bytesPerSecond = () => undefined }: UploadOptions = {},
+): Promise<UploadedFile> {
+  signal.throwIfAborted();
+  const file = await open(path, 'r');
+  try {
+    const before = await file.stat();
+    const pace = new Pace(bytesPerSecond);
+    const mustBeSame = (readBytes: number) => mustBeUnchanged(path, before, readBytes);
+    const sent =
+      before.size < partBytesFor(before.size)
+        ? await uploadWhole(target, { file, mustBeSame, pace, signal })
+        : await uploadInParts(target, { file, fileBytes: before.size, mustBeSame, pace, signal, onProgress });
+    await mustBeStored(target, sent, signal);
+    onProgress?.(sent.sizeBytes);
+    return { sizeBytes: sent.sizeBytes, sha256: sent.sha256, crc32: crc32Hex(sent.crc32) };
+  } finally {
+    await file.close();
+  }
+}
+
+async function uploadWhole(
+  { client, bucket, key, patience }: UploadTarget,
+  {
+    file,
+    mustBeSame,
+    pace,
+    signal,
+  }: {
+    readonly file: FileHandle;
+    readonly mustBeSame: (readBytes: number) => Promise<void>;
+    readonly pace: Pace;
+    readonly signal: AbortSignal;
+  },
+): Promise<Sent> {
+  const bytes = await file.readFile();
+  await mustBeSame(bytes.length);
+  const what = { bytes, crc32: crc32(bytes) };
+  const object = { Bucket: bucket, Key: key };
+  await steadily(client, patience, signal, (attempt) => putObject(client, object, what, pace, attempt));
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { sizeBytes: bytes.length, sha256, crc32: what.crc32 };
+}
+
+async function mustBeUnchanged(path: string, before: Stats, readBytes: number): Promise<void> {
+  const now = await stat(path).catch(() => undefined);
+  if (now?.size === before.size && now.mtimeMs === before.mtimeMs && now.ino === before.ino) {
+    if (readBytes === before.size) return;
+  }
+  throw new FileChanged(`${path} was changed while it was uploaded`);
+}
+
+/** What S3 says that it has is what was read. */
+async function mustBeStored(
+  { client, bucket, key, patience }: UploadTarget,
+  sent: Sent,
+  signal: AbortSignal,
+): Promise<void> {
+  const head = new HeadObjectCommand({ Bucket: bucket, Key: key, ChecksumMode: 'ENABLED' });
+  const stored = await steadily(client, patience, signal, (attempt) =>
+    client.send(head, { abortSignal: attempt.signal }),
+  );
+  if (stored.ContentLength !== sent.sizeBytes) {
+    throw new WrongContent(`S3 has ${String(stored.ContentLength)} bytes of ${String(sent.sizeBytes)}`);
+  }
+  const found = stored.ChecksumCRC32;
+  // A composite checksum, of the parts' checksums, ends in their number: that S3 makes none of the whole.
+  if (found === undefined || found.includes('-') || found === crc32Base64(sent.crc32)) return;
+  throw new WrongContent(`S3 has a file with CRC32 ${found}, sent was ${crc32Base64(sent.crc32)}`);
+}
