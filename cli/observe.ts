@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { isFailureType } from '../contracts/failures.ts';
 import { stageWorkflowId } from '../contracts/ids.ts';
 import type { JointTrainingResult, RunState, StageState } from '../contracts/runs.ts';
-import type { Progress } from '../contracts/training.ts';
+import { PHASES, type Progress } from '../contracts/training.ts';
 import { runStateQuery, stageStateQuery } from '../workflows/messages.ts';
 
 export interface RunSnapshot {
@@ -68,7 +68,7 @@ const progressSchema: z.ZodType<Progress> = z.object({
   host: z.string(),
   machineRank: z.number(),
   attempt: z.number(),
-  phase: z.enum(['preparing', 'restoring', 'starting', 'training', 'saving', 'uploading']),
+  phase: z.enum(PHASES),
   pid: z.number().exactOptional(),
   iteration: z.number().exactOptional(),
   maxIterations: z.number(),

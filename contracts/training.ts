@@ -56,7 +56,21 @@ export interface TrainRankResult {
   readonly coverage?: Coverage;
 }
 
-export type Phase = 'preparing' | 'restoring' | 'starting' | 'training' | 'saving' | 'uploading';
+/** Those between `starting` and `uploading` are the trainer's own words, where it runs with the companion. */
+export const PHASES = [
+  'preparing',
+  'restoring',
+  'starting',
+  'rendezvous',
+  'data',
+  'first iteration',
+  'training',
+  'saving',
+  'evaluating',
+  'uploading',
+] as const;
+
+export type Phase = (typeof PHASES)[number];
 
 /** Live progress: heartbeat details of a train activity, which Temporal's Describe shows. */
 export interface Progress {

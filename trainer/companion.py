@@ -26,9 +26,18 @@ if __name__ == "__main__":
     sys.path[:] = [os.path.dirname(os.environ["GLEE_TRAINER_SCRIPT"]), *others, _HERE]
     __spec__ = ModuleSpec("companion", None, origin=__file__)
 
+import atomic_checkpoints  # noqa: E402
+import same_checkpoint  # noqa: E402
+import sampler_seed  # noqa: E402
+import save_on_request  # noqa: E402
+import trainer_phases  # noqa: E402
 import weights_coverage  # noqa: E402
 
-weights_coverage.watch_imports()
+if __name__ == "__main__":
+    trainer_phases.enter("start")
+# Trainers call their hooks in this order: who asked for a save is answered when all else of the iteration is done.
+for _part in (weights_coverage, same_checkpoint, sampler_seed, atomic_checkpoints, trainer_phases, save_on_request):
+    _part.place()
 __file__ = os.environ["GLEE_TRAINER_SCRIPT"]
 with open(__file__, "rb") as _source:
     _code = compile(_source.read(), __file__, "exec")

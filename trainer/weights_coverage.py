@@ -12,37 +12,16 @@ import json
 import os
 import sys
 
-_HOOKED = "fvcore.common.checkpoint"
+from import_hooks import say, when_imported
+
 _PREFIXES_WRITTEN = 50
 _PREFIXES_SAID = 5
 
 
-def watch_imports():
+def place():
     """Hooks fvcore's Checkpointer, in this process and those that it forks, as soon as somebody imports it."""
     if os.environ.get("GLEE_COVERAGE_FILE"):
-        sys.meta_path.insert(0, _Finder)
-
-
-class _Finder:
-    """Lets the others find the module, and has it hooked once it was run."""
-
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        if name != _HOOKED:
-            return None
-        sys.meta_path.remove(cls)
-        from importlib.util import find_spec  # Whoever imports fvcore has it already.
-
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            run = spec.loader.exec_module
-
-            def run_and_hook(module):
-                run(module)
-                hook(module)
-
-            spec.loader.exec_module = run_and_hook
-        return spec
+        when_imported("fvcore.common.checkpoint", hook)
 
 
 def hook(module):
@@ -86,15 +65,15 @@ def _judge(module, model, path, incompatible):
         coverage = measure(module, model, incompatible)
         _write(coverage)
     except Exception as error:  # A fork may answer otherwise. Not to know is better than not to train.
-        _say(f"glee: how much the initial weights match is unknown: {type(error).__name__}: {error}")
+        say(f"glee: how much the initial weights match is unknown: {type(error).__name__}: {error}")
         return
     share = coverage["matchedParameters"] / max(1, coverage["totalParameters"])
     match = f"glee: initial weights {path} match {_percent(share)} of the model's parameters"
     limit = float(os.environ.get("GLEE_COVERAGE_LIMIT") or 0)
     if share >= limit:
-        _say(match)
+        say(match)
         return
-    _say(f"{match} (limit {_percent(limit)}); not matched: {_list(coverage['missing'])}")
+    say(f"{match} (limit {_percent(limit)}); not matched: {_list(coverage['missing'])}")
     sys.exit(1)
 
 
@@ -160,8 +139,3 @@ def _percent(share):
     """Rounded down to a tenth: what is below a limit must not read as if it had reached it."""
     return f"{int(share * 1000 + 1e-6) / 10:g} %"
 
-
-def _say(line):
-    """One write: the ranks share the log."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

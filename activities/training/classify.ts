@@ -29,6 +29,12 @@ const RULES: readonly Rule[] = [
     advice: 'give weights of this model, or lower limits.coverage if the rest is meant to begin anew',
   },
   {
+    type: 'MissingFile',
+    // Ours: trainer/same_checkpoint.py.
+    pattern: /^glee: not all ranks can read checkpoint /,
+    advice: 'every host of the gang needs the same checkpoint: look at the logs of those that lack it',
+  },
+  {
     type: 'OutOfMemory',
     pattern:
       /CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|(CUBLAS|CUDNN)_STATUS_ALLOC_FAILED/,
@@ -93,7 +99,7 @@ export function classifyExit(exit: TrainerExit | undefined, logTail: string): Cl
   const { lines, trained } = sinceProgress(logTail);
   const named = lines.flatMap((line) => nameLine(line, trained));
   // Ours alone is certain: a trainer may live through whatever else its log complains of.
-  const refused = named.find(({ type }) => type === 'WrongWeights');
+  const refused = named.find(({ line }) => line.startsWith('glee: '));
   const cause = refused ?? named.find(({ type }) => !CONSEQUENCES.has(type));
   if (cause !== undefined) return cause;
   const line = lines.at(-1) ?? '';

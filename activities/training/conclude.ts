@@ -8,13 +8,15 @@ import { keys } from '../../contracts/ids.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
 import { sizeIfThere } from '../storage/files.ts';
 import { classifyExit } from './classify.ts';
+import { KEPT_FILES, readAnswer } from './companion.ts';
 import { coverageFile, readCoverage } from './coverage.ts';
-import { readExit } from './job.ts';
+import { readExit, type Job } from './job.ts';
 import { readNewestMetrics, readTail, type Metrics } from './metrics.ts';
 import { recordFailure, recordResult } from './outcome.ts';
 import { endTrainer } from './processes.ts';
 import type { Rank } from './rank.ts';
 import { keepAsWeights } from './host-weights.ts';
+import { saveAndStop } from './last-save.ts';
 import { removeCheckpoints } from './restore.ts';
 import type { TrainerEnd } from './supervise.ts';
 
@@ -53,7 +55,11 @@ async function trainerFailure(
   end: TrainerEnd,
   logKey: string | undefined,
 ): Promise<ApplicationFailure> {
-  const { type, message, line } = nameEnd(end, await readTail(job.log, LOG_TAIL_BYTES));
+  const { type, message, line } = nameEnd(
+    end,
+    await readTail(job.log, LOG_TAIL_BYTES),
+    await wasStopped(job),
+  );
   const at = end.kind === 'exited' ? (end.exit?.at ?? Date.now()) : Date.now();
   const details: FailureDetails = {
     host: settings.host,
@@ -69,7 +75,12 @@ function countIterations({ resumeFrom }: TrainRankInput, metrics: Metrics | unde
   return Math.max(0, (metrics?.iteration ?? 0) - (resumeFrom?.iterations ?? 0));
 }
 
-function nameEnd(end: TrainerEnd, tail: string): ReturnType<typeof classifyExit> {
+/** The companion's trainer ends with status 0 when it has saved and was told to stop. */
+async function wasStopped(job: Job): Promise<boolean> {
+  return (await readAnswer(job))?.stop === true;
+}
+
+function nameEnd(end: TrainerEnd, tail: string, stopped: boolean): ReturnType<typeof classifyExit> {
   const line = tail.trimEnd().split('\n').at(-1) ?? '';
   if (end.kind === 'hangs') {
     const seconds = String(Math.round(end.silentMs / 1000));
@@ -78,6 +89,10 @@ function nameEnd(end: TrainerEnd, tail: string): ReturnType<typeof classifyExit>
       line,
       message: `no sign of progress for ${seconds} s, so the trainer was ended; its last line: ${line}`,
     };
+  }
+  if (end.exit?.code === 0 && stopped) {
+    const message = 'the trainer has stopped as it was asked, but by a worker that is gone';
+    return { type: 'TrainerKilled', line, message };
   }
   if (end.exit?.code === 0) {
     return {
@@ -90,12 +105,12 @@ function nameEnd(end: TrainerEnd, tail: string): ReturnType<typeof classifyExit>
 }
 
 /**
- * The workflow wants the trainer gone: end it, but keep what it has saved. One that had failed before is still named:
+ * The workflow wants the trainer gone: it may save first, and what it has saved goes to S3. One that had failed before is still named:
  * a peer that lost it may have been quicker to say so, and is not to be blamed.
  */
 export async function endAsAsked(rank: Rank): Promise<never> {
   const { job, uploader, input, heartbeat } = rank;
-  const exit = await readExit(job);
+  const exit = (await readExit(job)) ?? (await saveAndStop(rank));
   heartbeat.phase('uploading');
   await endTrainer(job);
   if (input.machineRank === 0) {
@@ -108,14 +123,16 @@ export async function endAsAsked(rank: Rank): Promise<never> {
   const logKey = await uploadLog(rank);
   const metrics = await readNewestMetrics(join(job.output, 'metrics.json'));
   if (exit === undefined || exit.code === 0) {
-    const details: FailureDetails = { iterationsRun: countIterations(input, metrics) };
+    // The newest metrics line may be many iterations old.
+    const iteration = Math.max(metrics?.iteration ?? 0, (await readAnswer(job))?.iterations ?? 0);
+    const details: FailureDetails = { iterationsRun: countIterations(input, { iteration }) };
     throw new CancelledFailure('the trainer was ended as asked', [details]);
   }
   throw await trainerFailure(rank, { kind: 'exited', exit, metrics }, logKey);
 }
 
 /**
- * The log, and on rank 0's host the curves and what the initial weights matched, follow into S3.
+ * The log, and on rank 0's host the curves and what the companion has noted, follow into S3.
  *
  * @returns The log's key, or undefined when S3 did not take it: a log is not worth a training.
  */
@@ -124,7 +141,7 @@ async function uploadLog({ store, input, job, settings }: Rank): Promise<string 
   const name = `${prefix}/${settings.host}.log`;
   try {
     await store.upload(name, job.log, AbortSignal.timeout(LOG_UPLOAD_MS));
-    for (const path of [join(job.output, 'metrics.json'), coverageFile(job)]) {
+    for (const path of input.machineRank === 0 ? keptFiles(job) : []) {
       if ((await sizeIfThere(path)) === undefined) continue;
       await store.upload(`${prefix}/${basename(path)}`, path, AbortSignal.timeout(LOG_UPLOAD_MS));
     }
@@ -133,4 +150,9 @@ async function uploadLog({ store, input, job, settings }: Rank): Promise<string 
     log.warn('the log did not reach S3', { name, error: String(error) });
     return undefined;
   }
+}
+
+function keptFiles(job: Job): string[] {
+  const said = KEPT_FILES.map((name) => join(job.folder, name));
+  return [join(job.output, 'metrics.json'), coverageFile(job), ...said];
 }

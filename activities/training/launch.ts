@@ -8,6 +8,7 @@ import { trainerEnvironment } from '../../configs/env.ts';
 import { packageRoot } from '../../configs/package-root.ts';
 import type { TrainRankInput } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
+import { companionVariables } from './companion.ts';
 import { coverageVariables } from './coverage.ts';
 import { writeJobFile, type Job } from './job.ts';
 import { jobMark } from './processes.ts';
@@ -56,7 +57,11 @@ export async function launchTrainer(
   const shim = spawn(python, [join(packageRoot, 'trainer/shim.py'), job.folder, checkout, python, ...argv], {
     detached: true,
     stdio: 'ignore',
-    env: trainerEnvironment({ ...jobMark(job), ...coverageVariables(job, coverageLimit) }),
+    env: trainerEnvironment({
+      ...jobMark(job),
+      ...companionVariables(job),
+      ...coverageVariables(job, coverageLimit),
+    }),
   });
   try {
     await once(shim, 'spawn');

@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Phase, Progress, TrainRankInput } from '../../contracts/training.ts';
+import { readPhase, type PhaseRecord } from './companion.ts';
 import { COVERAGE_UNKNOWN, isMeasured, readCoverage } from './coverage.ts';
 import { readExit, readTrainer, type Job, type TrainerExit } from './job.ts';
 import { peakMemoryMiB, readNewestMetrics, readTail, type Metrics } from './metrics.ts';
@@ -90,12 +91,13 @@ interface Look {
 }
 
 async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
-  const [metrics, log, trainer, behind, coverage] = await Promise.all([
+  const [metrics, log, trainer, behind, coverage, said] = await Promise.all([
     readNewestMetrics(join(job.output, 'metrics.json')),
     readTail(job.log),
     readTrainer(job),
     isUploading(input, uploader),
     isMeasured(input) ? readCoverage(job) : undefined,
+    readPhase(job),
   ]);
   const isUnknown = isMeasured(input) && metrics !== undefined && coverage === undefined;
   const memoryMiB = peakMemoryMiB(log);
@@ -103,16 +105,26 @@ async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
     host,
     machineRank: input.machineRank,
     attempt: input.attempt,
-    phase: phaseOf(input, { metrics, behind, started: trainer !== undefined }),
+    phase: phaseOf(input, { metrics, behind, said, started: trainer !== undefined }),
     maxIterations: input.plan.maxIterations,
     ...metrics,
+    ...(said?.iterations !== undefined && {
+      iteration: Math.max(said.iterations, metrics?.iteration ?? 0),
+    }),
     ...(trainer && { pid: trainer.pid }),
     ...(memoryMiB !== undefined && { memoryMiB }),
     ...(uploader.committed && { committedIterations: uploader.committed.iterations }),
     ...(coverage && { coverage }),
     ...(isUnknown && { note: COVERAGE_UNKNOWN }),
   };
-  return { metrics, progress, sign: JSON.stringify([metrics, log, behind]) };
+  return { metrics, progress, sign: JSON.stringify([metrics, log, behind, said?.phase, said?.iterations]) };
+}
+
+interface Signs {
+  readonly metrics: Metrics | undefined;
+  readonly behind: boolean;
+  readonly said: PhaseRecord | undefined;
+  readonly started: boolean;
 }
 
 /** detectron2 writes checkpoints on rank 0 alone; what lies on another host is none of its business. */
@@ -120,12 +132,10 @@ async function isUploading({ machineRank }: TrainRankInput, uploader: Uploader):
   return machineRank === 0 && (await uploader.isBehind());
 }
 
-/** Only rank 0's host has metrics to tell starting from training. */
-function phaseOf(
-  { machineRank }: TrainRankInput,
-  { metrics, behind, started }: { metrics: Metrics | undefined; behind: boolean; started: boolean },
-): Phase {
+/** Without a companion that says more, only rank 0's host has metrics to tell starting from training. */
+function phaseOf({ machineRank }: TrainRankInput, { metrics, behind, said, started }: Signs): Phase {
   if (behind) return 'uploading';
+  if (said !== undefined && said.phase !== 'start') return said.phase;
   return metrics !== undefined || (machineRank !== 0 && started) ? 'training' : 'starting';
 }
 

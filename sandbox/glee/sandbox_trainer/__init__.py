@@ -7,7 +7,7 @@ What stands in for what:
     defaults        every config key there is, and its value
     yaml_reader, yaml_scalar, yaml_writer
                     PyYAML, as much of it as configs need
-    spawn           torch.multiprocessing.spawn and detectron2's launch: one process a rank
+    spawn           torch.multiprocessing.spawn: one process a rank
     gang, rendezvous, lifeline
                     torch.distributed: how ranks find each other, add up, and end together
     draws           a random number generator that depends on its seed alone
@@ -19,6 +19,7 @@ What stands in for what:
                     `.pth` files, written and read without torch
     checkpointer    detectron2's DetectionCheckpointer; fvcore's own is in `fvcore/`, under its name: files, names,
                     `last_checkpoint`, what is resumed from
+    (detectron2/)   its engine's loop, hooks and launch, and utils.comm, under their own names
     log             detectron2's log lines and metrics.json
     evaluation      an AP on the test sets
     trainer         the training loop, where all of these meet

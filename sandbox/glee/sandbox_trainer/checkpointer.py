@@ -18,17 +18,16 @@ class DetectionCheckpointer(Checkpointer):
         self.pad_bytes = cfg.SANDBOX.CHECKPOINT_PAD_BYTES
         self.gang = gang
 
-    def save_iteration(self, name, iteration):
+    def save(self, name, *, iteration):
         """All that a resumed training needs, as it is after the iteration."""
         optimizer = self.checkpointables["optimizer"]
         more = {
-            "optimizer": optimizer.state_dict(iteration),
-            "scheduler": {"last_epoch": iteration + 1, "_last_lr": [optimizer.learning_rate(iteration + 1)]},
+            "scheduler": {"last_epoch": iteration + 1, "_last_lr": [optimizer.next_rate]},
             "iteration": iteration,
         }
         if self.pad_bytes:
             more["sandbox_padding"] = Padding(self.pad_bytes, iteration)
-        self.save(name, **more)
+        super().save(name, **more)
 
     def load(self, path, checkpointables=None):
         """Every rank reads the file.

@@ -14,6 +14,7 @@ class Optimizer:
         self.solver = cfg.SOLVER
         self.model = model
         self.buffer = [0.0] * len(model.values)
+        self.next_rate = self.learning_rate(0)
 
     def learning_rate(self, iteration):
         solver = self.solver
@@ -35,14 +36,15 @@ class Optimizer:
             own = rate * solver.BACKBONE_MULTIPLIER if "backbone" in name else rate
             values = zip(self.model.values[begin:end], self.buffer[begin:end])
             self.model.values[begin:end] = [value - own * velocity for value, velocity in values]
+        self.next_rate = self.learning_rate(iteration + 1)
 
-    def state_dict(self, iteration):
-        """As after an iteration: the buffers, and the rate of the next one."""
+    def state_dict(self):
+        """The buffers, and the rate of the next iteration."""
         spans = self.model.spans.values()
         buffers = [Tensor.of(shape, self.buffer[begin:end]) for begin, end, shape in spans]
         return {
             "state": {index: {"momentum_buffer": buffer} for index, buffer in enumerate(buffers)},
-            "param_groups": [{"lr": self.learning_rate(iteration + 1), "params": list(range(len(buffers)))}],
+            "param_groups": [{"lr": self.next_rate, "params": list(range(len(buffers)))}],
         }
 
     def load_state_dict(self, content):

@@ -1,16 +1,14 @@
-"""Starts one process a rank and watches over them, as detectron2's launch and torch.multiprocessing.spawn do.
+"""Starts one process a rank and watches over them, as torch.multiprocessing.spawn does.
 
 Processes are forked, not spawned: the ranks find Python's imports already done.
 """
 
 import os
 import signal
-import socket
 import sys
 import time
 import traceback
 
-from .gang import Gang
 from .lifeline import Lifeline
 
 
@@ -31,22 +29,9 @@ _GRACE_S = 3.0
 _LONGEST_TRACEBACK = 60_000
 
 
-def launch(main, args):
-    """Calls main(args, gang) in each of this machine's ranks; with a world size of 1 in this process."""
-    world_size = args.num_machines * args.num_gpus
-    if world_size == 1:
-        main(args, Gang.alone())
-        return
-    dist_url = args.dist_url
-    if dist_url == "auto":
-        assert args.num_machines == 1, "dist_url=auto not supported in multi-machine jobs."
-        dist_url = f"tcp://127.0.0.1:{_free_port()}"
-
-    def run(local_rank, lifeline):
-        rank = args.machine_rank * args.num_gpus + local_rank
-        main(args, Gang.join(rank, world_size, dist_url, lifeline))
-
-    _Ranks(args.num_gpus, run).wait()
+def spawn(run, count):
+    """Calls run(local_rank, lifeline) in so many processes; returns when all have ended well."""
+    _Ranks(count, run).wait()
 
 
 class _Ranks:
@@ -119,6 +104,8 @@ def _run_rank(run, local_rank, lifeline, error_pipe):
     try:
         run(local_rank, lifeline)
         status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
         pass  # Ctrl-C reaches the parent as well, which says so.
     except BaseException:
@@ -132,8 +119,3 @@ def _run_rank(run, local_rank, lifeline, error_pipe):
         finally:
             os._exit(status)
 
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -63,8 +63,8 @@ class Padding(Tensor):
             yield (head + block[len(head) :])[: self.count - begin]
 
 
-def save(content, path):
-    """Writes straight to the path, as torch.save does: whoever is killed meanwhile leaves a torn file."""
+def save(content, file):
+    """Writes to a path or an open file, as it comes: whoever is killed meanwhile leaves a torn file."""
     tensors = []
 
     def as_call(tensor):
@@ -77,7 +77,7 @@ def save(content, path):
         return Reduce(Global("torch._utils", "_rebuild_tensor_v2"), (storage, 0, tensor.shape, strides, False, hooks))
 
     index = dump_pickle(content, lambda value: as_call(value) if isinstance(value, Tensor) else value)
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         _add(archive, "data.pkl", len(index), [index])
         _add(archive, "byteorder", len(sys.byteorder), [sys.byteorder.encode()])
         for number, tensor in enumerate(tensors):

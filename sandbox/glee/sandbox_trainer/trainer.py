@@ -7,6 +7,9 @@ after the model was built, weights that are missing only after the data was read
 import math
 import time
 
+from detectron2.engine.hooks import EvalHook, PeriodicCheckpointer
+from detectron2.engine.train_loop import TrainerBase
+
 from .catalog import load_datasets
 from .checkpointer import DetectionCheckpointer
 from .evaluation import evaluate, flatten
@@ -15,8 +18,6 @@ from .model import Model
 from .optimizer import Optimizer
 from .sampler import Sampler
 from .torch_file import load
-
-_LOGGER = "d2.engine.train_loop"
 
 
 def build_model(cfg, log):
@@ -29,13 +30,13 @@ def build_model(cfg, log):
     return model
 
 
-class Trainer:
+class Trainer(TrainerBase):
     """One rank's training."""
 
     def __init__(self, cfg, gang, log):
+        super().__init__(log)
         self.cfg = cfg
         self.gang = gang
-        self.log = log
         self.model = build_model(cfg, log)
         self.optimizer = Optimizer(cfg, self.model)
         several = cfg.DATALOADER.SAMPLER_TRAIN == "MultiDatasetSampler"
@@ -43,8 +44,10 @@ class Trainer:
         self.sampler = Sampler(cfg, datasets, gang.rank, gang.world_size)
         self.checkpointer = DetectionCheckpointer(cfg, gang, log, self.model, self.optimizer)
         self.max_iter = cfg.SOLVER.MAX_ITER
-        self.start_iter = 0
         self.metrics = Metrics(cfg.OUTPUT_DIR, log, self.max_iter) if gang.rank == 0 else None
+        if gang.rank == 0:
+            evaluation = [EvalHook(cfg.TEST.EVAL_PERIOD, self._evaluate)] if cfg.DATASETS.TEST else []
+            self.register_hooks([PeriodicCheckpointer(self.checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD), *evaluation])
 
     def resume_or_load(self, resume):
         """The first iteration is that after the last checkpoint's, or 0 with the given weights."""
@@ -53,16 +56,8 @@ class Trainer:
             self.start_iter = rest.get("iteration", -1) + 1
 
     def train(self):
-        self.log.info(_LOGGER, f"Starting training from iteration {self.start_iter}")
         began = time.monotonic()
-        try:
-            for iteration in range(self.start_iter, self.max_iter):
-                self._run_iteration(iteration)
-                self._save_if_due(iteration)
-                self._evaluate_if_due(iteration)
-        except Exception:
-            self.log.exception(_LOGGER, "Exception during training:")
-            raise
+        super().train(self.start_iter, self.max_iter)
         spent, count = time.monotonic() - began, self.max_iter - self.start_iter
         if count > 0:
             self.log.info(
@@ -72,7 +67,8 @@ class Trainer:
         # No machine reports success before rank 0 has saved and evaluated.
         self.gang.barrier()
 
-    def _run_iteration(self, iteration):
+    def run_step(self):
+        iteration = self.iter
         began = time.perf_counter()
         images = self.sampler.batch(iteration)
         data_time = time.perf_counter() - began
@@ -100,19 +96,8 @@ class Trainer:
             losses = {"loss_ce": loss_class, "loss_bbox": loss_box}
             raise FloatingPointError(f"Loss became infinite or NaN at iteration={iteration}!\nloss_dict = {losses}")
 
-    def _save_if_due(self, iteration):
-        """Numbered by the iteration, counted from 0; the last one is saved once more as model_final."""
-        if (iteration + 1) % self.cfg.SOLVER.CHECKPOINT_PERIOD == 0:
-            self.checkpointer.save_iteration(f"model_{iteration:07d}", iteration)
-        if iteration + 1 >= self.max_iter:
-            self.checkpointer.save_iteration("model_final", iteration)
-
-    def _evaluate_if_due(self, iteration):
-        """Every EVAL_PERIOD iterations, and after the last one in any case."""
-        period, following = self.cfg.TEST.EVAL_PERIOD, iteration + 1
-        is_due = following >= self.max_iter or (period > 0 and following % period == 0)
-        if is_due and self.gang.rank == 0 and self.cfg.DATASETS.TEST:
-            self.metrics.write_line(following, flatten(evaluate(self.cfg, self.model, self.log)))
+    def _evaluate(self):
+        self.metrics.write_line(min(self.iter + 1, self.max_iter), flatten(evaluate(self.cfg, self.model, self.log)))
 
 
 def evaluate_only(cfg, gang, log, resume):

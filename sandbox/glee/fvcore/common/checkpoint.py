@@ -15,6 +15,13 @@ _LOGGER = "fvcore.common.checkpoint"
 _IncompatibleKeys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys", "incorrect_shapes"])
 
 
+class PathManager:
+    """iopath's, for local files alone."""
+
+    def open(self, path, mode="r"):
+        return open(path, mode)
+
+
 class Checkpointer:
     """Checkpoints of a model, and of more that has a load_state_dict, in a folder."""
 
@@ -24,14 +31,19 @@ class Checkpointer:
         self.save_to_disk = save_to_disk
         self.log = log
         self.checkpointables = checkpointables
+        self.path_manager = PathManager()
 
     def save(self, name, **more):
         """Writes NAME.pth, then points last_checkpoint at it. No temporary file and no fsync: as in fvcore."""
         if not self.save_to_disk:
             return
+        data = {"model": self.model.state_dict()}
+        data.update((key, value.state_dict()) for key, value in self.checkpointables.items())
+        data.update(more)
         path = os.path.join(self.save_dir, name + ".pth")
         self.log.info(_LOGGER, f"Saving checkpoint to {path}")
-        save({"model": self.model.state_dict(), **more}, path)
+        with self.path_manager.open(path, "wb") as file:
+            save(data, file)
         self.tag_last_checkpoint(name + ".pth")
 
     def load(self, path, checkpointables=None):
@@ -63,7 +75,7 @@ class Checkpointer:
             return os.path.join(self.save_dir, file.read().strip())
 
     def tag_last_checkpoint(self, name):
-        with open(os.path.join(self.save_dir, "last_checkpoint"), "w", encoding="utf-8") as file:
+        with self.path_manager.open(os.path.join(self.save_dir, "last_checkpoint"), "w") as file:
             file.write(name)
 
     def _load_file(self, path):

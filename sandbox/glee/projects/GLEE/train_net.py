@@ -7,10 +7,10 @@ import sys
 # The checkout's root, wherever it is called from; GLEE gets there by an installed detectron2.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
+from detectron2.engine.launch import launch  # noqa: E402
 from sandbox_trainer.arguments import argument_parser  # noqa: E402
 from sandbox_trainer.config import load_config  # noqa: E402
 from sandbox_trainer.log import Log  # noqa: E402
-from sandbox_trainer.spawn import launch  # noqa: E402
 from sandbox_trainer.trainer import Trainer, evaluate_only  # noqa: E402
 from sandbox_trainer.yaml_writer import dump  # noqa: E402
 
@@ -43,4 +43,11 @@ def main(args, gang):
 if __name__ == "__main__":
     arguments = argument_parser().parse_args()
     print("Command Line Args:", arguments, flush=True)
-    launch(main, arguments)
+    launch(
+        main,
+        arguments.num_gpus,
+        num_machines=arguments.num_machines,
+        machine_rank=arguments.machine_rank,
+        dist_url=arguments.dist_url,
+        args=(arguments,),
+    )
