@@ -1,10 +1,11 @@
 /**
  * @module Files on a host that are whole or not there: temporary name, fsync, rename.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { isAbandoned, writerMark } from './writers.ts';
 
 /** Writes a small file so that a crash leaves the old content or the new, never half. */
 export async function writeFileAtomically(path: string, content: string): Promise<void> {
@@ -24,9 +25,31 @@ export async function writeFileAtomically(path: string, content: string): Promis
   }
 }
 
+/** What a temporary name has more than the name of the file that it becomes. */
+const TEMPORARY = /\.([\w-]+)\.tmp$/;
+
 /** Beside the path, and used once: a killed writer leaves its own, and two at the same time do not meet. */
 export function temporaryName(path: string): string {
-  return `${path}.${randomUUID()}.tmp`;
+  return `${path}.${writerMark()}.tmp`;
+}
+
+/** The path that a temporary file was to become; any other stays what it is. */
+export function finalName(path: string): string {
+  return path.replace(TEMPORARY, '');
+}
+
+/** For who is about to write a large file: removes what killed writers of the same path have left beside it. */
+export async function removeAbandoned(path: string): Promise<void> {
+  const folder = dirname(path);
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((name) => finalName(name) === basename(path))) {
+    const mark = TEMPORARY.exec(name)?.[1];
+    if (mark === undefined) continue;
+    const left = join(folder, name);
+    // Another writer may have found it too; and what cannot be removed is no reason not to write.
+    if (await isAbandoned(mark, left).catch(() => false))
+      await rm(left, { force: true }).catch(() => undefined);
+  }
 }
 
 /** Gives a finished temporary file its name and makes the name durable. */

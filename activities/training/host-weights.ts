@@ -6,7 +6,14 @@ import { dirname, join, resolve, sep } from 'node:path';
 import type { InitialWeights } from '../../contracts/training.ts';
 import type { PlacedFile, WeightsFile } from '../../contracts/weights.ts';
 import { fail } from '../fail.ts';
-import { hasContent, isNotFound, publish, sizeIfThere, temporaryName } from '../storage/files.ts';
+import {
+  hasContent,
+  isNotFound,
+  publish,
+  removeAbandoned,
+  sizeIfThere,
+  temporaryName,
+} from '../storage/files.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
 const ENDING = '.pth';
@@ -59,6 +66,7 @@ export async function placeFile(
   }
   const source = await fetchToCache(places, file, signal);
   await mkdir(dirname(target), { recursive: true });
+  await removeAbandoned(target);
   const temporary = temporaryName(target);
   try {
     await linkOrCopy(source, temporary, file, signal);
@@ -127,6 +135,7 @@ async function fetchToCache(
 ): Promise<string> {
   const cached = weightsPath(scratch, sha256);
   if (!(await hasContent(cached, { sha256, sizeBytes }, signal))) {
+    await removeAbandoned(cached);
     await store.download({ fullKey: key, sizeBytes, sha256 }, cached, signal);
   }
   await touch(cached);

@@ -5,7 +5,7 @@ import { link, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
 import { fail } from '../fail.ts';
-import { hasContent, writeFileAtomically } from '../storage/files.ts';
+import { finalName, hasContent, removeAbandoned, writeFileAtomically } from '../storage/files.ts';
 import { WrongContent, type ObjectStore } from '../storage/object-store.ts';
 import { listJobs, type Job } from './job.ts';
 
@@ -21,6 +21,7 @@ export async function restoreCheckpoint(
   const target = join(job.output, name);
   const candidates = (await listJobs(scratch, job.identity)).map(({ output }) => join(output, name));
   if (!(await linkSame(candidates, target, file, signal))) {
+    await removeAbandoned(target);
     await downloadProven(store, checkpoint, target, signal);
   }
   await writeFileAtomically(join(job.output, 'last_checkpoint'), name);
@@ -54,7 +55,7 @@ function isDamage(error: unknown): error is Error {
 export async function removeCheckpoints(job: Job): Promise<void> {
   const files = await readdir(job.output).catch(() => []);
   // Downloads of a worker that was killed, too.
-  const checkpoints = files.filter((file) => /\.pth(\.[\w-]+\.tmp)?$/.test(file));
+  const checkpoints = files.filter((file) => finalName(file).endsWith('.pth'));
   await Promise.all(checkpoints.map((file) => rm(join(job.output, file), { force: true })));
 }
 

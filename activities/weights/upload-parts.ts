@@ -1,10 +1,11 @@
 /**
- * @module A stream of bytes into the parts of an upload, in order: one part travels while the next fills. Memory is two
- * parts, and so is what a crash makes the next process repeat.
+ * @module A stream of bytes into the parts of an upload, in order: one part fills, then it travels, then the next one
+ * fills. Memory is one part, and so is what a crash makes the next process repeat. While a part travels, the source goes
+ * on sending into the kernel's buffers, so that its line does not rest.
  */
 import type { MultipartUpload, MultipartUploads, StoredPart } from '../storage/multipart-uploads.ts';
 
-/** Two of them are 16 MiB. S3 takes no less than 5 MiB but for the last. */
+/** S3 takes no less than 5 MiB but for the last. */
 export const PART_SIZE_BYTES = 8 << 20;
 const MOST_PARTS = 10_000;
 
@@ -34,7 +35,7 @@ export interface PartsInput {
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
-/** @param send Puts one part, as often as it is worth it. */
+/** @param send Puts one part, as often as it is worth it; the bytes are overwritten once it is done. */
 export async function uploadParts(
   { upload, partSizeBytes, stored, bytes }: PartsInput,
   send: (
@@ -44,42 +45,28 @@ export async function uploadParts(
   ) => ReturnType<MultipartUploads['putPart']>,
 ): Promise<readonly StoredPart[]> {
   const parts = [...stored];
-  let travelling: Promise<unknown> = Promise.resolve();
-  let number = stored.length;
-  const begin = async (part: Uint8Array) => {
-    await travelling;
-    number += 1;
-    const sent = send(upload, number, part).then((answer) => parts.push(answer));
-    // It is awaited before the next part, or at the end; until then its failure must not count as nobody's.
-    sent.catch(() => undefined);
-    travelling = sent;
-  };
-  try {
-    for await (const part of inParts(bytes, partSizeBytes)) await begin(part);
-    // An empty file is one empty part.
-    if (number === 0) await begin(new Uint8Array());
-    await travelling;
-    return parts;
-  } finally {
-    await travelling.catch(() => undefined);
+  for await (const part of inParts(bytes, partSizeBytes)) {
+    parts.push(await send(upload, parts.length + 1, part));
   }
+  // An empty file is one empty part.
+  if (parts.length === 0) parts.push(await send(upload, 1, new Uint8Array()));
+  return parts;
 }
 
-/** Pieces of just that size, the last one smaller. Two buffers take turns: a piece is overwritten two pieces later. */
+/** Pieces of just that size, the last one smaller: each in the same buffer. */
 async function* inParts(bytes: AsyncIterable<Uint8Array>, sizeBytes: number): AsyncGenerator<Uint8Array> {
-  let [filling, resting] = [new Uint8Array(sizeBytes), new Uint8Array(sizeBytes)];
+  const buffer = new Uint8Array(sizeBytes);
   let filled = 0;
   for await (const chunk of bytes) {
     for (let taken = 0; taken < chunk.length;) {
       const piece = chunk.subarray(taken, taken + sizeBytes - filled);
-      filling.set(piece, filled);
+      buffer.set(piece, filled);
       filled += piece.length;
       taken += piece.length;
       if (filled < sizeBytes) continue;
-      yield filling;
-      [filling, resting] = [resting, filling];
+      yield buffer;
       filled = 0;
     }
   }
-  if (filled > 0) yield filling.subarray(0, filled);
+  if (filled > 0) yield buffer.subarray(0, filled);
 }

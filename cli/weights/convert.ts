@@ -5,7 +5,7 @@ import { planConversion, type ConvertReport } from '../../activities/weights/tor
 import { print, type OutputOptions } from '../output.ts';
 import { countText, sizeText } from './sizes.ts';
 import { interruptible, withSource } from './sources.ts';
-import { writeWithProgress } from './write.ts';
+import { mustNotOverwrite, writeWithProgress } from './write.ts';
 
 export interface ConvertOptions extends OutputOptions {
   readonly drop: readonly string[];
@@ -13,6 +13,7 @@ export interface ConvertOptions extends OutputOptions {
 }
 
 export async function convert(from: string, to: string, options: ConvertOptions): Promise<void> {
+  await mustNotOverwrite(to, [from]);
   await interruptible((signal) =>
     withSource(from, signal, async (source) => {
       const { file, report } = await planConversion(source, options, signal);

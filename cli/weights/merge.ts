@@ -6,7 +6,7 @@ import { planMerge, type MergeReport, type Misfit } from '../../activities/weigh
 import { print, type OutputOptions } from '../output.ts';
 import { countText, shapeText, sizeText } from './sizes.ts';
 import { interruptible, withSource } from './sources.ts';
-import { writeWithProgress } from './write.ts';
+import { mustNotOverwrite, writeWithProgress } from './write.ts';
 
 export interface MergeOptions extends OutputOptions {
   readonly except: string;
@@ -21,6 +21,7 @@ export async function merge(
   options: MergeOptions,
 ): Promise<void> {
   const recipe = { as: options.except, ...options };
+  await mustNotOverwrite(out, [base, other]);
   await interruptible((signal) =>
     withSource(base, signal, (baseSource) =>
       withSource(other, signal, async (otherSource) => {

@@ -1,6 +1,7 @@
 /**
  * @module Opens what a command is given, and says in one line what is wrong with it.
  */
+import { finalName } from '../../activities/storage/files.ts';
 import { openFileSource, type ByteSource } from '../../activities/weights/torch/byte-source.ts';
 import { TorchFileError } from '../../activities/weights/torch/torch-file-error.ts';
 import { UserError } from '../errors.ts';
@@ -75,5 +76,5 @@ function forPeople(error: unknown): unknown {
   if (trouble === undefined) return error;
   const path = 'path' in error && typeof error.path === 'string' ? error.path : 'the file';
   // Files are written under a name of their own until they are whole.
-  return new UserError(`${path.replace(/\.[0-9a-f-]{36}\.tmp$/, '')}: ${trouble}`, { cause: error });
+  return new UserError(`${finalName(path)}: ${trouble}`, { cause: error });
 }
