@@ -78,6 +78,9 @@ const progressSchema: z.ZodType<Progress> = z.object({
   etaSeconds: z.number().exactOptional(),
   memoryMiB: z.number().exactOptional(),
   committedIterations: z.number().exactOptional(),
+  coverage: z.object({ keys: z.number(), parameters: z.number() }).exactOptional(),
+  saveSeconds: z.number().exactOptional(),
+  bestSaveSeconds: z.number().exactOptional(),
   note: z.string().exactOptional(),
 });
 

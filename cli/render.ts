@@ -65,6 +65,8 @@ export function progressText(progress: Progress | undefined): string {
     etaSeconds,
     committedIterations,
     coverage,
+    saveSeconds,
+    bestSaveSeconds,
   } = progress;
   return [
     iteration === undefined ? progress.phase : `iteration ${String(iteration)}/${String(maxIterations)}`,
@@ -73,6 +75,8 @@ export function progressText(progress: Progress | undefined): string {
     secondsPerIteration === undefined ? '' : `${String(Number(secondsPerIteration.toPrecision(3)))} s/iter`,
     etaSeconds === undefined ? '' : `ETA ${duration(etaSeconds)}`,
     committedIterations === undefined ? '' : `safe in S3: ${String(committedIterations)}`,
+    saveSeconds === undefined ? '' : `saves every ${duration(saveSeconds)}`,
+    bestSaveSeconds === undefined ? '' : `(every ${duration(bestSaveSeconds)} would lose least)`,
     coverage === undefined ? '' : `initial weights matched: ${percent(coverage.parameters)}`,
   ]
     .filter(Boolean)

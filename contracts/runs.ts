@@ -43,6 +43,9 @@ export interface StageState {
   readonly attemptsWithoutProgress: number;
   /** Hosts of the newest failure, avoided by the next lease where others are free. */
   readonly avoid: readonly string[];
+  /** For which its attempts held hosts, and how many of them failed: how often to save follows. Absent before the first has ended. */
+  readonly trainedSeconds?: number;
+  readonly failures?: number;
   /** S3 keys of checkpoints that hosts found to be damaged. Absent when there are none. */
   readonly damaged?: readonly string[];
   /** Iterations that all attempts ran together: more than the stage has when some were repeated. */

@@ -38,6 +38,8 @@ export interface TrainRankInput {
   /** Other files that must lie in the checkout before the trainer starts. */
   readonly files?: readonly PlacedFile[];
   readonly resumeFrom: Checkpoint | null;
+  /** Mean time between the failures of this stage, as far as it has seen any. Seconds. */
+  readonly secondsToFailure?: number;
 }
 
 /** How much of the model the initial weights matched, as shares from 0 to 1. Buffers count as parameters. */
@@ -91,6 +93,10 @@ export interface Progress {
   /** Newest checkpoint that S3 holds, in iterations. */
   readonly committedIterations?: number;
   readonly coverage?: Coverage;
+  /** A save is asked for so often, when the plan goes by the clock. */
+  readonly saveSeconds?: number;
+  /** The period that loses the least, once it is known what saving costs. Seconds. */
+  readonly bestSaveSeconds?: number;
   /** A thing that waits, in words: 'S3 unreachable, upload of model_0000049.pth retried'. */
   readonly note?: string;
 }

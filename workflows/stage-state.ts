@@ -43,6 +43,7 @@ export function afterFailure(
     ...state,
     attemptsWithoutProgress: state.attemptsWithoutProgress + 1,
     iterationsRun: state.iterationsRun + iterationsRun,
+    failures: (state.failures ?? 0) + 1,
     ...(failure.damaged !== undefined && { damaged: [...(state.damaged ?? []), failure.damaged] }),
   };
   const where = failure.host === undefined ? '' : ` on ${failure.host}`;

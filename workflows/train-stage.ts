@@ -22,6 +22,7 @@ import type { NamedFailure } from '../contracts/failures.ts';
 import { poolWorkflowId } from '../contracts/ids.ts';
 import type { Host, Lease } from '../contracts/pool.ts';
 import type { StageResult, StageState, TrainStageInput } from '../contracts/runs.ts';
+import { meanSecondsToFailure } from '../contracts/save-period.ts';
 import type { Coverage, OpenAttemptResult } from '../contracts/training.ts';
 import { bookkeeping, opening } from './activity-profiles.ts';
 import { trainGang, type GangOutcome } from './gang.ts';
@@ -101,7 +102,9 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
   async function attempt(held: Lease): Promise<GangOutcome> {
     const token = Math.max(held.token, state.token + 1);
     show({ phase: 'opening', attempt: state.attempt + 1, token, hosts: held.hosts.map(({ name }) => name) });
+    const beganAt = Date.now();
     const outcome = await openAndTrain(held, token);
+    show({ trainedSeconds: (state.trainedSeconds ?? 0) + (Date.now() - beganAt) / 1000 });
     if (outcome.kind === 'finished') {
       const { iterationsRun, coverage } = outcome;
       show({ iterationsRun: state.iterationsRun + iterationsRun }, coverage && coverageText(coverage));
@@ -134,6 +137,7 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
       weights,
       ...(files !== undefined && { files }),
       resumeFrom,
+      secondsToFailure: meanSecondsToFailure(state.trainedSeconds ?? 0, state.failures ?? 0),
     });
   }
 

@@ -30,6 +30,7 @@ export async function conclude(rank: Rank, end: TrainerEnd): Promise<TrainRankRe
   const { input, job, uploader, signal, heartbeat, settings } = rank;
   if (end.kind === 'hangs') await endTrainer(job);
   heartbeat.phase('uploading');
+  uploader.spreadOver(undefined);
   if (input.machineRank === 0) await uploader.catchUp(signal);
   const final = uploader.committed?.final === true ? uploader.committed : null;
   const succeeded = end.kind === 'exited' && end.exit?.code === 0;
@@ -113,6 +114,7 @@ export async function endAsAsked(rank: Rank): Promise<never> {
   const exit = (await readExit(job)) ?? (await saveAndStop(rank));
   heartbeat.phase('uploading');
   await endTrainer(job);
+  uploader.spreadOver(undefined);
   if (input.machineRank === 0) {
     await uploader.catchUp(AbortSignal.timeout(LAST_UPLOAD_MS)).catch((error: unknown) => {
       log.warn('the newest checkpoint did not reach S3 before the trainer was ended', {
@@ -132,11 +134,11 @@ export async function endAsAsked(rank: Rank): Promise<never> {
 }
 
 /**
- * The log, and on rank 0's host the curves and what the companion has noted, follow into S3.
+ * The log, the rest of OUTPUT_DIR, and on rank 0's host what the companion has noted follow into S3.
  *
  * @returns The log's key, or undefined when S3 did not take it: a log is not worth a training.
  */
-async function uploadLog({ store, input, job, settings }: Rank): Promise<string | undefined> {
+async function uploadLog({ store, follower, input, job, settings }: Rank): Promise<string | undefined> {
   const prefix = keys.attempt(input.run, input.plan.stage, input.token);
   const name = `${prefix}/${settings.host}.log`;
   try {
@@ -145,6 +147,7 @@ async function uploadLog({ store, input, job, settings }: Rank): Promise<string 
       if ((await sizeIfThere(path)) === undefined) continue;
       await store.upload(`${prefix}/${basename(path)}`, path, AbortSignal.timeout(LOG_UPLOAD_MS));
     }
+    await follower.catchUp(AbortSignal.timeout(LOG_UPLOAD_MS));
     return store.keyOf(name);
   } catch (error) {
     log.warn('the log did not reach S3', { name, error: String(error) });
@@ -154,5 +157,5 @@ async function uploadLog({ store, input, job, settings }: Rank): Promise<string 
 
 function keptFiles(job: Job): string[] {
   const said = KEPT_FILES.map((name) => join(job.folder, name));
-  return [join(job.output, 'metrics.json'), coverageFile(job), ...said];
+  return [coverageFile(job), ...said];
 }

@@ -6,6 +6,7 @@ import type { TrainRankInput } from '../../contracts/training.ts';
 import type { Bucket } from '../storage/bucket.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Job } from './job.ts';
+import type { OutputFollower } from './output-follower.ts';
 import type { Supervisors } from './supervisors.ts';
 import type { Uploader } from './uploader.ts';
 
@@ -18,6 +19,7 @@ export interface Rank extends TrainingDependencies {
   readonly input: TrainRankInput;
   readonly job: Job;
   readonly uploader: Uploader;
+  readonly follower: OutputFollower;
   /** Aborted when the activity must end, or let go. */
   readonly signal: AbortSignal;
   readonly heartbeat: Heartbeat;

@@ -4,15 +4,19 @@
 import { link, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
+import { addTimes } from '../checkpoints/commit.ts';
 import { fail } from '../fail.ts';
 import { finalName, hasContent, removeAbandoned, writeFileAtomically } from '../storage/files.ts';
 import { WrongContent, type ObjectStore } from '../storage/object-store.ts';
 import { listJobs, type Job } from './job.ts';
 
+const NOTE_MS = 5000;
+const RESTORES_KEPT = 8;
+
 /** Makes `--resume` continue from just this checkpoint; a file that an earlier attempt left here is used when it is the same. */
 export async function restoreCheckpoint(
   store: ObjectStore,
-  scratch: string,
+  { scratch, host }: { readonly scratch: string; readonly host: string },
   job: Job,
   checkpoint: Checkpoint,
   signal: AbortSignal,
@@ -22,9 +26,28 @@ export async function restoreCheckpoint(
   const candidates = (await listJobs(scratch, job.identity)).map(({ output }) => join(output, name));
   if (!(await linkSame(candidates, target, file, signal))) {
     await removeAbandoned(target);
+    const began = performance.now();
     await downloadProven(store, checkpoint, target, signal);
+    await noteRestore(store, checkpoint, { host, seconds: (performance.now() - began) / 1000 }, signal);
   }
   await writeFileAtomically(join(job.output, 'last_checkpoint'), name);
+}
+
+/** Kept with the checkpoint, for people: no restore fails for it. */
+async function noteRestore(
+  store: ObjectStore,
+  checkpoint: Checkpoint,
+  { host, seconds }: { readonly host: string; readonly seconds: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const note = { host, at: Date.now(), seconds };
+  const either = AbortSignal.any([signal, AbortSignal.timeout(NOTE_MS)]);
+  await addTimes(
+    store,
+    checkpoint,
+    (times) => ({ ...times, restores: [...(times.restores ?? []), note].slice(-RESTORES_KEPT) }),
+    either,
+  ).catch(() => undefined);
 }
 
 /** Twice, before S3 is blamed: what was damaged on the way is whole the second time. */

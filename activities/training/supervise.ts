@@ -9,6 +9,8 @@ import { COVERAGE_UNKNOWN, isMeasured, readCoverage } from './coverage.ts';
 import { readExit, readTrainer, type Job, type TrainerExit } from './job.ts';
 import { peakMemoryMiB, readNewestMetrics, readTail, type Metrics } from './metrics.ts';
 import { isAlive } from './processes.ts';
+import type { OutputFollower } from './output-follower.ts';
+import { createSaveClock } from './save-clock.ts';
 import type { Uploader } from './uploader.ts';
 
 /** The exit status is looked for this often: it is the largest part of the time to recover that is ours. */
@@ -26,6 +28,7 @@ export interface Watch {
   readonly host: string;
   readonly job: Job;
   readonly uploader: Uploader;
+  readonly follower: OutputFollower;
   readonly report: (progress: Progress) => void;
   /** Aborted when the activity must let go, whatever the reason; the trainer is not touched here. */
   readonly signal: AbortSignal;
@@ -33,7 +36,7 @@ export interface Watch {
 
 /** Resolves when the trainer has ended or hangs. Throws Superseded, or AbortError when the signal says so. */
 export async function superviseTrainer(watch: Watch): Promise<TrainerEnd> {
-  const { uploader, signal } = watch;
+  const { uploader, follower, signal } = watch;
   const failed = new AbortController();
   const ending = AbortSignal.any([signal, failed.signal]);
   let uploading: Promise<void> | undefined;
@@ -47,18 +50,20 @@ export async function superviseTrainer(watch: Watch): Promise<TrainerEnd> {
       })
       .finally(() => (uploading = undefined));
   };
+  const following = follower.follow(ending);
   try {
     return await watchUntilEnd(watch, ending, upload);
   } catch (error) {
     throw failed.signal.aborted && !signal.aborted ? uploadError : error;
   } finally {
     failed.abort();
-    await uploading;
+    await Promise.all([uploading, following]);
   }
 }
 
 async function watchUntilEnd(watch: Watch, signal: AbortSignal, upload: () => void): Promise<TrainerEnd> {
   const { job, input } = watch;
+  const clock = createSaveClock(job, input);
   let look = await lookAt(watch);
   let sign = look.sign;
   let signAt = Date.now();
@@ -69,7 +74,11 @@ async function watchUntilEnd(watch: Watch, signal: AbortSignal, upload: () => vo
     if (Date.now() - lookedAt < LOOK_EVERY_MS) continue;
     lookedAt = Date.now();
     look = await lookAt(watch);
-    watch.report(look.progress);
+    watch.report({
+      ...look.progress,
+      ...(input.machineRank === 0 && (await clock.tick(look.metrics?.secondsPerIteration))),
+    });
+    watch.uploader.spreadOver(uploadSeconds(look.metrics, input));
     if (await isUploading(input, watch.uploader)) upload();
     if (look.sign !== sign) [sign, signAt] = [look.sign, Date.now()];
     // Only rank 0's host writes metrics; a gang hangs together.
@@ -81,6 +90,14 @@ async function watchUntilEnd(watch: Watch, signal: AbortSignal, upload: () => vo
       return { kind: 'exited', exit: await readExit(job), metrics: (await lookAt(watch)).metrics };
     }
   }
+}
+
+/** An upload may take so long of the trainer's time: half of the time to the next checkpoint, and no more than is lost lightly. */
+const LONGEST_UPLOAD_S = 120;
+
+function uploadSeconds(metrics: Metrics | undefined, { plan }: TrainRankInput): number | undefined {
+  const pace = metrics?.secondsPerIteration;
+  return pace === undefined ? undefined : Math.min(LONGEST_UPLOAD_S, 0.5 * pace * plan.checkpointPeriod);
 }
 
 interface Look {

@@ -7,18 +7,25 @@
 import { activityInfo, ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { join } from 'node:path';
 import { writeGleeYaml } from '../../configs/glee-yaml.ts';
+import { mergeSettings } from '../../configs/settings.ts';
+import type { CheckpointTimes } from '../../contracts/checkpoints.ts';
+import { keys } from '../../contracts/ids.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
 import { fail, handOver } from '../fail.ts';
 import { isDiskFull, writeFileAtomically } from '../storage/files.ts';
 import { conclude, endAsAsked } from './conclude.ts';
+import { readSaves } from './companion.ts';
 import { startHeartbeat } from './heartbeat.ts';
-import { listJobs, openJob, wasLaunched, writeTaskToken } from './job.ts';
+import { listJobs, openJob, wasLaunched, writeTaskToken, type Job } from './job.ts';
 import { launchTrainer, trainerArguments } from './launch.ts';
+import { readNewestMetrics } from './metrics.ts';
 import { readOutcome } from './outcome.ts';
+import { OutputFollower } from './output-follower.ts';
 import { endTrainer, livingTrainers } from './processes.ts';
 import type { Rank, TrainingDependencies } from './rank.ts';
 import { placeInitialFiles } from './initial-files.ts';
 import { removeCheckpoints, restoreCheckpoint } from './restore.ts';
+import { periodOverride } from './save-clock.ts';
 import { superviseTrainer } from './supervise.ts';
 import { Uploader } from './uploader.ts';
 
@@ -41,9 +48,17 @@ export async function trainRank(
     output: job.output,
     maxIterations: input.plan.maxIterations,
     resumedFrom: input.resumeFrom,
+    ...(input.plan.retention && { retention: input.plan.retention }),
+    timesOf: (name) => timesOf(job, name),
+  });
+  const follower = new OutputFollower({
+    store: dependencies.store,
+    output: job.output,
+    scratch: job.folder,
+    target: `${keys.attempt(identity.run, identity.stage, identity.token)}/output`,
   });
   const heartbeat = startHeartbeat(input, settings.host, uploader);
-  const rank: Rank = { ...dependencies, input, job, uploader, signal, heartbeat };
+  const rank: Rank = { ...dependencies, input, job, uploader, follower, signal, heartbeat };
   try {
     await writeTaskToken(job, activityInfo().taskToken);
     return await run(rank);
@@ -99,19 +114,29 @@ async function prepare(rank: Rank): Promise<void> {
   heartbeat.phase('restoring');
   const { plan, resumeFrom } = input;
   const weights = await placeInitialFiles(rank);
-  if (resumeFrom !== null) await restoreCheckpoint(store, settings.scratch, job, resumeFrom, signal);
+  if (resumeFrom !== null) await restoreCheckpoint(store, settings, job, resumeFrom, signal);
   for (const other of await listJobs(settings.scratch, job.identity)) {
     if (other.folder !== job.folder) await removeCheckpoints(other);
   }
   const config = writeGleeYaml({
     base: join(settings.checkout, plan.configFile),
-    overrides: plan.overrides,
+    overrides: mergeSettings(plan.overrides, periodOverride(input)),
     outputDir: job.output,
     // With --resume the checkpoint is loaded instead; the setting must not name another stage's file all the same.
     weights: weights ?? join(job.output, resumeFrom?.name ?? ''),
   });
   await writeFileAtomically(job.config, config);
   heartbeat.phase('starting');
+}
+
+/** What the trainer and the companion know of a checkpoint, to be kept with it. */
+async function timesOf(job: Job, name: string): Promise<CheckpointTimes> {
+  const save = (await readSaves(job)).findLast((one) => one.name === name);
+  const metrics = await readNewestMetrics(join(job.output, 'metrics.json'));
+  return {
+    ...(metrics?.secondsPerIteration !== undefined && { secondsPerIteration: metrics.secondsPerIteration }),
+    ...(save !== undefined && { stall: save.stallSeconds, save: save.writeSeconds }),
+  };
 }
 
 /** A host without space for the checkpoint or the weights needs a person; trying again would only fill the history. */

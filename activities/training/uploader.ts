@@ -5,7 +5,7 @@
  * tried again without end: only the newest matters for going on. Of those in between, only the ones that are kept for
  * ever are uploaded after it; the others retention would drop at once.
  */
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
@@ -25,7 +25,6 @@ import { prune } from '../checkpoints/prune.ts';
 import { CHECKPOINT_NAME, manifestName } from '../checkpoints/snapshot.ts';
 import type { Bucket } from '../storage/bucket.ts';
 import { readTextIfThere, sizeIfThere } from '../storage/files.ts';
-import type { UploadOptions } from '../storage/object-store.ts';
 
 const RETRY_MS = 1000;
 /** Tidying S3 is worth no more than this of the time to the next checkpoint. */
@@ -45,7 +44,6 @@ export interface UploaderOptions {
   readonly retention?: Retention;
   /** What the trainer knows of a checkpoint that it has saved. */
   readonly timesOf?: (name: string) => Promise<CheckpointTimes>;
-  readonly limits?: Pick<UploadOptions, 'bytesPerSecond'>;
 }
 
 export class Uploader {
@@ -55,6 +53,7 @@ export class Uploader {
   trouble: string | undefined;
   readonly #options: UploaderOptions;
   #done: string | undefined;
+  #spreadSeconds: number | undefined;
   /** Names that S3 has. */
   readonly #stored = new Set<string>();
 
@@ -63,6 +62,11 @@ export class Uploader {
     this.committed = options.resumedFrom;
     this.#done = options.resumedFrom?.name;
     if (this.#done !== undefined) this.#stored.add(this.#done);
+  }
+
+  /** Uploads take about so long from now on, so that the trainer's pace is not touched; undefined: as fast as they can. */
+  spreadOver(seconds: number | undefined): void {
+    this.#spreadSeconds = seconds;
   }
 
   /** True when the trainer has finished a checkpoint that S3 does not hold. */
@@ -80,7 +84,9 @@ export class Uploader {
   async catchUp(signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted();
-      const name = (await this.isBehind()) ? await this.#newest() : await this.#unstored(signal);
+      const newest = await this.#newest();
+      const isBehind = newest !== undefined && newest !== this.#done;
+      const name = isBehind ? newest : await this.#unstored(signal);
       if (name === undefined) return this.#removeOlder();
       try {
         await this.#store(name, signal);
@@ -103,15 +109,17 @@ export class Uploader {
   }
 
   async #store(name: string, signal: AbortSignal): Promise<void> {
-    const { bucket, limits = {} } = this.#options;
+    const { bucket } = this.#options;
     const saved = await this.#saved(name);
+    const { size } = await stat(saved.path);
+    const bytesPerSecond = () => this.#spreadSeconds && size / this.#spreadSeconds;
     if (name !== (await this.#newest())) {
-      await archiveCheckpoint(bucket.store, saved, signal, limits);
+      await archiveCheckpoint(bucket.store, saved, signal, { bytesPerSecond });
       this.#stored.add(name);
       return;
     }
     const began = performance.now();
-    const checkpoint = await commitCheckpoint(bucket.store, saved, signal, limits);
+    const checkpoint = await commitCheckpoint(bucket.store, saved, signal, { bytesPerSecond });
     this.committed = checkpoint;
     this.#done = name;
     this.#stored.add(name);

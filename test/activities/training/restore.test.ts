@@ -27,7 +27,7 @@ describe('what an attempt begins from', () => {
   describe('restoreCheckpoint', () => {
     it('fetches the checkpoint from S3 and points --resume at it', async (test) => {
       const { scratch, job } = await makeHost(test);
-      await restoreCheckpoint(s3.store, scratch, job, checkpoint, forever);
+      await restoreCheckpoint(s3.store, { scratch, host: 'gpu-1' }, job, checkpoint, forever);
       assert.deepEqual(await contentOf(job), { last_checkpoint: NAME, [NAME]: WEIGHTS });
     });
 
@@ -35,7 +35,7 @@ describe('what an attempt begins from', () => {
       const { scratch, job, earlier } = await makeHost(test);
       await writeFile(join(earlier.output, NAME), WEIGHTS);
       const { store, requests } = recording(s3.store);
-      await restoreCheckpoint(store, scratch, job, checkpoint, forever);
+      await restoreCheckpoint(store, { scratch, host: 'gpu-1' }, job, checkpoint, forever);
       assert.deepEqual(requests, []);
       assert.deepEqual(await contentOf(job), { last_checkpoint: NAME, [NAME]: WEIGHTS });
       const [theirs, ours] = await Promise.all([earlier, job].map(({ output }) => stat(join(output, NAME))));
@@ -45,16 +45,16 @@ describe('what an attempt begins from', () => {
     it('does not take a file that has the name but not the content', async (test) => {
       const { scratch, job, earlier } = await makeHost(test);
       await writeFile(join(earlier.output, NAME), 'WEIGHTS after 20 iterations');
-      await restoreCheckpoint(s3.store, scratch, job, checkpoint, forever);
+      await restoreCheckpoint(s3.store, { scratch, host: 'gpu-1' }, job, checkpoint, forever);
       assert.equal((await contentOf(job))[NAME], WEIGHTS);
     });
 
     it('goes on where it was killed: half a file is fetched anew, a whole one kept', async (test) => {
       const { scratch, job } = await makeHost(test);
       await writeFile(join(job.output, NAME), WEIGHTS.slice(0, 9));
-      await restoreCheckpoint(s3.store, scratch, job, checkpoint, forever);
+      await restoreCheckpoint(s3.store, { scratch, host: 'gpu-1' }, job, checkpoint, forever);
       const { store, requests } = recording(s3.store);
-      await restoreCheckpoint(store, scratch, job, checkpoint, forever);
+      await restoreCheckpoint(store, { scratch, host: 'gpu-1' }, job, checkpoint, forever);
       assert.deepEqual(requests, []);
       assert.equal((await contentOf(job))[NAME], WEIGHTS);
     });
@@ -62,13 +62,16 @@ describe('what an attempt begins from', () => {
     it('refuses an object that is damaged, and points --resume at nothing', async (test) => {
       const { scratch, job } = await makeHost(test);
       const damaged = await storeCheckpoint(s3.store, 'good', 'evil');
-      await assert.rejects(restoreCheckpoint(s3.store, scratch, job, damaged, forever), (error: unknown) => {
-        assert.ok(error instanceof ApplicationFailure);
-        assert.equal(error.type, 'DamagedCheckpoint');
-        assert.match(error.message, /is not what was committed: S3 download failed .*: expected 4 bytes /);
-        assert.match(JSON.stringify(error.details), new RegExp(`"damaged":"${damaged.file.key}"`));
-        return true;
-      });
+      await assert.rejects(
+        restoreCheckpoint(s3.store, { scratch, host: 'gpu-1' }, job, damaged, forever),
+        (error: unknown) => {
+          assert.ok(error instanceof ApplicationFailure);
+          assert.equal(error.type, 'DamagedCheckpoint');
+          assert.match(error.message, /is not what was committed: S3 download failed .*: expected 4 bytes /);
+          assert.match(JSON.stringify(error.details), new RegExp(`"damaged":"${damaged.file.key}"`));
+          return true;
+        },
+      );
       assert.deepEqual(await contentOf(job), {});
     });
   });

@@ -33,7 +33,7 @@ describe('trainRank', { concurrency: 4 }, () => {
     assert.equal(weights?.text, 'initial weights after 30');
     const attempt = keys.attempt(run, 'stage1', 1);
     assert.match((await s3.store.readText(`${attempt}/gpu-1.log`))?.text ?? '', /iter: 29 /);
-    assert.match((await s3.store.readText(`${attempt}/metrics.json`))?.text ?? '', /"iteration": 29/);
+    assert.match((await s3.store.readText(`${attempt}/output/metrics.json`))?.text ?? '', /"iteration": 29/);
   });
 
   it('keeps on the host only what the next stage and a person may want', async (test) => {

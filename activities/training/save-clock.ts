@@ -1,0 +1,67 @@
+/**
+ * @module Saves by the clock, where the plan says so: the companion is asked when the time has come. Without a companion
+ * nobody answers, and GLEE's own period counts.
+ */
+import type { Progress, TrainRankInput } from '../../contracts/training.ts';
+import type { Overrides } from '../../contracts/plan.ts';
+import { bestSavePeriod, meanSecondsToFailure } from '../../contracts/save-period.ts';
+import { readAnswer, readPhase, readSaves, requestSave } from './companion.ts';
+import type { Job } from './job.ts';
+
+/** A request that nobody has answered is made again after this long. */
+const ASK_AGAIN_MS = 60_000;
+/** GLEE's own period is so many times the clock's: it counts only where nobody answers the clock. */
+const BEHIND = 1.5;
+
+export interface SaveClock {
+  /**
+   * Asks for a save when one is due.
+   * @param pace Seconds an iteration, once known.
+   * @returns What is known of the period, for people.
+   */
+  tick(pace: number | undefined): Promise<Pick<Progress, 'saveSeconds' | 'bestSaveSeconds'>>;
+}
+
+export function createSaveClock(job: Job, { plan, secondsToFailure, resumeFrom }: TrainRankInput): SaveClock {
+  const toFailure = secondsToFailure ?? meanSecondsToFailure(0, 0);
+  let asked: { readonly id: string; readonly at: number } | undefined;
+  return {
+    async tick(pace) {
+      const saves = await readSaves(job);
+      const stall = saves.at(-1)?.stallSeconds ?? resumeFrom?.times?.stall;
+      const best = stall === undefined ? undefined : bestSavePeriod(stall, toFailure);
+      const period = plan.saveEvery?.kind === 'seconds' ? plan.saveEvery.seconds : best;
+      const known = { ...(best !== undefined && { bestSaveSeconds: best }) };
+      if (plan.saveEvery === undefined || period === undefined) {
+        return { ...known, ...(pace !== undefined && { saveSeconds: pace * plan.checkpointPeriod }) };
+      }
+      if (await isDue(period, saves.at(-1)?.at))
+        asked = { id: await requestSave(job, { stop: false }), at: Date.now() };
+      return { ...known, saveSeconds: period };
+    },
+  };
+
+  async function isDue(periodSeconds: number, savedAt: number | undefined): Promise<boolean> {
+    const phase = await readPhase(job);
+    if (phase?.phase !== 'training') return false;
+    if (asked !== undefined && Date.now() - asked.at < ASK_AGAIN_MS) {
+      const answer = await readAnswer(job);
+      if (answer?.id !== asked.id) return false;
+    }
+    return Date.now() - (savedAt ?? phase.since) >= periodSeconds * 1000;
+  }
+}
+
+/**
+ * GLEE's own period where the clock counts: a safety net behind it, once the pace is known, so that the trainer does not
+ * save more often than was asked for. Empty where it stays as it is.
+ */
+export function periodOverride({ plan, resumeFrom, secondsToFailure }: TrainRankInput): Overrides {
+  const { secondsPerIteration: pace, stall } = resumeFrom?.times ?? {};
+  const toFailure = secondsToFailure ?? meanSecondsToFailure(0, 0);
+  const best = stall === undefined ? undefined : bestSavePeriod(stall, toFailure);
+  const seconds = plan.saveEvery?.kind === 'seconds' ? plan.saveEvery.seconds : best;
+  if (plan.saveEvery === undefined || seconds === undefined || !pace) return {};
+  const iterations = Math.max(plan.checkpointPeriod, Math.ceil((BEHIND * seconds) / pace));
+  return { SOLVER: { CHECKPOINT_PERIOD: iterations } };
+}
