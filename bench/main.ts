@@ -5,10 +5,12 @@ import { Command, InvalidArgumentError } from 'commander';
 import { untilStopped } from '../sandbox/interrupt.ts';
 import { machineLine } from './machine.ts';
 import { caseLine, type Bench } from './measure.ts';
+import { checkpoint } from './checkpoint.ts';
 import { convert } from './convert.ts';
 import { recovery } from './recovery.ts';
 
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
+  ['checkpoint', checkpoint],
   ['convert', convert],
   ['recovery', recovery],
 ]);

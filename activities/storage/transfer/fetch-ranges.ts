@@ -1,9 +1,9 @@
 /** @module The ranges of one version of an object, several at a time, each gone on with where its connection broke. */
-import { write } from 'node:fs';
 import { crc32 as updateCrc32 } from 'node:zlib';
 import { httpStatus } from '../../../configs/s3.ts';
 import { WrongContent } from '../object-store.ts';
 import type { DownloadSource, Promised } from './download-file.ts';
+import { FlushingWriter } from './flushing-writer.ts';
 import type { ResponseHead } from './http-response.ts';
 import { piecesOf, rangeBytesFor, type Piece } from './pieces.ts';
 import { readRange } from './read-range.ts';
@@ -40,6 +40,7 @@ class RangeFetcher {
   readonly #failed = new AbortController();
   readonly #signal: AbortSignal;
   readonly #ranges: readonly Range[];
+  readonly #writer: FlushingWriter;
   #next = 0;
   #doneBytes = 0;
   /** ETag of the version that the first answer had; all others must have it too. */
@@ -50,6 +51,7 @@ class RangeFetcher {
     const pieces =
       sizeBytes === 0 ? [{ offset: 0, sizeBytes }] : piecesOf(sizeBytes, rangeBytesFor(sizeBytes));
     this.#source = source;
+    this.#writer = new FlushingWriter(input.fd);
     this.#input = input;
     this.#signal = AbortSignal.any([input.signal, this.#failed.signal]);
     this.#ranges = pieces.map((piece) => ({ ...piece, doneBytes: 0, crc32: 0 }));
@@ -72,6 +74,7 @@ class RangeFetcher {
     } finally {
       this.#failed.abort();
       await Promise.allSettled(lanes);
+      await this.#writer.end();
     }
   }
 
@@ -135,7 +138,7 @@ class RangeFetcher {
     range.doneBytes += bytes.length;
     this.#doneBytes += bytes.length;
     attempt.advance();
-    return writeAll(this.#input.fd, bytes, position).then(
+    return this.#writer.write(bytes, position).then(
       () => {
         attempt.touch();
         this.#input.onProgress?.(this.#doneBytes);
@@ -143,15 +146,4 @@ class RangeFetcher {
       (error: unknown) => this.#failed.abort(error),
     );
   }
-}
-
-function writeAll(fd: number, bytes: Buffer, position: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    write(fd, bytes, 0, bytes.length, position, (error, written) => {
-      if (error !== null) return reject(error);
-      if (written === bytes.length) return resolve();
-      // The disk took less than it was given: the rest may say why.
-      writeAll(fd, bytes.subarray(written), position + written).then(resolve, reject);
-    });
-  });
 }

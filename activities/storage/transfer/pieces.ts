@@ -6,7 +6,7 @@ export interface Piece {
   readonly sizeBytes: number;
 }
 
-/** With six of them under way these are 48 MiB; S3 takes 10,000, so that up to 80 GB they need not be larger. */
+/** With four of them under way these are 32 MiB; S3 takes 10,000, so that up to 80 GB they need not be larger. */
 const PART_BYTES = 8 << 20;
 const MOST_PARTS = 10_000;
 

@@ -5,11 +5,14 @@ import {
   UploadPartCommand,
   type PutObjectCommandInput,
   type S3Client,
+  type S3ClientConfig,
   type UploadPartCommandInput,
 } from '@aws-sdk/client-s3';
 import { crc32Base64 } from './crc32.ts';
 import { SLICE_BYTES, type Pace } from './pace.ts';
 import type { Attempt } from './steadily.ts';
+
+type Logger = NonNullable<S3ClientConfig['logger']>;
 
 /** What goes at once without a limit. */
 const FREE_SLICE_BYTES = 1 << 20;
@@ -83,11 +86,16 @@ function bodyOf(bytes: Uint8Array, pace: Pace, { signal, touch }: Attempt): Read
  * over TLS it adds nothing.
  */
 const UNSIGNED = { step: 'build', name: 'gleeUnsignedPayload' } as const;
+const ignore = () => undefined;
+const SILENT: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
 function unsigned<Args extends { request: unknown }, Output>(
   next: (args: Args) => Promise<Output>,
+  context: { logger?: Logger },
 ): (args: Args) => Promise<Output> {
   return (args) => {
+    // The SDK writes on stderr that it makes no request with a stream again. `steadily` does.
+    context.logger = SILENT;
     const { request } = args;
     if (typeof request === 'object' && request !== null && 'headers' in request) {
       Object.assign(request.headers ?? {}, { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' });

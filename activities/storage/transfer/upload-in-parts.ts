@@ -12,7 +12,7 @@ import { steadily } from './steadily.ts';
 import type { Sent, UploadTarget } from './upload-file.ts';
 
 /** What the parts under way may take of memory; two of them must find room in any case. */
-const BUFFERS_BYTES = 48 << 20;
+const BUFFERS_BYTES = 32 << 20;
 /** S3 puts large objects together while the request waits. */
 const COMPLETION_STALLS = 10;
 const CLEANUP_MS = 10_000;

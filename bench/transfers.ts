@@ -1,0 +1,94 @@
+/** @module One file up and down, by our store and by its peers: what each takes in time, CPU time and memory. */
+import { execFileSync } from 'node:child_process';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { z } from 'zod';
+import { packageRoot } from '../configs/package-root.ts';
+import type { TransferTool } from './transfer-tools.ts';
+
+export const FILE_BYTES = 2 ** 31;
+
+export interface Measured {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly mebibytes: number;
+}
+
+/** One transfer of everybody, in turns. */
+export interface Round {
+  readonly ours: Measured;
+  /** s5cmd, then the other. */
+  readonly peers: readonly Measured[];
+  /** The same, and then until the disk has the file, as it has ours; of restores. */
+  readonly flushedSeconds: readonly number[];
+}
+
+const measured = z.object({ seconds: z.number(), cpuSeconds: z.number(), mebibytes: z.number() });
+
+/** Runs a command and says what it took: the peak and the time of its children. */
+const MEASURE = `import json, resource, subprocess, sys, time
+began = time.monotonic()
+subprocess.run(sys.argv[2:], check=True, stdout=subprocess.DEVNULL)
+seconds = time.monotonic() - began
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+json.dump({"seconds": seconds, "cpuSeconds": used.ru_utime + used.ru_stime, "mebibytes": used.ru_maxrss / 1024}, open(sys.argv[1], "w"))`;
+
+export interface TransferPlace {
+  readonly folder: string;
+  readonly path: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+}
+
+export async function measureUploads(place: TransferPlace, tools: readonly TransferTool[]): Promise<Round> {
+  settle();
+  const ours = await runOurs(place, 'upload');
+  const peers: Measured[] = [];
+  for (const tool of tools) {
+    settle();
+    peers.push(await runTool(place, tool.upload(place.path, `${tool.name}.pth`)));
+  }
+  return { ours, peers, flushedSeconds: [] };
+}
+
+/** All fetch the object that ours has uploaded. */
+export async function measureRestores(place: TransferPlace, tools: readonly TransferTool[]): Promise<Round> {
+  settle();
+  const ours = await runOurs(place, 'restore');
+  await rm(`${place.path}.ours`);
+  const peers: Measured[] = [];
+  const flushedSeconds: number[] = [];
+  for (const tool of tools) {
+    settle();
+    const copy = join(place.folder, `${tool.name}.copy`);
+    const peer = await runTool(place, tool.restore('ours.pth', copy));
+    const began = performance.now();
+    execFileSync('sync', [copy]);
+    flushedSeconds.push(peer.seconds + (performance.now() - began) / 1000);
+    peers.push(peer);
+    await rm(copy);
+  }
+  return { ours, peers, flushedSeconds };
+}
+
+/** What the one before left for the disk must not be paid by the next. */
+function settle(): void {
+  execFileSync('sync');
+}
+
+async function runOurs({ path, env, signal }: TransferPlace, direction: string): Promise<Measured> {
+  const script = join(packageRoot, 'dist/bench/transfer-process.js');
+  const args = [script, direction, path, 'ours.pth'];
+  const { stdout } = await execa(process.execPath, args, { env, cancelSignal: signal });
+  return measured.parse(JSON.parse(stdout));
+}
+
+async function runTool(
+  { folder, env, signal }: TransferPlace,
+  command: readonly string[],
+): Promise<Measured> {
+  const said = join(folder, 'measured.json');
+  await execa('python3', ['-c', MEASURE, said, ...command], { env, cancelSignal: signal });
+  return measured.parse(JSON.parse(await readFile(said, 'utf8')));
+}
