@@ -3,6 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import pc from 'picocolors';
+import { nameOfKey } from '../../activities/storage/object-store.ts';
 import type { ArtifactManifest } from '../../activities/weights/manifest.ts';
 import { UserError } from '../errors.ts';
 import { print, type OutputOptions } from '../output.ts';
@@ -43,9 +44,9 @@ async function hashAgain(
   signal: AbortSignal,
 ): Promise<Verified> {
   const result = { name, sizeBytes: file.sizeBytes, expected: file.sha256 };
-  const object = file.key.slice(store.keyOf('').length);
-  const stored = await objects.find(object, signal);
-  if (stored === undefined) return { ...result, found: null };
+  const object = nameOfKey(store, file.key);
+  const stored = object === undefined ? undefined : await objects.find(object, signal);
+  if (object === undefined || stored === undefined) return { ...result, found: null };
   const hash = createHash('sha256');
   const from = { offset: 0, version: stored.version };
   for await (const chunk of await objects.read(object, from, signal)) hash.update(chunk);
