@@ -3,12 +3,12 @@
  * steps in torch, and what a plain copy of the file takes. Ours makes its file durable before it gives it its name;
  * torch does not, and cp is measured both ways.
  */
-import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { packageRoot } from '../configs/package-root.ts';
+import { pythonWithTorch } from '../sandbox/torch-python.ts';
 import { loadText } from './machine.ts';
 import type { Bench, BenchOptions, Case } from './measure.ts';
 
@@ -50,7 +50,7 @@ interface Round {
 }
 
 async function measureConvert({ runs, withPeer, signal, progress }: BenchOptions): Promise<readonly Case[]> {
-  const torch = torchPython();
+  const torch = await pythonWithTorch();
   if (torch === undefined)
     throw new Error('no Python here has torch, which makes the file (Debian: python3-torch)');
   const folder = await mkdtemp(join(tmpdir(), 'glee-bench-convert-'));
@@ -111,15 +111,4 @@ async function secondsOf(deed: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
   await deed();
   return (performance.now() - began) / 1000;
-}
-
-function torchPython(): string | undefined {
-  return ['/usr/bin/python3', 'python3'].find((candidate) => {
-    try {
-      execFileSync(candidate, ['-c', 'import torch'], { stdio: 'ignore' });
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }

@@ -4,7 +4,8 @@
  */
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
 import { fail } from '../fail.ts';
-import { nameOf, type Bucket } from '../storage/bucket.ts';
+import type { Bucket } from '../storage/bucket.ts';
+import { nameOfKey } from '../storage/object-store.ts';
 import { claimHead, replaceInHead } from './head.ts';
 import { takeSnapshot, type StageKey } from './snapshot.ts';
 
@@ -54,6 +55,6 @@ async function isWhole(
   signal: AbortSignal,
 ): Promise<boolean> {
   if (damaged.includes(file.key)) return false;
-  const found = await objects.find(nameOf(store, file.key), signal);
-  return found?.sizeBytes === file.sizeBytes;
+  const name = nameOfKey(store, file.key);
+  return name !== undefined && (await objects.find(name, signal))?.sizeBytes === file.sizeBytes;
 }

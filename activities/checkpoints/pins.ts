@@ -6,7 +6,8 @@
  */
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
-import { nameOf, type Bucket } from '../storage/bucket.ts';
+import type { Bucket } from '../storage/bucket.ts';
+import { nameOfKey } from '../storage/object-store.ts';
 import { manifestName, pinName, fileAt } from './snapshot.ts';
 
 /** No run's id: those begin with a letter or a digit. */
@@ -44,7 +45,7 @@ export function checkpointAt(
   { store }: Bucket,
   key: string,
 ): Pick<Checkpoint, 'run' | 'stage' | 'token' | 'name'> | undefined {
-  const name = nameOf(store, key);
+  const name = nameOfKey(store, key) ?? '';
   const [, run, stage] = /^runs\/([^/]+)\/([^/]+)\//.exec(name) ?? [];
   const file = fileAt(name);
   if (run === undefined || stage === undefined || file === undefined) return undefined;

@@ -6,7 +6,8 @@
  */
 import type { Checkpoint, Retention } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
-import { nameOf, type Bucket } from '../storage/bucket.ts';
+import type { Bucket } from '../storage/bucket.ts';
+import { nameOfKey } from '../storage/object-store.ts';
 import type { MultipartUpload } from '../storage/multipart-uploads.ts';
 import type { StoredObject } from '../storage/stored-objects.ts';
 import { expired, idOf } from './retention.ts';
@@ -133,7 +134,8 @@ async function removeCheckpoint(
     await store.writeText(manifest, JSON.stringify(checkpoint, undefined, 2), undefined, signal);
     return false;
   }
-  if (!fileIsNeeded) await objects.remove(nameOf(store, checkpoint.file.key), signal);
+  const file = nameOfKey(store, checkpoint.file.key);
+  if (!fileIsNeeded && file !== undefined) await objects.remove(file, signal);
   return true;
 }
 

@@ -20,8 +20,3 @@ export function openBucket(client: S3Client, bucket: string, prefix: string): Bu
     uploads: createS3MultipartUploads(client, bucket, prefix),
   };
 }
-
-/** A full key's name below the prefix. */
-export function nameOf({ keyOf }: Pick<ObjectStore, 'keyOf'>, key: string): string {
-  return key.slice(keyOf('').length);
-}

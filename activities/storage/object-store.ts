@@ -66,6 +66,12 @@ export class FileChanged extends Error {
   override readonly name = 'FileChanged';
 }
 
+/** Name below the store's prefix of a full key, as manifests have it; undefined for what lies elsewhere. */
+export function nameOfKey(store: Pick<ObjectStore, 'keyOf'>, key: string): string | undefined {
+  const prefix = store.keyOf('');
+  return key.startsWith(prefix) ? key.slice(prefix.length) : undefined;
+}
+
 /** The object is not the one that was promised. */
 export class WrongContent extends Error {
   override readonly name = 'WrongContent';

@@ -1,6 +1,7 @@
 /** @module What S3 really has of an object, read to the last byte. */
 import { createHash } from 'node:crypto';
-import { nameOf, type Bucket } from './bucket.ts';
+import type { Bucket } from './bucket.ts';
+import { nameOfKey } from './object-store.ts';
 
 /** SHA-256 in hex; undefined where there is no such object. */
 export async function sha256OfObject(
@@ -8,9 +9,9 @@ export async function sha256OfObject(
   key: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const name = nameOf(store, key);
-  const stored = await objects.find(name, signal);
-  if (stored === undefined) return undefined;
+  const name = nameOfKey(store, key);
+  const stored = name === undefined ? undefined : await objects.find(name, signal);
+  if (name === undefined || stored === undefined) return undefined;
   const hash = createHash('sha256');
   if (stored.sizeBytes > 0) {
     const from = { offset: 0, version: stored.version };

@@ -37,10 +37,8 @@ export class OutputFollower {
 
   /** Follows until the signal says to stop; never throws. */
   async follow(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await delay(INTERVAL_MS, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.catchUp(signal);
-    }
+    const goesOn = () => delay(INTERVAL_MS, true, { signal }).catch(() => false);
+    while (await goesOn()) await this.catchUp(signal);
   }
 
   /** Sends what has changed, small files first; never throws: a curve is not worth a training. */

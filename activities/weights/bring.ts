@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { MultipartUpload, StoredPart } from '../storage/multipart-uploads.ts';
 import { whyAnew, writeRecord, type DownloadRecord } from './download-record.ts';
+import { FetchError } from './fetch-error.ts';
 import type { Fetching } from './fetching.ts';
 import { artifactNames } from './manifest.ts';
 import { createPatience, type Patience } from './patience.ts';
@@ -38,6 +39,8 @@ export async function bring(
     try {
       return await transfer(fetching, download, begun);
     } catch (error) {
+      // What has come of a wrong file must not be gone on with.
+      if (error instanceof FetchError && error.kind === 'wrongContent') await forget(fetching, begun.upload);
       if (!(error instanceof CannotContinue)) throw error;
       fetching.meter.note(`${error.message}: beginning anew`);
       await forget(fetching, begun.upload);

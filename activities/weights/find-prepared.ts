@@ -1,7 +1,7 @@
 /** @module Artifacts that S3 holds already, as their manifests say. */
 import type { WeightsFile } from '../../contracts/weights.ts';
 import type { StoredFile } from '../../contracts/checkpoints.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
+import { nameOfKey, type ObjectStore } from '../storage/object-store.ts';
 import { readObject } from '../storage/schemas.ts';
 import type { StoredObjects } from '../storage/stored-objects.ts';
 import { artifactNames, manifestSchema } from './manifest.ts';
@@ -18,7 +18,6 @@ export async function isStored(
   file: StoredFile,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const prefix = store.keyOf('');
-  if (!file.key.startsWith(prefix)) return false;
-  return (await objects.find(file.key.slice(prefix.length), signal))?.sizeBytes === file.sizeBytes;
+  const name = nameOfKey(store, file.key);
+  return name !== undefined && (await objects.find(name, signal))?.sizeBytes === file.sizeBytes;
 }

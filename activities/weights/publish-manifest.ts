@@ -1,6 +1,6 @@
 /** @module The last step of a download: the conditional write that makes the artifact visible. */
 import type { StoredFile } from '../../contracts/checkpoints.ts';
-import type { Version } from '../storage/object-store.ts';
+import { nameOfKey, type Version } from '../storage/object-store.ts';
 import { readObject } from '../storage/schemas.ts';
 import type { Proof } from '../../contracts/weights.ts';
 import { FetchError } from './fetch-error.ts';
@@ -43,7 +43,8 @@ export async function publishManifest(
       `another process published '${name}' with sha256 ${theirs} while ${source.address} gave ${file.sha256}`,
     );
   }
-  if (visible.file.key !== file.key) await objects.remove(file.key.slice(store.keyOf('').length), signal);
+  const own = nameOfKey(store, file.key);
+  if (visible.file.key !== file.key && own !== undefined) await objects.remove(own, signal);
   await objects.remove(artifactNames.record(name), signal);
   return visible;
 }

@@ -31,13 +31,18 @@ export async function* steadyBytes(
       if (sizeBytes === undefined) return;
       if (at < sizeBytes) throw endedEarly(source, at, sizeBytes);
     } catch (error) {
-      if (at === sizeBytes && !signal.aborted) return;
+      // All bytes are there: what breaks after them is no loss, unless it says that they are not the file.
+      if (at === sizeBytes && !signal.aborted && !isWrong(error)) return;
       await patience.wait(error, signal);
       if (at > 0 && validator === undefined) {
         throw new CannotContinue(`${source.address} states no version to continue with`, { cause: error });
       }
     }
   }
+}
+
+function isWrong(error: unknown): boolean {
+  return error instanceof FetchError && error.kind === 'wrongContent';
 }
 
 function endedEarly({ address }: ArtifactSource, at: number, sizeBytes: number): FetchError {

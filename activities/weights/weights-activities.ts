@@ -68,9 +68,7 @@ export function createWeightsActivities(dependencies: WeightsDependencies): Weig
     async findTrained({ artifact, recipe }) {
       const { run, stage } = recipe;
       const found = await findArtifact(store, run, stage);
-      if (found === undefined) {
-        throw fail('SourceRefused', `${artifact.name}: run '${run}' has no finished ${stage} in S3`);
-      }
+      if (found === undefined) throw fail('SourceRefused', notTrained(artifact.name, recipe));
       const { bucket, key, sha256, sizeBytes } = found;
       const file = { name: artifact.name, bucket, key, sha256, sizeBytes };
       return { ...file, proof: 'made', origin: `${run}/${stage}`, reused: true };
@@ -86,7 +84,7 @@ async function problemOf(
 ): Promise<string | undefined> {
   const { name, recipe } = artifact;
   if (recipe.how === 'trained' && (await findArtifact(store, recipe.run, recipe.stage)) === undefined) {
-    return `${name}: run '${recipe.run}' has no finished ${recipe.stage} in S3`;
+    return notTrained(name, recipe);
   }
   if (recipe.how !== 'download') return undefined;
   const prepared = await findPrepared(store, name);
@@ -105,6 +103,10 @@ async function problemOf(
     }
   }
   return `${name}: ${refusals.join('; ')}`;
+}
+
+function notTrained(name: string, { run, stage }: { readonly run: string; readonly stage: string }): string {
+  return `${name}: run '${run}' has no finished ${stage} in S3`;
 }
 
 /** @param plan Opens what it needs, and reads indexes only. */

@@ -1,12 +1,10 @@
 /**
  * @module `glee weights verify`: reads artifacts in S3 again, to the last byte, and compares their checksums.
  */
-import { createHash } from 'node:crypto';
 import pc from 'picocolors';
-import type { ArtifactManifest } from '../../activities/weights/manifest.ts';
+import { sha256OfObject } from '../../activities/storage/sha256-of-object.ts';
 import { UserError } from '../errors.ts';
 import { print, type OutputOptions } from '../output.ts';
-import type { Bucket } from '../../activities/storage/bucket.ts';
 import { listManifests, withBucket } from './bucket.ts';
 import { sizeText } from './sizes.ts';
 
@@ -29,28 +27,14 @@ export async function verify(names: readonly string[], options: OutputOptions): 
     }
     const wanted = manifests.filter(({ name }) => names.length === 0 || names.includes(name));
     const verified: Verified[] = [];
-    for (const manifest of wanted) {
-      process.stderr.write(`reading ${manifest.name}, ${sizeText(manifest.file.sizeBytes)}\n`);
-      verified.push(await hashAgain(bucket, manifest, signal));
+    for (const { name, file } of wanted) {
+      process.stderr.write(`reading ${name}, ${sizeText(file.sizeBytes)}\n`);
+      const found = (await sha256OfObject(bucket, file.key, signal)) ?? null;
+      verified.push({ name, sizeBytes: file.sizeBytes, expected: file.sha256, found });
     }
     print(verified, options, render);
     if (verified.some(({ expected, found }) => expected !== found)) process.exitCode = 1;
   });
-}
-
-async function hashAgain(
-  { store, objects }: Bucket,
-  { name, file }: ArtifactManifest,
-  signal: AbortSignal,
-): Promise<Verified> {
-  const result = { name, sizeBytes: file.sizeBytes, expected: file.sha256 };
-  const object = file.key.slice(store.keyOf('').length);
-  const stored = await objects.find(object, signal);
-  if (stored === undefined) return { ...result, found: null };
-  const hash = createHash('sha256');
-  const from = { offset: 0, version: stored.version };
-  for await (const chunk of await objects.read(object, from, signal)) hash.update(chunk);
-  return { ...result, found: hash.digest('hex') };
 }
 
 function render(results: readonly Verified[]): string {

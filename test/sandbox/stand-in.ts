@@ -125,16 +125,6 @@ export async function sha256(file: string): Promise<string> {
     .digest('hex');
 }
 
-/** A Python that has torch, if there is any. */
-export async function pythonWithTorch(): Promise<string | undefined> {
-  for (const candidate of ['python3', '/usr/bin/python3']) {
-    const look = 'import sys, importlib.util; sys.exit(importlib.util.find_spec("torch") is None)';
-    const { failed } = await execa(candidate, ['-c', look], { reject: false });
-    if (!failed) return candidate;
-  }
-  return undefined;
-}
-
 function repositoryRoot(): string {
   let folder = import.meta.dirname;
   while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);

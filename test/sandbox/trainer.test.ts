@@ -8,7 +8,8 @@ import { execa } from 'execa';
 import getPort from 'get-port';
 import * as standIns from './stand-in.ts';
 import type { StandIn, Training } from './stand-in.ts';
-import { pythonWithTorch, readMetrics, sha256, stage1, succeed, trainersIn, until } from './stand-in.ts';
+import { pythonWithTorch } from '../../sandbox/torch-python.ts';
+import { readMetrics, sha256, stage1, succeed, trainersIn, until } from './stand-in.ts';
 
 const stage2 = 'Lite/Stage2_joint_training_CLIPteacher_R50';
 const stage3 = 'Lite/Stage3_scaleup_CLIPteacher_R50';

@@ -1,5 +1,6 @@
 /** @module What an HTTP answer says of a file, and what its status means for a download. */
 import { FetchError } from '../fetch-error.ts';
+import { mayBePage } from './web-page.ts';
 import { shown, type Answer, type Hop } from './web.ts';
 
 /** A strong ETag, else Last-Modified: weak ETags promise the same meaning, not the same bytes. */
@@ -36,10 +37,8 @@ export function mustBeFile(answer: Answer, address: string, hint: string): void 
       `${address} answers HTTP ${String(answer.status)}, which is no file`,
     );
   }
-  const page = /^text\/html\b/i.test(answer.header('content-type') ?? '');
-  if (page && !/\.html?$/i.test(address)) {
-    const from = answer.via.length > 0 ? ` (from ${answer.url.host})` : '';
-    throw new FetchError('wrongContent', `${address} answers with a web page instead of the file${from}`);
+  if (/^text\/html\b/i.test(answer.header('content-type') ?? '')) {
+    mayBePage(address, answer.via.length > 0 ? ` (from ${answer.url.host})` : '');
   }
 }
 

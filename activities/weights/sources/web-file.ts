@@ -4,6 +4,7 @@
  */
 import { FetchError } from '../fetch-error.ts';
 import { contentRange, mustBeFile, validatorOf, wholeSize } from './http-answers.ts';
+import { noPage } from './web-page.ts';
 import { decoded, fileNameOf, type ArtifactSource, type FileVersion } from './source.ts';
 import { bodyOf, type Answer, type Web } from './web.ts';
 
@@ -52,7 +53,7 @@ export function webFile(web: Web, file: WebFile): ArtifactSource {
         letGo(answer);
         throw error;
       }
-      return from(offset, answer, signal);
+      return from(file, offset, answer, signal);
     },
   };
 }
@@ -117,11 +118,20 @@ async function mustPublishTheSame(
 }
 
 /** A server that knows no ranges sends the whole file again, proven to be the same: its beginning is skipped. */
-async function* from(offset: number, answer: Answer, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* from(
+  { address }: WebFile,
+  offset: number,
+  answer: Answer,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   let skip = answer.status === 206 ? 0 : offset;
-  for await (const chunk of bodyOf(answer, signal)) {
+  const body = bodyOf(answer, signal);
+  for await (const chunk of offset === 0 ? noPage(body, address) : body) {
     if (skip < chunk.length) yield skip === 0 ? chunk : chunk.subarray(skip);
     skip = Math.max(0, skip - chunk.length);
+  }
+  if (await answer.hasSurplus()) {
+    throw new FetchError('wrongContent', `${address} sends more bytes than its Content-Length says`);
   }
 }
 

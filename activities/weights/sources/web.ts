@@ -4,6 +4,7 @@
  */
 import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici';
 import { FetchError } from '../fetch-error.ts';
+import { createSurplus } from './surplus.ts';
 
 export interface Timeouts {
   readonly connectMs: number;
@@ -27,6 +28,8 @@ export interface Answer extends Hop {
   /** The redirects that led here. */
   readonly via: readonly Hop[];
   readonly body: Dispatcher.ResponseData['body'];
+  /** Asked after the body's end: did more come than belongs to it? */
+  readonly hasSurplus: () => Promise<boolean>;
 }
 
 export interface WebRequest {
@@ -50,7 +53,9 @@ export interface WebSettings {
 
 export function createWeb({ timeouts, proxies }: WebSettings = {}): Web {
   const { connectMs, headersMs, bodyMs } = { ...TIMEOUTS, ...timeouts };
+  const surplus = createSurplus();
   const dispatcher = new EnvHttpProxyAgent({
+    factory: surplus.factory,
     connect: { timeout: connectMs },
     headersTimeout: headersMs,
     bodyTimeout: bodyMs,
@@ -68,7 +73,8 @@ export function createWeb({ timeouts, proxies }: WebSettings = {}): Web {
           signal,
           headers: { ...all, ...(credentials && { authorization: credentials }) },
         };
-        const answer = await send(target, options, signal);
+        const hasSurplus = surplus.watch(target.origin);
+        const answer = { ...(await send(target, options, signal)), hasSurplus };
         const next = nextUrl(answer);
         if (next === undefined) return { ...answer, via };
         answer.body.on('error', () => undefined).destroy();
@@ -103,7 +109,7 @@ async function send(
   url: URL,
   options: Parameters<typeof request>[1],
   signal: AbortSignal,
-): Promise<Omit<Answer, 'via'>> {
+): Promise<Hop & Pick<Answer, 'body'>> {
   try {
     const { statusCode, headers, body } = await request(withoutUserinfo(url), options);
     const header = (name: string) => [headers[name]].flat()[0];
@@ -120,7 +126,7 @@ function withoutUserinfo(url: URL): URL {
   return bare;
 }
 
-function nextUrl({ status, header, url }: Omit<Answer, 'via'>): URL | undefined {
+function nextUrl({ status, header, url }: Hop): URL | undefined {
   const location = header('location');
   if (!REDIRECTS.has(status) || location === undefined) return undefined;
   const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;

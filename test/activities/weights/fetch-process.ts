@@ -10,7 +10,7 @@ import { parseSource } from '../../../activities/weights/sources/parse-source.ts
 
 const [name = '', source = ''] = process.argv.slice(2);
 const client = createS3Client();
-const sources = createSources(client, { ...readDownloadSettings(), proxies: { noProxy: '*' } });
+const sources = createSources(client, readDownloadSettings());
 const tools = {
   store: createS3ObjectStore(client, 'glee', ''),
   uploads: createS3MultipartUploads(client, 'glee', ''),

@@ -38,9 +38,8 @@ describe('a download from a server that', () => {
     const server = await startWebServer(test, (exchange) =>
       sendFile(exchange, { bytes, etag: '"1"', statedBytes: MIB - 1000 }),
     );
-    const expected = { sha256: sha256(bytes) };
-    const fetched = downloads(test, s3).fetch('short', `${server.origin}/a.pth`, expected);
-    await mustFail(s3, 'short', fetched, 'wrongContent', /sha256 [0-9a-f]{64}/);
+    const fetched = downloads(test, s3).fetch('short', `${server.origin}/a.pth`);
+    await mustFail(s3, 'short', fetched, 'wrongContent', /sends more bytes than its Content-Length says/);
   });
 
   it('says more bytes than it sends is asked again and then given up', async (test) => {
@@ -90,8 +89,8 @@ describe('a download from a server that', () => {
     assert.match(notes(download), /answers 429, trying again in 1(\.0)? s/);
   });
 
-  it('answers with a page instead of the file is refused by the checksum', async (test) => {
-    const page = Buffer.from('<html>Please sign in</html>');
+  it('answers with some words instead of the file is refused by the checksum', async (test) => {
+    const page = Buffer.from('Please sign in');
     const server = await startWebServer(test, (exchange) => sendFile(exchange, { bytes: page }));
     const expected = { sha256: sha256(someBytes(10)) };
     const fetched = downloads(test, s3).fetch('page', `${server.origin}/a.pth`, expected);

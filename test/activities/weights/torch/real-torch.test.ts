@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { access, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,17 +10,11 @@ import { EVA02_RECIPE, planConversion } from '../../../../activities/weights/tor
 import { planMerge } from '../../../../activities/weights/torch/merge.ts';
 import { writeTorchFile } from '../../../../activities/weights/torch/write-file.ts';
 import { packageRoot } from '../../../../configs/package-root.ts';
+import { pythonWithTorch } from '../../../../sandbox/torch-python.ts';
 
 const forever = new AbortController().signal;
 const program = join(packageRoot, 'test/fixtures/torch_checkpoints.py');
-const python = ['/usr/bin/python3', 'python3'].find((candidate) => {
-  try {
-    execFileSync(candidate, ['-c', 'import torch'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-});
+const python = await pythonWithTorch();
 const skip = python === undefined ? "no Python here has torch (Debian's is python3-torch)" : false;
 
 describe('checkpoints that real torch wrote', { skip }, () => {
