@@ -4,7 +4,8 @@
 import Table from 'cli-table3';
 import { withClient } from './client.ts';
 import { print, type OutputOptions } from './output.ts';
-import { colorStatus, duration } from './render.ts';
+import { duration } from './durations.ts';
+import { colorStatus } from './render.ts';
 
 interface Row {
   readonly run: string;

@@ -1,19 +1,15 @@
 /**
  * @module What a run is doing, from Temporal alone: status, the run's and the stage's own word, the hosts' heartbeats.
  */
-import { defaultPayloadConverter, type Payload } from '@temporalio/common';
-import {
-  WorkflowFailedError,
-  WorkflowNotFoundError,
-  type Client,
-  type WorkflowExecutionDescription,
-} from '@temporalio/client';
+import { WorkflowFailedError, type Client } from '@temporalio/client';
 import { z } from 'zod';
 import { isFailureType } from '../contracts/failures.ts';
-import { stageWorkflowId } from '../contracts/ids.ts';
+import { stageWorkflowId, weightsWorkflowId } from '../contracts/ids.ts';
 import type { JointTrainingResult, RunState, StageState } from '../contracts/runs.ts';
 import { PHASES, type Progress } from '../contracts/training.ts';
 import { runStateQuery, stageStateQuery } from '../workflows/messages.ts';
+import { heartbeats, pendingTroubles, unlessMissing } from './pending.ts';
+import { observePreparation, type ArtifactSnapshot } from './weights/preparation.ts';
 
 export interface RunSnapshot {
   readonly run: string;
@@ -22,6 +18,8 @@ export interface RunSnapshot {
   readonly endedAt: Date | null;
   /** Null while no control worker answers. */
   readonly state: RunState | null;
+  /** How far the weights are; empty but while they are prepared. */
+  readonly weights: readonly ArtifactSnapshot[];
   /** The newest stage that has begun. */
   readonly stage: {
     readonly name: string;
@@ -42,6 +40,8 @@ export async function observeRun(client: Client, run: string): Promise<RunSnapsh
   const begun = state?.stages.findLast(({ status }) => status !== 'waiting');
   const stage = begun === undefined ? null : await observeStage(client, run, begun.stage);
   const ended = description.status.name !== 'RUNNING';
+  const preparing = !ended && state?.phase === 'preparing weights';
+  const weights = preparing ? await observePreparation(client, weightsWorkflowId(run)) : [];
   const end = ended ? await resultOf(client, run, description.runId) : { result: null, troubles: [] };
   return {
     run,
@@ -49,8 +49,14 @@ export async function observeRun(client: Client, run: string): Promise<RunSnapsh
     startedAt: description.startTime,
     endedAt: description.closeTime ?? null,
     state,
+    weights,
     stage: stage && { name: stage.name, state: stage.state, hosts: stage.hosts },
-    troubles: [...pendingTroubles(description), ...(ended ? [] : (stage?.troubles ?? [])), ...end.troubles],
+    troubles: [
+      ...pendingTroubles(description),
+      ...weights.flatMap(({ troubles }) => troubles),
+      ...(ended ? [] : (stage?.troubles ?? [])),
+      ...end.troubles,
+    ],
     result: end.result,
   };
 }
@@ -61,7 +67,8 @@ async function observeStage(client: Client, run: string, name: string) {
   // A stage that an earlier start finished has no workflow of its own any more.
   if (description === undefined) return { name, state: null, hosts: [], troubles: [] };
   const state = await handle.query(stageStateQuery).catch(() => null);
-  return { name, state, hosts: heartbeats(description), troubles: pendingTroubles(description) };
+  const hosts = heartbeats(description, progressSchema).toSorted((a, b) => a.machineRank - b.machineRank);
+  return { name, state, hosts, troubles: pendingTroubles(description) };
 }
 
 const progressSchema: z.ZodType<Progress> = z.object({
@@ -84,27 +91,6 @@ const progressSchema: z.ZodType<Progress> = z.object({
   note: z.string().exactOptional(),
 });
 
-/** Heartbeat details of the running train activities: live progress that costs no history. */
-function heartbeats({ raw }: WorkflowExecutionDescription): Progress[] {
-  return (raw.pendingActivities ?? [])
-    .flatMap(({ heartbeatDetails }) => heartbeatDetails?.payloads?.slice(0, 1) ?? [])
-    .flatMap((payload) => decode(payload))
-    .toSorted((a, b) => a.machineRank - b.machineRank);
-}
-
-function decode(payload: Payload): Progress[] {
-  const parsed = progressSchema.safeParse(defaultPayloadConverter.fromPayload<unknown>(payload));
-  return parsed.success ? [parsed.data] : [];
-}
-
-/** What Temporal is retrying right now, and why: 'resolvePlan, attempt 3: …'. */
-function pendingTroubles({ raw }: WorkflowExecutionDescription): string[] {
-  return (raw.pendingActivities ?? []).flatMap(({ activityType, attempt, lastFailure }) => {
-    if (!lastFailure?.message) return [];
-    return [`${activityType?.name ?? 'activity'}, attempt ${String(attempt)}: ${lastFailure.message}`];
-  });
-}
-
 async function resultOf(client: Client, run: string, runId: string) {
   try {
     const result: JointTrainingResult = await client.workflow
@@ -126,13 +112,4 @@ export function rootCause(error: Error): string {
     if ('type' in next && typeof next.type === 'string' && isFailureType(next.type)) type = next.type;
   }
   return typeof type === 'string' ? `${type}: ${innermost.message}` : innermost.message;
-}
-
-async function unlessMissing<T>(promise: Promise<T>): Promise<T | undefined> {
-  try {
-    return await promise;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
 }

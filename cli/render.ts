@@ -4,12 +4,14 @@
 import pc from 'picocolors';
 import type { RunEvent, StageStatus } from '../contracts/runs.ts';
 import type { Progress } from '../contracts/training.ts';
+import { duration } from './durations.ts';
 import type { RunSnapshot } from './observe.ts';
+import { artifactLine } from './weights/preparation.ts';
 
 const EVENTS_SHOWN = 8;
 
 export function renderRun(snapshot: RunSnapshot): string {
-  const { run, status, state, stage, startedAt, endedAt, troubles } = snapshot;
+  const { run, status, state, weights, stage, startedAt, endedAt, troubles } = snapshot;
   const variant = state?.variant ? `GLEE-${state.variant}` : '';
   const took = duration(((endedAt ?? new Date()).getTime() - startedAt.getTime()) / 1000);
   const header = [pc.bold(run), state?.config ?? '', variant, colorStatus(status), took]
@@ -23,6 +25,7 @@ export function renderRun(snapshot: RunSnapshot): string {
   return [
     header,
     ...unanswered,
+    ...weights.map((artifact) => `  ${artifactLine(artifact)}`),
     ...stages,
     ...(hosts.length > 0 ? ['', ...hosts] : []),
     ...(events.length > 0 ? ['', ...events] : []),
@@ -103,16 +106,6 @@ export function eventLine({ at, text, failure }: RunEvent): string {
 /** Rounded down, as the trainer does: nothing but a whole match is 100 %. */
 function percent(share: number): string {
   return `${String(Math.floor(share * 1000 + 1e-6) / 10)} %`;
-}
-
-/** `45 s`, `12 min`, `3 h 20 min`, `5 d 2 h` */
-export function duration(seconds: number): string {
-  if (seconds < 90) return `${String(Math.round(seconds))} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 90) return `${String(minutes)} min`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${String(hours)} h ${String(minutes % 60)} min`;
-  return `${String(Math.floor(hours / 24))} d ${String(hours % 24)} h`;
 }
 
 export function colorStatus(status: string): string {

@@ -33,6 +33,8 @@ export async function runControlWorker(signal: AbortSignal): Promise<void> {
       ...createStageActivities(bucket.store),
       ...weights,
     },
+    // What people see of a download is as old as this at most, and so is what it hears of its cancellation.
+    maxHeartbeatThrottleInterval: '1s',
     shutdownGraceTime: '10s',
     shutdownForceTime: '15s',
   });

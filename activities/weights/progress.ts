@@ -13,7 +13,8 @@ export interface FetchProgress {
 export interface Meter {
   /** Begins to count: a download, or the check of what S3 has. */
   start(doneBytes: number, totalBytes: number | undefined, note?: string): void;
-  at(doneBytes: number): void;
+  /** @param totalBytes Where it is known only now. */
+  at(doneBytes: number, totalBytes?: number): void;
   /** Told at once, whatever the clock says. */
   note(text: string): void;
 }
@@ -41,8 +42,9 @@ export function createMeter(
       samples = [];
       report(note);
     },
-    at(doneBytes) {
+    at(doneBytes, totalBytes = total) {
       done = doneBytes;
+      total = totalBytes;
       if (now() - (samples.at(-1)?.at ?? -Infinity) >= REPORT_INTERVAL_MS || done === total) report();
     },
     note: report,

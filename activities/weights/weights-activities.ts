@@ -20,6 +20,7 @@ import type { FetchTools } from './fetching.ts';
 import { findPrepared } from './find-prepared.ts';
 import { makeArtifact, type Making } from './make-artifact.ts';
 import type { ArtifactManifest } from './manifest.ts';
+import { createMeter } from './progress.ts';
 import { parseSource } from './sources/parse-source.ts';
 import type { ByteSource } from './torch/byte-source.ts';
 import { planConversion } from './torch/convert.ts';
@@ -125,7 +126,8 @@ function make(
       openS3Source({ client: dependencies.client, bucket, key }, signal);
     const origin = describeRecipe(artifact);
     const making = { artifact, ingredients, origin, plan: () => plan(open, signal) };
-    const onProgress = (doneBytes: number, totalBytes: number) => show({ doneBytes, totalBytes });
+    const meter = createMeter(show);
+    const onProgress = (doneBytes: number, totalBytes: number) => meter.at(doneBytes, totalBytes);
     const { manifest, reused } = await makeArtifact(dependencies, making, signal, onProgress);
     return preparedFrom(dependencies.store, manifest, reused);
   });

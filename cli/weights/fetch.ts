@@ -3,27 +3,18 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
-import { defaultPayloadConverter } from '@temporalio/common';
 import { logUpdateStderr } from 'log-update';
-import { z } from 'zod';
 import { knownArtifacts, loadCatalogue, withIngredients } from '../../configs/artifacts.ts';
 import { readCatalogueDirectory } from '../../configs/env.ts';
-import { artifactWorkflowId, CONTROL_TASK_QUEUE, weightsWorkflowId } from '../../contracts/ids.ts';
+import { CONTROL_TASK_QUEUE, weightsWorkflowId } from '../../contracts/ids.ts';
 import type { ArtifactPlan, PreparedArtifact } from '../../contracts/weights.ts';
 import { withClient } from '../client.ts';
 import { UserError } from '../errors.ts';
 import { print, type OutputOptions } from '../output.ts';
+import { artifactLine, observePreparation } from './preparation.ts';
 import { sizeText } from './sizes.ts';
 
 const REDRAW_MS = 1000;
-
-const progressSchema = z.object({
-  phase: z.string(),
-  doneBytes: z.number(),
-  totalBytes: z.number().optional(),
-  etaSeconds: z.number().optional(),
-  note: z.string().optional(),
-});
 
 export async function fetchArtifacts(names: readonly string[], options: OutputOptions): Promise<void> {
   const catalogue = await loadCatalogue(readCatalogueDirectory());
@@ -42,17 +33,18 @@ async function prepare(
   client: Client,
   artifacts: readonly ArtifactPlan[],
 ): Promise<readonly PreparedArtifact[]> {
+  const workflowId = weightsWorkflowId(`fetch-${Date.now().toString(36)}`);
   const handle = await client.workflow.start<(input: unknown) => Promise<readonly PreparedArtifact[]>>(
     'prepareWeights',
     {
-      workflowId: weightsWorkflowId(`fetch-${Date.now().toString(36)}`),
+      workflowId,
       taskQueue: CONTROL_TASK_QUEUE,
       args: [{ artifacts }],
       staticSummary: `fetch ${artifacts.map(({ name }) => name).join(', ')}`,
     },
   );
   const ended = new AbortController();
-  const watching = process.stderr.isTTY ? watch(client, artifacts, ended.signal) : Promise.resolve();
+  const watching = process.stderr.isTTY ? watch(client, workflowId, ended.signal) : Promise.resolve();
   try {
     return await handle.result();
   } finally {
@@ -61,28 +53,15 @@ async function prepare(
   }
 }
 
-/** A line an artifact, from the heartbeats of the activities that bring them. */
-async function watch(client: Client, artifacts: readonly ArtifactPlan[], signal: AbortSignal): Promise<void> {
+/** A line an artifact, drawn anew each second. */
+async function watch(client: Client, workflowId: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const lines = await Promise.all(artifacts.map(({ name }) => progressLine(client, name)));
+    const artifacts = await observePreparation(client, workflowId).catch(() => []);
+    const lines = artifacts.flatMap((artifact) => [artifactLine(artifact), ...artifact.troubles]);
     logUpdateStderr(lines.join('\n'));
     await delay(REDRAW_MS, undefined, { signal }).catch(() => undefined);
   }
   logUpdateStderr.clear();
-}
-
-async function progressLine(client: Client, name: string): Promise<string> {
-  const description = await client.workflow
-    .getHandle(artifactWorkflowId(name))
-    .describe()
-    .catch(() => undefined);
-  const [payload] = description?.raw.pendingActivities?.[0]?.heartbeatDetails?.payloads ?? [];
-  const progress = payload && progressSchema.safeParse(defaultPayloadConverter.fromPayload(payload)).data;
-  if (progress === undefined) return `${name}: ${description?.status.name.toLowerCase() ?? 'waiting'}`;
-  const { phase, doneBytes, totalBytes, etaSeconds, note } = progress;
-  const total = totalBytes === undefined ? '' : ` of ${sizeText(totalBytes)}`;
-  const eta = etaSeconds === undefined ? '' : `, ${String(etaSeconds)} s to go`;
-  return `${name}: ${phase} ${sizeText(doneBytes)}${total}${eta}${note === undefined ? '' : ` (${note})`}`;
 }
 
 function render(artifacts: readonly PreparedArtifact[]): string {

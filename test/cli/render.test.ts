@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { progressText } from '../../cli/render.ts';
+import { artifactLine, type ArtifactSnapshot } from '../../cli/weights/preparation.ts';
 import type { Progress } from '../../contracts/training.ts';
 
 const progress: Progress = {
@@ -18,4 +19,21 @@ test("a stage's line says how much of the model its initial weights matched, whe
   assert.equal(line(1), 'iteration 20/300  initial weights matched: 100 %');
   assert.match(line(0.99999), /99\.9 %$/, 'never more than it is');
   assert.equal(progressText({ ...progress, iteration: 20 }), 'iteration 20/300');
+});
+
+test("an artifact's line says how far it is, how fast, how long yet, and what it waits for, as far as that is known", () => {
+  const artifact = { name: 'swin-large', status: 'preparing', progress: null, troubles: [] } as const;
+  const line = (progress: Partial<NonNullable<ArtifactSnapshot['progress']>>) =>
+    artifactLine({
+      ...artifact,
+      progress: { artifact: 'swin-large', phase: 'downloading', doneBytes: 276e6, ...progress },
+    });
+  assert.equal(artifactLine(artifact), 'swin-large  preparing');
+  assert.equal(line({}), 'swin-large  downloading  276 MB');
+  assert.equal(
+    line({ totalBytes: 788e6, bytesPerSecond: 12.3e6, etaSeconds: 42 }),
+    'swin-large  downloading  35 %  276 MB of 788 MB  12.3 MB/s  ETA 42 s',
+  );
+  assert.match(line({ totalBytes: 0, doneBytes: 0, note: 'trying again' }), /100 % .* {2}trying again$/);
+  assert.equal(artifactLine({ ...artifact, status: 'ready' }), 'swin-large  ready');
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -10,6 +10,7 @@ import { execa } from 'execa';
 import { z } from 'zod';
 import { packageRoot } from '../../configs/package-root.ts';
 import { look, resultOf, startTestStack, trainToTheEnd, type TestStack } from '../support/stack.ts';
+import { until } from '../support/until.ts';
 import { startRun } from '../../cli/start.ts';
 
 const SWIN = 'weights/swin_large_patch4_window12_384_22k.pth';
@@ -34,8 +35,12 @@ describe('weights that a run needs and the checkout lacks', () => {
     await rm(lost);
     server = createServer((request, response) => {
       requests.push(`${request.method ?? ''} ${request.url ?? ''}`);
-      if (request.url !== '/swin.pth') return response.writeHead(404).end();
+      if (request.url !== '/swin.pth' && request.url !== '/endless.pth') return response.writeHead(404).end();
       response.writeHead(200, { 'content-length': swin.length, etag: '"v1"' });
+      if (request.url === '/endless.pth' && request.method === 'GET') {
+        trickle(response);
+        return;
+      }
       return request.method === 'HEAD' ? response.end() : response.end(swin);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -74,6 +79,21 @@ describe('weights that a run needs and the checkout lacks', () => {
     await catalogue('swin.pth');
   });
 
+  it('are drawn with name, phase and bytes while they are brought', async () => {
+    await catalogue('endless.pth');
+    await startRun(stack.client, 'endless', { config: 'joint/plus' });
+    const bytes = async () => (await look(stack, 'endless'))?.weights[0]?.progress?.doneBytes ?? 0;
+    await until('bytes to arrive', async () => (await bytes()) > 0);
+    const { stdout } = await glee('status', 'endless');
+    assert.match(
+      stdout,
+      /^ {2}swin-large {2}downloading {2}\d+ % {2}[\d.]+ k?B of [\d.]+ kB.*\n {2}stage1 {2}waiting/m,
+    );
+    await stack.client.workflow.getHandle('endless').cancel();
+    await assert.rejects(resultOf(stack, 'endless', 20_000), /CANCELLED/);
+    await catalogue('swin.pth');
+  });
+
   it('are fetched once for two runs at the same time, and lie where GLEE looks on every host', async () => {
     requests.length = 0;
     await startRun(stack.client, 'plus-1', { config: 'joint/plus' });
@@ -97,7 +117,7 @@ describe('weights that a run needs and the checkout lacks', () => {
     assert.deepEqual(artifact, {
       name: 'swin-large',
       hosts: ['gpu-1', 'gpu-2'],
-      runs: ['gone', 'plus-1', 'plus-2'],
+      runs: ['endless', 'gone', 'plus-1', 'plus-2'],
     });
     requests.length = 0;
     assert.match(
@@ -139,6 +159,12 @@ describe('weights that a run needs and the checkout lacks', () => {
     );
   });
 });
+
+/** A server that never comes to an end, but is there. */
+function trickle(response: ServerResponse): void {
+  const drops = setInterval(() => response.write('a few bytes'), 100);
+  response.on('close', () => clearInterval(drops));
+}
 
 function s3Options({ s3 }: TestStack) {
   const { accessKeyId, secretAccessKey } = s3;

@@ -1,13 +1,20 @@
 /**
  * @module Records the histories that the replay test replays: `npm run record`. See README.md beside this file.
  */
-import { writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { startRun } from '../../cli/start.ts';
 import { obtainServer } from '../../sandbox/obtain.ts';
 import { startLab } from '../support/lab.ts';
-import { look, resultOf, startTestStack, trainToTheEnd, untilIteration } from '../support/stack.ts';
+import {
+  look,
+  resultOf,
+  startTestStack,
+  trainToTheEnd,
+  untilIteration,
+  type TestStack,
+} from '../support/stack.ts';
 import { until } from '../support/until.ts';
 import { LAB, PLAYS, type Execution } from './plays.ts';
 import { historiesFolder, isScenario, type Scenario } from './scenarios.ts';
@@ -42,6 +49,14 @@ async function recordTrainings(): Promise<void> {
     await trainToTheEnd(stack, 'trained', 'joint/two-stages');
     await save(address, 'joint-reused-stages', { workflowId: 'trained' });
 
+    await keepOnlySource(stack);
+    await trainToTheEnd(stack, 'merged', 'joint/merged-weights');
+    await save(address, 'joint-prepared-weights', { workflowId: 'merged' });
+    await save(address, 'weights-prepared', { workflowId: 'merged/weights' });
+    await save(address, 'artifact-fetched', { workflowId: 'artifact/eva02-large' });
+    await save(address, 'artifact-converted', { workflowId: 'artifact/eva02-large-converted' });
+    await save(address, 'artifact-merged', { workflowId: 'artifact/custom-backbone-start' });
+
     await startRun(client, 'refused', { config: 'joint/no-such-config' });
     await until('the run to fail', async () => (await look(stack, 'refused'))?.status === 'FAILED');
     await save(address, 'joint-refused-config', { workflowId: 'refused' });
@@ -69,6 +84,12 @@ async function recordTrainings(): Promise<void> {
   } finally {
     await stack.stop();
   }
+}
+
+/** What the checkout has is not made: the converted file becomes what it would be converted from. */
+async function keepOnlySource({ env }: TestStack): Promise<void> {
+  const inCheckout = (name: string) => join(env.GLEE_CHECKOUT ?? '', 'weights', name);
+  await rename(inCheckout('converted_EVA02_m38m_psz14to16.pth'), inCheckout('eva02_L_pt_m38m_p14to16.pt'));
 }
 
 /**
