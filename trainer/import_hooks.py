@@ -49,7 +49,9 @@ def note(what, error):
     noted = os.environ.get("GLEE_NOTED", "")
     if what not in noted:
         os.environ["GLEE_NOTED"] = noted + what
-        say(f"glee: the companion does without {what}: {type(error).__name__}: {error}")
+        # Python takes a name that lacks for a circular import, as the module is only just being imported.
+        text = str(error).partition(" (most likely")[0].replace("partially initialized module", "module")
+        say(f"glee: the companion does without {what}: {type(error).__name__}: {text}")
 
 
 def _try(place, module):

@@ -8,6 +8,7 @@ import { readCoverage } from '../../activities/training/coverage.ts';
 import { packageRoot } from '../../configs/package-root.ts';
 import { fixture } from '../activities/training/jobs.ts';
 import { temporaryFolder } from '../fixtures/glee-checkout.ts';
+import { DETECTRON2_PYTHON } from './detectron2-python.ts';
 
 test('the companion measures and refuses under torch and fvcore as it does in the sandbox', async (t) => {
   const python = await pythonWithFvcore(t);
@@ -44,10 +45,10 @@ test('the companion measures and refuses under torch and fvcore as it does in th
 async function pythonWithFvcore(t: TestContext): Promise<string | undefined> {
   const look =
     'import sys; from importlib.util import find_spec as f; sys.exit(not (f("torch") and f("fvcore")))';
-  for (const candidate of ['python3', '/usr/bin/python3']) {
+  for (const candidate of ['python3', '/usr/bin/python3', DETECTRON2_PYTHON]) {
     const { failed } = await execa(candidate, ['-c', look], { reject: false });
     if (!failed) return candidate;
   }
-  t.skip('neither python3 nor /usr/bin/python3 has torch and fvcore');
+  t.skip(`neither python3, /usr/bin/python3 nor ${DETECTRON2_PYTHON} has torch and fvcore`);
   return undefined;
 }

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { execa } from 'execa';
+import getPort from 'get-port';
+import { classifyExit } from '../../activities/training/classify.ts';
+import { packageRoot } from '../../configs/package-root.ts';
+import { fixture } from '../activities/training/jobs.ts';
+import { temporaryFolder } from '../fixtures/glee-checkout.ts';
+import { until } from '../support/until.ts';
+import { DETECTRON2_PYTHON, withoutDetectron2 } from './detectron2-python.ts';
+import { ask, phaseIn, savesIn, startsIn } from './said.ts';
+
+const companion = join(packageRoot, 'trainer/companion.py');
+const MAX_ITERATIONS = 60;
+
+interface Options {
+  readonly ranks?: number;
+  readonly token?: string;
+  readonly resume?: boolean;
+  readonly machine?: readonly string[];
+  readonly set?: Readonly<Record<string, string | number>>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+describe("companion.py with detectron2's own engine", { skip: withoutDetectron2, concurrency: 2 }, () => {
+  let checkout = '';
+  before(async () => {
+    checkout = await mkdtemp(join(tmpdir(), 'glee-detectron2-'));
+    await mkdir(join(checkout, 'projects/GLEE'), { recursive: true });
+    await cp(fixture('detectron2-train_net.py'), join(checkout, 'projects/GLEE/train_net.py'));
+  });
+  after(() => rm(checkout, { recursive: true, force: true }));
+
+  /** A training with the job's folder for what is said, and `out` in it. */
+  function start(job: string, options: Options = {}) {
+    const { ranks = 1, token = '1', resume = false, machine = ['--dist-url', 'auto'], set = {} } = options;
+    const overrides = { 'MODEL.WEIGHTS': "''", 'SOLVER.IMS_PER_BATCH': 2, 'SOLVER.CHECKPOINT_PERIOD': 25 };
+    const all = { OUTPUT_DIR: join(job, 'out'), 'SOLVER.MAX_ITER': MAX_ITERATIONS, ...overrides, ...set };
+    const args = ['--num-gpus', String(ranks), ...machine, ...(resume ? ['--resume'] : [])];
+    return execa(DETECTRON2_PYTHON, [companion, ...args, ...Object.entries(all).flat().map(String)], {
+      cwd: checkout,
+      env: { GLEE_JOB_FOLDER: job, GLEE_ATTEMPT_TOKEN: token, OMP_NUM_THREADS: '1', ...options.env },
+      reject: false,
+      all: true,
+    });
+  }
+
+  async function whole(job: string, options: Options = {}) {
+    const end = await start(job, options);
+    assert.equal(end.exitCode, 0, end.all);
+    return end;
+  }
+
+  it('saves when asked, stops all ranks at once when asked, and goes on with the next iteration', async (t) => {
+    const job = await temporaryFolder(t);
+    const first = start(job, { ranks: 2 });
+    await until('the training', async () => (await phaseIn(job))?.phase === 'training', 120_000);
+    const saved = await ask(job, { stop: false });
+    const stopped = await ask(job, { stop: true });
+    const { exitCode, all } = await first;
+    assert.equal(exitCode, 0, all);
+    assert.doesNotMatch(all, /Traceback|glee: /);
+    assert.ok(saved.iterations < stopped.iterations && stopped.iterations < MAX_ITERATIONS);
+    assert.equal(await readFile(join(job, 'out/last_checkpoint'), 'utf8'), stopped.checkpoint);
+    const names = (await savesIn(job)).map(({ name }) => name);
+    assert.ok(names.includes(saved.checkpoint) && names.at(-1) === stopped.checkpoint, names.join());
+
+    await whole(job, { ranks: 2, resume: true, token: '2' });
+    for (const rank of ['0', '1']) {
+      const lines = (await readFile(join(job, `out/images.rank${rank}`), 'utf8')).trimEnd().split('\n');
+      const iterations = lines.map((line) => Number(line.split(' ')[0]));
+      assert.deepEqual(iterations, [...Array(MAX_ITERATIONS).keys()], 'each iteration was done, and once');
+    }
+    const starts = await startsIn(job);
+    assert.deepEqual(
+      starts.map(({ iterations }) => iterations),
+      [0, stopped.iterations],
+    );
+    const drawn = starts.flatMap(({ samplerSeeds }) => samplerSeeds);
+    assert.deepEqual(
+      drawn.map(({ from }) => from),
+      ["the attempt's token", "the attempt's token"],
+    );
+    assert.equal(new Set(drawn.map(({ seed }) => seed)).size, 2);
+  });
+
+  it("respects the config's SEED, and says in the record that each start draws the same", async (t) => {
+    const job = await temporaryFolder(t);
+    for (const token of ['1', '2']) {
+      await whole(job, { token, set: { SEED: 7, 'SOLVER.MAX_ITER': 2 }, env: { FIXTURE_SECONDS: '0' } });
+    }
+    const seeds = (await startsIn(job)).map(({ samplerSeeds }) => samplerSeeds[0]);
+    assert.equal(seeds[0]?.from, "the config's SEED");
+    assert.deepEqual(seeds[0], seeds[1]);
+  });
+
+  it('leaves the checkpoint before whole when it is killed in the middle of a save', async (t) => {
+    const job = await temporaryFolder(t);
+    const set = { 'SOLVER.CHECKPOINT_PERIOD': 3 };
+    const training = start(job, { set, env: { FIXTURE_PARAMETERS: '40000000', FIXTURE_SECONDS: '0' } });
+    const torn = join(job, 'out/model_0000005.pth.saving.tmp');
+    while (!existsSync(torn)) await new Promise(setImmediate);
+    training.kill('SIGKILL');
+    await training;
+    assert.equal(existsSync(join(job, 'out/model_0000005.pth')), false);
+    assert.equal(await readFile(join(job, 'out/last_checkpoint'), 'utf8'), 'model_0000002.pth');
+    await python(`import torch; assert torch.load("${job}/out/model_0000002.pth")["iteration"] == 2`);
+  });
+
+  it('ends with a word of its own where a machine lacks the checkpoint that the others resume', async (t) => {
+    const [job, other] = [await temporaryFolder(t), await temporaryFolder(t)];
+    await whole(job, { set: { 'SOLVER.MAX_ITER': 4 }, env: { FIXTURE_SECONDS: '0' } });
+    const url = ['--num-machines', '2', '--dist-url', `tcp://127.0.0.1:${String(await getPort())}`];
+    const ends = await Promise.all(
+      [job, other].map((folder, rank) =>
+        start(folder, { resume: true, machine: [...url, '--machine-rank', String(rank)] }),
+      ),
+    );
+    for (const { exitCode, all } of ends) {
+      assert.equal(exitCode, 1);
+      const { type, line } = classifyExit({ code: 1, signal: null, at: 0 }, all);
+      assert.equal(type, 'MissingFile');
+      assert.match(
+        line,
+        /^glee: not all ranks can read checkpoint model_final\.pth of rank 0: rank 1 cannot/,
+      );
+    }
+  });
+
+  it('saves the same tensors in the background as in the foreground', async (t) => {
+    const [front, back] = [await temporaryFolder(t), await temporaryFolder(t)];
+    const set = { SEED: 7, 'SOLVER.MAX_ITER': 12, 'SOLVER.CHECKPOINT_PERIOD': 5 };
+    await whole(front, { set });
+    await whole(back, { set, env: { GLEE_BACKGROUND_SAVE: '1' } });
+    await python(`
+import os, torch
+def same(one, two):
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(two) and all(map(same, one, two))
+    return torch.equal(one, two) if isinstance(one, torch.Tensor) else one == two
+for name in ["model_0000004.pth", "model_0000009.pth", "model_final.pth"]:
+    paths = [os.path.join(folder, "out", name) for folder in ("${front}", "${back}")]
+    assert same(*map(torch.load, paths)), name
+    assert os.path.getsize(paths[0]) >= os.path.getsize(paths[1]), "a tied parameter is written once"`);
+    assert.deepEqual(
+      (await savesIn(back)).map(({ name }) => name),
+      (await savesIn(front)).map(({ name }) => name),
+    );
+  });
+
+  it('ends with the error of a save in the background that failed', async (t) => {
+    const job = await temporaryFolder(t);
+    await mkdir(join(job, 'out/model_0000004.pth.saving.tmp'), { recursive: true });
+    await writeFile(join(job, 'out/model_0000004.pth.saving.tmp/in-the-way'), '');
+    const set = { 'SOLVER.CHECKPOINT_PERIOD': 5 };
+    const { exitCode, all } = await start(job, { set, env: { GLEE_BACKGROUND_SAVE: '1' } });
+    assert.equal(exitCode, 1);
+    assert.match(all, /IsADirectoryError: .*model_0000004\.pth\.saving\.tmp/);
+    assert.equal(existsSync(join(job, 'out/last_checkpoint')), false);
+  });
+});
+
+async function python(program: string): Promise<void> {
+  await execa(DETECTRON2_PYTHON, ['-c', program]);
+}
