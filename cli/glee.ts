@@ -3,7 +3,7 @@
  * @module The command `glee`.
  */
 import { Command, InvalidArgumentError } from 'commander';
-import { EnvironmentError } from '../configs/env.ts';
+import { EnvironmentError } from '../configs/environment-error.ts';
 import { ConfigError } from '../configs/problems.ts';
 import { oneLine, UserError } from './errors.ts';
 import type { ListOptions } from './list.ts';

@@ -7,7 +7,7 @@ import { writeTorchFile } from '../../activities/weights/torch/write-file.ts';
 import { copyProgress } from './progress.ts';
 
 export async function writeWithProgress(file: TorchFile, path: string, signal: AbortSignal): Promise<void> {
-  const progress = copyProgress(file.sizeBytes);
+  const progress = await copyProgress(file.sizeBytes);
   try {
     await writeTorchFile(file, resolve(path), signal, progress.update);
   } finally {
