@@ -7,8 +7,8 @@ import { BLOCK_BYTES, readBlocks } from './blocks.ts';
 import { alignedBuffer, createDirectFile, type DirectFile } from './direct-file.ts';
 import type { TorchFile } from './torch-file.ts';
 
-/** As many as node has threads for them. */
-const WRITES_AT_ONCE = 4;
+/** One of the four threads that node has for files is left to the reads. */
+const WRITES_AT_ONCE = 3;
 
 /**
  * Reads run ahead and writes behind on other threads, while this one takes the sums. Nothing is left behind on an error
