@@ -4,7 +4,7 @@
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { checkpointsCommand } from './checkpoints/commands.ts';
-import { EnvironmentError } from '../configs/env.ts';
+import { EnvironmentError } from '../configs/environment-error.ts';
 import { ConfigError } from '../configs/problems.ts';
 import { oneLine, UserError } from './errors.ts';
 import type { ListOptions } from './list.ts';

@@ -5,12 +5,8 @@
 import { hostname, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { EnvironmentError } from './environment-error.ts';
 import { packageRoot } from './package-root.ts';
-
-/** What is wrong with the environment, and which variable to set. */
-export class EnvironmentError extends Error {
-  override readonly name = 'EnvironmentError';
-}
 
 /** Shell-safe: GLEE's launch.py joins its arguments, this path among them, into a shell string. */
 const safePath = z

@@ -3,7 +3,7 @@
  * @module `glee-worker control` and `glee-worker gpu`: the processes that do the work.
  */
 import { Command } from 'commander';
-import { EnvironmentError } from '../configs/env.ts';
+import { EnvironmentError } from '../configs/environment-error.ts';
 import { runControlWorker } from './control.ts';
 import { runGpuWorker } from './gpu-host.ts';
 

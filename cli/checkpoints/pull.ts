@@ -10,7 +10,7 @@ export async function pull(ref: string, file: string | undefined, options: Outpu
   await withBucket(async (bucket, signal) => {
     const found = await mustFind(bucket, ref, signal);
     const path = resolve(file ?? found.name);
-    const progress = copyProgress(found.file.sizeBytes);
+    const progress = await copyProgress(found.file.sizeBytes);
     try {
       const onProgress = progress.update;
       await bucket.store.download({ ...found.file, fullKey: found.file.key }, path, signal, { onProgress });

@@ -34,7 +34,7 @@ export async function push(file: string, text: string, options: OutputOptions): 
     const token = Date.now();
     const name = `model_${String(iterations - 1).padStart(7, '0')}.pth`;
     const target = `${keys.attempt(run, stage, token)}/${name}`;
-    const progress = copyProgress((await stat(file)).size);
+    const progress = await copyProgress((await stat(file)).size);
     const uploaded = await bucket.store
       .upload(target, resolve(file), signal, { onProgress: progress.update })
       .finally(() => progress.clear());

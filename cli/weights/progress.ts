@@ -1,7 +1,6 @@
 /**
  * @module How far a copy has come, for who watches a terminal and waits.
  */
-import { createLogUpdate } from 'log-update';
 import { sizeText } from './sizes.ts';
 
 /** Shorter waits need no words. */
@@ -14,8 +13,9 @@ export interface CopyProgress {
 }
 
 /** On stderr, and only where that is a terminal. */
-export function copyProgress(totalBytes: number): CopyProgress {
+export async function copyProgress(totalBytes: number): Promise<CopyProgress> {
   if (!process.stderr.isTTY) return { update: () => undefined, clear: () => undefined };
+  const { createLogUpdate } = await import('log-update');
   const startedAt = Date.now();
   let drawnAt = startedAt + SILENT_MS - REDRAW_MS;
   const line = createLogUpdate(process.stderr);

@@ -12,7 +12,7 @@ import { copyProgress } from './progress.ts';
 export async function writeWithProgress(file: TorchFile, path: string, signal: AbortSignal): Promise<void> {
   const target = resolve(path);
   await removeAbandoned(target);
-  const progress = copyProgress(file.sizeBytes);
+  const progress = await copyProgress(file.sizeBytes);
   try {
     await writeTorchFile(file, target, signal, progress.update);
   } finally {

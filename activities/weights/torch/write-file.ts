@@ -1,20 +1,18 @@
 /**
  * @module Writes a planned torch file to the disk: whole under its name, or not at all.
  */
-import { writeSync } from 'node:fs';
-import { open, rm, type FileHandle } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { publish, temporaryName } from '../../storage/files.ts';
 import { BLOCK_BYTES, readBlocks } from './blocks.ts';
+import { alignedBuffer, createDirectFile, type DirectFile } from './direct-file.ts';
 import type { TorchFile } from './torch-file.ts';
 
-/** The kernel takes larger ones at half the speed: it looks for large pages first (measured, Linux 6.18 on ext4). */
-const WRITE_BYTES = 128 << 10;
-/** So much is left for the disk to begin with, while the rest is copied: the last fsync then has little to do. */
-const FLUSH_BYTES = 128 << 20;
+/** One of the four threads that node has for files is left to the reads. */
+const WRITES_AT_ONCE = 3;
 
 /**
- * Reads run ahead on other threads; writes go from this one to the kernel's cache, a block of a mebibyte at a time, since
- * to hand each to another thread costs more than it takes. Nothing is left behind on an error or an abort.
+ * Reads run ahead and writes behind on other threads, while this one takes the sums. Nothing is left behind on an error
+ * or an abort.
  * @throws TorchFileError before the file has its name when a source is damaged; the signal's reason.
  */
 export async function writeTorchFile(
@@ -25,7 +23,7 @@ export async function writeTorchFile(
 ): Promise<void> {
   const temporary = temporaryName(path);
   try {
-    const target = await open(temporary, 'wx');
+    const target = await createDirectFile(temporary, file.sizeBytes);
     try {
       await writeBlocks(file, target, signal, onProgress);
       await target.sync();
@@ -42,36 +40,30 @@ export async function writeTorchFile(
 
 async function writeBlocks(
   file: TorchFile,
-  target: FileHandle,
+  target: DirectFile,
   signal: AbortSignal,
   onProgress: (doneBytes: number) => void,
 ): Promise<void> {
   const free: Buffer[] = [];
-  const takeBuffer = () => free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
-  let flushing = Promise.resolve();
-  let flushedBytes = 0;
+  const takeBuffer = () => free.pop() ?? alignedBuffer(BLOCK_BYTES);
+  const writing: Promise<void>[] = [];
+  let doneBytes = 0;
+  const write = async (bytes: Buffer, offset: number) => {
+    await target.write(bytes, offset);
+    free.push(Buffer.from(bytes.buffer));
+    doneBytes += bytes.length;
+    onProgress(doneBytes);
+  };
   try {
     for await (const { offset, bytes } of readBlocks(file, signal, takeBuffer)) {
-      writeFully(target.fd, bytes, offset);
-      free.push(Buffer.from(bytes.buffer));
-      const doneBytes = offset + bytes.length;
-      onProgress(doneBytes);
-      if (doneBytes - flushedBytes < FLUSH_BYTES) continue;
-      await flushing;
-      flushedBytes = doneBytes;
-      flushing = target.datasync();
+      const written = write(bytes, offset);
       // What it says counts when it is waited for.
-      flushing.catch(() => undefined);
+      written.catch(() => undefined);
+      writing.push(written);
+      if (writing.length >= WRITES_AT_ONCE) await writing.shift();
     }
+    await Promise.all(writing);
   } finally {
-    await flushing;
-  }
-}
-
-function writeFully(descriptor: number, bytes: Buffer, offset: number): void {
-  let written = 0;
-  while (written < bytes.length) {
-    const length = Math.min(WRITE_BYTES, bytes.length - written);
-    written += writeSync(descriptor, bytes, written, length, offset + written);
+    await Promise.allSettled(writing);
   }
 }
