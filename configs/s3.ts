@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { S3Client } from '@aws-sdk/client-s3';
-import { EnvironmentError, quietAwsVersionWarning, readS3Settings, type S3Settings } from './env.ts';
+import { quietAwsVersionWarning, readS3Settings, type S3Settings } from './env.ts';
+import { EnvironmentError } from './environment-error.ts';
 
 /**
  * Endpoint (AWS_ENDPOINT_URL_S3), region and credentials are those that the `aws` command line would use.

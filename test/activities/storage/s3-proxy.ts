@@ -50,7 +50,10 @@ export async function startS3Proxy(
     const { method = '', headers } = incoming;
     const fault = faultOf({ method, url, headers, earlier });
     if (fault?.kind === 'silence') return void incoming.resume();
-    if (fault?.kind === 'status') return refuse(incoming, answer, fault);
+    if (fault?.kind === 'status') {
+      refuse(incoming, answer, fault);
+      return;
+    }
     forward(s3, incoming, answer, fault);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
