@@ -35,7 +35,10 @@ export class PartReader {
   /** Fills the buffer with the file's next bytes. */
   read(buffer: SharedArrayBuffer): Promise<ReadPart> {
     return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) return reject(this.#failure);
+      if (this.#failure !== undefined) {
+        reject(this.#failure);
+        return;
+      }
       this.#waiting.push({ resolve, reject });
       this.#thread.postMessage(buffer);
     });

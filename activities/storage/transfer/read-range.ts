@@ -79,7 +79,7 @@ class RangeReader {
             ...(isIP(host) === 0 && { servername: host }),
             ...(ca !== undefined && { ca }),
           });
-    socket.on('error', (error) => this.#settle(error));
+    socket.on('error', (error: Error) => this.#settle(error));
     socket.on('close', () => this.#ended());
     return socket;
   }
@@ -124,7 +124,7 @@ class RangeReader {
   #readRefusal({ status, headers }: ResponseHead): false {
     const body = this.#buffer.toString('utf8', this.#start, this.#end);
     const whole = Number(headers.get('content-length') ?? Infinity);
-    const isWhole = this.#end - this.#start >= whole || /<\/Error>/.test(body);
+    const isWhole = this.#end - this.#start >= whole || body.includes('</Error>');
     if (isWhole || this.#end - this.#start > MOST_ERROR_BYTES) this.#settle(new S3Refusal(status, body));
     return false;
   }
