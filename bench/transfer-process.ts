@@ -14,6 +14,8 @@ const [direction = '', path = '', name = '', limit] = process.argv.slice(2);
 const store = createS3ObjectStore(createS3Client(), 'glee', '');
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
+// A worker has talked to S3 before: it has read the stage's head.
+await store.readText('head.json');
 const manifest = `${path}.json`;
 const cpuBefore = process.cpuUsage();
 const began = performance.now();

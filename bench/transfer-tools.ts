@@ -38,7 +38,8 @@ export async function obtainTools(
 function rclone(endpoint: string, bucket: string): TransferTool {
   const remote = (name: string) =>
     `:s3,provider=Other,env_auth=true,force_path_style=true,endpoint="${endpoint}":${bucket}/${name}`;
-  const command = ['rclone', '--config', '/dev/null', 'copyto'];
+  // Else it would see that S3 has the file of the round before, and send nothing.
+  const command = ['rclone', '--config', '/dev/null', 'copyto', '--ignore-times'];
   return {
     name: 'rclone',
     upload: (path, name) => [...command, path, remote(name)],

@@ -4,23 +4,12 @@
  */
 import { mkdir, open, rm, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { S3Client } from '@aws-sdk/client-s3';
-import type { StoredFile } from '../../../contracts/checkpoints.ts';
 import { publish, sha256OfFile, temporaryName } from '../files.ts';
 import { WrongContent, type TransferOptions } from '../object-store.ts';
 import { crc32Hex } from './crc32.ts';
+import type { DownloadSource, Promised } from './ends.ts';
 import { fetchRanges } from './fetch-ranges.ts';
 import { crc32OfPieces } from './pieces.ts';
-import type { Patience } from './steadily.ts';
-
-export interface DownloadSource {
-  readonly client: S3Client;
-  readonly bucket: string;
-  readonly key: string;
-  readonly patience: Patience;
-}
-
-export type Promised = Omit<StoredFile, 'key'>;
 
 /** @throws WrongContent when the object is not what was promised; whatever fails, the file that was there stays. */
 export async function downloadFile(

@@ -2,7 +2,7 @@
 import { crc32 as updateCrc32 } from 'node:zlib';
 import { httpStatus } from '../../../configs/s3.ts';
 import { WrongContent } from '../object-store.ts';
-import type { DownloadSource, Promised } from './download-file.ts';
+import type { DownloadSource, Promised } from './ends.ts';
 import { FlushingWriter } from './flushing-writer.ts';
 import type { ResponseHead } from './http-response.ts';
 import { piecesOf, rangeBytesFor, type Piece } from './pieces.ts';

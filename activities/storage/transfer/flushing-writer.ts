@@ -35,16 +35,10 @@ export class FlushingWriter {
 function writeAll(fd: number, bytes: Buffer, position: number): Promise<void> {
   return new Promise((resolve, reject) => {
     write(fd, bytes, 0, bytes.length, position, (error, written) => {
-      if (error !== null) {
-        reject(error);
-        return;
-      }
-      if (written === bytes.length) {
-        resolve();
-        return;
-      }
+      if (error !== null) reject(error);
+      else if (written === bytes.length) resolve();
       // The disk took less than it was given: the rest may say why.
-      writeAll(fd, bytes.subarray(written), position + written).then(resolve, reject);
+      else writeAll(fd, bytes.subarray(written), position + written).then(resolve, reject);
     });
   });
 }

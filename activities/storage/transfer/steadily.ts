@@ -72,7 +72,9 @@ const EXPIRED = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshR
 const DAMAGED = new Set(['BadDigest', 'IncompleteBody', 'RequestTimeout', 'XAmzContentChecksumMismatch']);
 
 function isExpired(error: unknown): boolean {
-  return error instanceof Error && EXPIRED.has(error.name);
+  if (!(error instanceof Error)) return false;
+  // The answer to HEAD has no body, and so no name: of our requests, nothing else makes S3 say 400 there.
+  return EXPIRED.has(error.name) || (error.message === 'UnknownError' && httpStatus(error) === 400);
 }
 
 function mayPass(error: unknown): boolean {

@@ -6,31 +6,15 @@ import { open, stat, type FileHandle } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import type { MultipartUploads } from '../multipart-uploads.ts';
+import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { FileChanged, WrongContent, type UploadedFile, type UploadOptions } from '../object-store.ts';
 import { crc32Base64, crc32Hex } from './crc32.ts';
+import type { Sent, UploadTarget } from './ends.ts';
 import { Pace } from './pace.ts';
 import { partBytesFor } from './pieces.ts';
 import { putObject } from './send-part.ts';
-import { steadily, type Patience } from './steadily.ts';
+import { steadily } from './steadily.ts';
 import { uploadInParts } from './upload-in-parts.ts';
-
-export interface UploadTarget {
-  readonly client: S3Client;
-  /** Names are full keys. */
-  readonly uploads: MultipartUploads;
-  readonly bucket: string;
-  readonly key: string;
-  readonly patience: Patience;
-}
-
-/** The file as it was read. */
-export interface Sent {
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly crc32: number;
-}
 
 /**
  * @throws FileChanged when it is not the same file at the end; WrongContent when S3 has something else; AbortError, and

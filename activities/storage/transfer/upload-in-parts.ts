@@ -4,12 +4,12 @@ import { httpStatus, storageRefusal } from '../../../configs/s3.ts';
 import type { MultipartUpload, StoredPart } from '../multipart-uploads.ts';
 import { FileChanged } from '../object-store.ts';
 import { crc32Base64 } from './crc32.ts';
+import type { Sent, UploadTarget } from './ends.ts';
 import type { Pace } from './pace.ts';
 import { PartReader, type ReadPart } from './part-reader.ts';
 import { crc32OfPieces, partBytesFor } from './pieces.ts';
 import { putPart } from './send-part.ts';
 import { steadily } from './steadily.ts';
-import type { Sent, UploadTarget } from './upload-file.ts';
 
 /** What the parts under way may take of memory; two of them must find room in any case. */
 const BUFFERS_BYTES = 32 << 20;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { crc32 } from 'node:zlib';
@@ -69,6 +69,19 @@ describe('download', () => {
       name: 'WrongContent',
       message: new RegExp(`expected ${SIZE} bytes with crc32 ${file.crc32}, got ${SIZE} with [0-9a-f]{8}$`),
     });
+    assert.deepEqual(await readdir(dirname(copy)), []);
+  });
+
+  it('refuses what the disk of S3 has damaged or lost a part of', async (test) => {
+    const stored = join(dirname(s3.process.logFile), 'objects/glee/decayed.pth');
+    const decayed = await put(s3, 'decayed.pth', bytes);
+    const copy = await target(test);
+    const disk = await open(stored, 'r+');
+    await disk.write(Buffer.from([(bytes[20 * MIB] ?? 0) ^ 4]), 0, 1, 20 * MIB);
+    await disk.close();
+    await assert.rejects(s3.store.download(decayed, copy, forever), { name: 'WrongContent' });
+    await truncate(stored, 9 * MIB);
+    await assert.rejects(s3.store.download(decayed, copy, forever), { name: 'WrongContent' });
     assert.deepEqual(await readdir(dirname(copy)), []);
   });
 
@@ -166,15 +179,21 @@ describe('download', () => {
       test.skip('only root may mount');
       return;
     }
-    test.after(() => execFileSync('umount', ['-l', folder]));
+    try {
+      await fillWhileItWrites(folder, test);
+    } finally {
+      execFileSync('umount', ['-l', folder]);
+    }
+  });
+
+  async function fillWhileItWrites(folder: string, test: TestContext): Promise<void> {
     const copy = join(folder, 'copy.pth');
     await writeFile(join(folder, 'other'), '');
-    const filling = startS3Proxy(s3, ({ earlier }) => {
+    const proxy = await startS3Proxy(s3, ({ earlier }) => {
       // There is room when it begins, and none later.
       if (earlier === 1) execFileSync('fallocate', ['-l', '20M', join(folder, 'other')]);
       return undefined;
     });
-    const proxy = await filling;
     test.after(() => proxy.stop());
     await assert.rejects(proxy.store.download(file, copy, forever), { code: 'ENOSPC' });
     assert.deepEqual(await readdir(folder), ['other']);
@@ -184,7 +203,7 @@ describe('download', () => {
     });
     await truncate(join(folder, 'other'), 0);
     await s3.store.download(file, copy, forever);
-  });
+  }
 
   async function target(test: TestContext): Promise<string> {
     return join(await temporaryFolder(test), 'below/copy.pth');

@@ -32,7 +32,7 @@ export interface S3Proxy {
 }
 
 /** Little enough for a test to wait for. */
-export const HASTE: Patience = { stallMs: 1500, attempts: 5, pauseMs: 20 };
+export const HASTE: Patience = { stallMs: 1000, attempts: 5, pauseMs: 20 };
 
 export async function startS3Proxy(
   s3: TestS3,
@@ -50,11 +50,8 @@ export async function startS3Proxy(
     const { method = '', headers } = incoming;
     const fault = faultOf({ method, url, headers, earlier });
     if (fault?.kind === 'silence') return void incoming.resume();
-    if (fault?.kind === 'status') {
-      refuse(incoming, answer, fault);
-      return;
-    }
-    forward(s3, incoming, answer, fault);
+    if (fault?.kind === 'status') refuse(incoming, answer, fault);
+    else forward(s3, incoming, answer, fault);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

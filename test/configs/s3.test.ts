@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { promisify } from 'node:util';
+import { packageRoot } from '../../configs/package-root.ts';
+import { freePort } from '../../sandbox/server-start.ts';
+import { keepAlive } from '../../sandbox/keep-alive.ts';
+import { obtainServer } from '../../sandbox/obtain.ts';
+import { temporaryFolder } from '../fixtures/glee-checkout.ts';
+import { until } from '../support/until.ts';
+
+const run = promisify(execFile);
+const SCRIPT = join(packageRoot, 'dist/test/configs/s3-transfer.js');
+const KEYS = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secretsecret', AWS_REGION: 'us-east-1' };
+
+describe('createS3Client', () => {
+  it('asks for encryption where objects are made, and nowhere else', async (test) => {
+    const { endpoint, seen } = await startListener(test);
+    const env = { ...KEYS, AWS_ENDPOINT_URL_S3: endpoint, GLEE_S3_SSE: 'aws:kms', GLEE_S3_SSE_KMS_KEY: 'k1' };
+    await run(process.execPath, [SCRIPT, 'touch'], { env });
+    const asked = seen.map(({ method, headers }) => [
+      method,
+      headers['x-amz-server-side-encryption'],
+      headers['x-amz-server-side-encryption-aws-kms-key-id'],
+    ]);
+    assert.deepEqual(asked, [
+      ['PUT', 'aws:kms', 'k1'],
+      ['POST', 'aws:kms', 'k1'],
+      ['GET', undefined, undefined],
+    ]);
+  });
+
+  it('has the bucket in the path or in the host name, as it is told', async (test) => {
+    const { endpoint, seen } = await startListener(test);
+    // A name, as an address cannot have the bucket before it.
+    const env = { ...KEYS, AWS_ENDPOINT_URL_S3: endpoint.replace('127.0.0.1', 'localhost') };
+    await run(process.execPath, [SCRIPT, 'touch'], { env: { ...env, GLEE_S3_PATH_STYLE: 'true' } });
+    assert.match(seen[0]?.url ?? '', /^\/glee\/x/);
+    await run(process.execPath, [SCRIPT, 'touch'], { env: { ...env, GLEE_S3_PATH_STYLE: 'false' } }).catch(
+      () => undefined,
+    );
+    for (const { headers, url = '' } of seen.slice(3)) {
+      assert.match(String(headers.host), /^glee\.localhost/);
+      assert.match(url, /^\/x/);
+    }
+  });
+
+  it('says which setting will not do', async () => {
+    const touch = (env: NodeJS.ProcessEnv) =>
+      run(process.execPath, [SCRIPT, 'touch'], { env: { ...KEYS, ...env } });
+    await assert.rejects(touch({ GLEE_S3_SSE: 'rot13' }), /GLEE_S3_SSE: /);
+    await assert.rejects(touch({ GLEE_S3_SSE_KMS_KEY: 'k' }), /set GLEE_S3_SSE=aws:kms too/);
+    await assert.rejects(touch({ AWS_CA_BUNDLE: '/no/such.pem' }), /AWS_CA_BUNDLE: ENOENT/);
+  });
+
+  it('transfers over TLS from a server whose authority only AWS_CA_BUNDLE names', async (test) => {
+    const folder = await temporaryFolder(test);
+    const [key, cert, file] = [join(folder, 'key.pem'), join(folder, 'cert.pem'), join(folder, 'file.pth')];
+    execFileSync(
+      'openssl',
+      [
+        ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost'],
+        ...['-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert],
+      ],
+      { stdio: 'ignore' },
+    );
+    await writeFile(file, randomBytes((20 << 20) + 5));
+    const port = await freePort();
+    const server = keepAlive({
+      name: 'versitygw',
+      command: await obtainServer('versitygw'),
+      args: [
+        ...['--port', `127.0.0.1:${port}`, '--region', 'us-east-1', '--quiet', '--cert', cert, '--key', key],
+        ...['posix', folder],
+      ],
+      env: { ROOT_ACCESS_KEY_ID: KEYS.AWS_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY: KEYS.AWS_SECRET_ACCESS_KEY },
+      logFile: join(folder, 'server.log'),
+    });
+    try {
+      const env = { ...KEYS, AWS_ENDPOINT_URL_S3: `https://localhost:${port}`, GLEE_S3_PATH_STYLE: 'true' };
+      const transfer = (more: NodeJS.ProcessEnv) =>
+        run(process.execPath, [SCRIPT, 'transfer', file], { env: { ...env, ...more } });
+      await until('the server to listen', () =>
+        transfer({}).then(
+          () => true,
+          (error: unknown) => !String(error).includes('ECONNREFUSED'),
+        ),
+      );
+      assert.equal((await transfer({ AWS_CA_BUNDLE: cert })).stdout, 'same\n');
+      await assert.rejects(transfer({}), /self-signed certificate/);
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
+interface Seen {
+  readonly method: string | undefined;
+  readonly url: string | undefined;
+  readonly headers: NodeJS.Dict<string | string[]>;
+}
+
+/** Answers everything with an upload id. */
+async function startListener(test: TestContext): Promise<{ endpoint: string; seen: Seen[] }> {
+  const seen: Seen[] = [];
+  const server = createServer((request, answer) => {
+    seen.push({ method: request.method, url: request.url, headers: request.headers });
+    request.resume();
+    answer.end('<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>');
+  });
+  const port = await freePort();
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  test.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { endpoint: `http://127.0.0.1:${port}`, seen };
+}
