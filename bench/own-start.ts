@@ -3,7 +3,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Job } from '../activities/training/job.ts';
@@ -33,6 +33,7 @@ const launchedSchema = z.object({ argv: z.array(z.string()) });
 export async function measureOwnStart(options: OwnStart): Promise<number> {
   const { jobs, output, beacon, signal } = options;
   const commands = await Promise.all(jobs.map(readCommand));
+  await shareNewest(jobs);
   const ended = new AbortController();
   const startedAt = Date.now();
   const trainers = commands.map((command) => startTrainer(command, options, () => ended.abort()));
@@ -51,6 +52,23 @@ export async function measureOwnStart(options: OwnStart): Promise<number> {
     throw new Error(`a trainer did not start by itself: ${logs.join('\n')}`, { cause: error });
   } finally {
     for (const { pid } of trainers) if (pid !== undefined) await endGroup(pid, 1000);
+  }
+}
+
+/** Rank 0 has saved since, and at last when it was cancelled: every host needs that checkpoint. */
+async function shareNewest(jobs: readonly Job[]): Promise<void> {
+  const found = await Promise.all(
+    jobs.map(async ({ output }) => ({
+      output,
+      name: await readFile(join(output, 'last_checkpoint'), 'utf8').catch(() => ''),
+    })),
+  );
+  const newest = found.toSorted((a, b) => b.name.localeCompare(a.name))[0];
+  if (newest === undefined || newest.name === '') return;
+  for (const { output, name } of found) {
+    if (name === newest.name) continue;
+    await cp(join(newest.output, newest.name), join(output, newest.name));
+    await cp(join(newest.output, 'last_checkpoint'), join(output, 'last_checkpoint'));
   }
 }
 

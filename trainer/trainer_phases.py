@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import job_files
 from import_hooks import hook_trainers, when_imported
 
-_WRITE_EVERY_S = 0.2
+_WRITE_EVERY_S = 0.5
 # The longest of so many iterations is what an iteration may take.
 _PACE_ITERATIONS = 20
 

@@ -44,6 +44,7 @@ program
   GLEE_SCRATCH   folder on a fast local disk                  [<tmp>/glee]
   GLEE_CACHE_GIB size of the cache of weights in it, GiB      [100]
   GLEE_PYTHON    Python that runs GLEE                        [python3]
+  GLEE_BACKGROUND_SAVE=1  the trainer saves from a copy in host memory, while it goes on
   DETECTRON2_DATASETS  folder of the data sets, handed to the trainer
 
 SIGTERM ends the worker at once; its trainers go on, and the next worker with the same GLEE_HOST adopts them.`,

@@ -12,8 +12,8 @@ import type { Rank } from './rank.ts';
 /** Nobody waits longer for a save, whatever the trainer says that it does. */
 const SAVE_LIMIT_MS = 120_000;
 const LOOK_EVERY_MS = 50;
-/** Between two signs of progress there may be as much as this, and twice an iteration. */
-const PATIENCE_MS = 750;
+/** Between two signs of progress there may be as much as this, and twice an iteration: the trainer gives one each 0.5 s. */
+const PATIENCE_MS = 900;
 /** The ranks end by themselves after the save: their logs and curves are closed. */
 const END_MS = 3000;
 

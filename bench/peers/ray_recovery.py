@@ -28,22 +28,24 @@ def train(settings):
     sys.path[:0] = [checkout, os.path.join(checkout, "projects/GLEE")]
     os.chdir(checkout)
     import beacon
+    from detectron2.engine.train_loop import HookBase
     from sandbox_trainer.config import load_config
     from sandbox_trainer.gang import Gang
     from sandbox_trainer.lifeline import Lifeline
     from sandbox_trainer.log import Log
     from sandbox_trainer.trainer import Trainer
 
-    class RayTrainer(Trainer):
+    class RayCheckpointer(HookBase):
         """Reports to Ray when GLEE would save: all ranks do, rank 0 with the checkpoint."""
 
-        def _save_if_due(self, iteration):
-            if (iteration + 1) % self.cfg.SOLVER.CHECKPOINT_PERIOD != 0:
+        def after_step(self):
+            trainer, iteration = self.trainer, self.trainer.iter
+            if (iteration + 1) % trainer.cfg.SOLVER.CHECKPOINT_PERIOD != 0:
                 return
             with tempfile.TemporaryDirectory() as folder:
-                self.checkpointer.save_dir = folder
-                self.checkpointer.save_iteration(f"model_{iteration:07d}", iteration)
-                saved = Checkpoint.from_directory(folder) if self.gang.rank == 0 else None
+                trainer.checkpointer.save_dir = folder
+                trainer.checkpointer.save(f"model_{iteration:07d}", iteration=iteration)
+                saved = Checkpoint.from_directory(folder) if trainer.gang.rank == 0 else None
                 ray.train.report({"iteration": iteration}, checkpoint=saved)
 
     beacon.attach()
@@ -51,7 +53,9 @@ def train(settings):
     port = broadcast_from_rank_zero(free_port() if rank == 0 else None)
     gang = Gang.join(rank, WORKERS, f"tcp://127.0.0.1:{port}", Lifeline(None))
     cfg = load_config(settings["config"], [])
-    trainer = RayTrainer(cfg, gang, Log(cfg.OUTPUT_DIR, rank))
+    trainer = Trainer(cfg, gang, Log(cfg.OUTPUT_DIR, rank))
+    trainer._hooks = []  # In the place of those that save and evaluate in GLEE's way.
+    trainer.register_hooks([RayCheckpointer()])
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         trainer.resume_or_load(False)

@@ -20,14 +20,14 @@ def note(event, rank, **facts):
 
 def attach():
     """From here on every Trainer of this process, and of those that it forks, notes what it does."""
-    train, run_iteration = Trainer.train, Trainer._run_iteration
+    train, run_step = Trainer.train, Trainer.run_step
 
     def noted_train(self):
         note("ready", self.gang.rank, output=self.cfg.OUTPUT_DIR)
         train(self)
 
-    def noted_iteration(self, iteration):
-        run_iteration(self, iteration)
-        note("iteration", self.gang.rank, output=self.cfg.OUTPUT_DIR, iteration=iteration)
+    def noted_step(self):
+        run_step(self)
+        note("iteration", self.gang.rank, output=self.cfg.OUTPUT_DIR, iteration=self.iter)
 
-    Trainer.train, Trainer._run_iteration = noted_train, noted_iteration
+    Trainer.train, Trainer.run_step = noted_train, noted_step

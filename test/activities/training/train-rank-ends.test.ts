@@ -55,6 +55,12 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
     assert.equal(message, 'the trainer ended with status 0 but left no model_final.pth');
   });
 
+  it('does not take a trainer that has stopped for the sake of a worker before it for one that crashed', async (test) => {
+    const host = await makeHost(test, 'stops-as-asked.py', s3);
+    const { message } = await failureOf(startRank(host), 'TrainerKilled');
+    assert.equal(message, 'the trainer has stopped as it was asked, but by a worker that is gone');
+  });
+
   it('has the newest checkpoint in S3 before it says that the trainer was killed', async (test) => {
     const host = await makeHost(test, 'trains.py', s3);
     await host.allow(25);
