@@ -53,6 +53,17 @@ describe('checkpoints that real torch wrote', { skip }, () => {
     }
   });
 
+  it('are converted so at full size as well: 300 tensors, 1.2 GB in fp32', async () => {
+    const files = [at('large.pt'), at('large-converted.pth')] as const;
+    try {
+      await torch('make-large', files[0]);
+      await convert('large.pt', 'large-converted.pth');
+      assert.equal(await torch('compare', ...files), '300 tensors are equal');
+    } finally {
+      for (const file of files) await rm(file, { force: true });
+    }
+  });
+
   it('are merged as torch would do it, with a report of what came from where and what does not fit', async () => {
     const [base, other] = [await openFileSource(at('base.pt')), await openFileSource(at('other.pt'))];
     const recipe = { except: 'glee.backbone.', under: 'net.', as: 'glee.backbone.net.' };
