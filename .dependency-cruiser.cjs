@@ -21,6 +21,7 @@ module.exports = {
     room('cli', [
       'contracts/',
       'configs/',
+      'activities/stages/running.ts',
       'activities/storage/',
       'activities/weights/',
       'workflows/messages.ts',

@@ -35,6 +35,8 @@ export interface MultipartUploads {
     parts: readonly StoredPart[],
     signal: AbortSignal,
   ): Promise<'completed' | 'noSuchUpload'>;
+  /** Every upload of an object below the folder, whose name ends with '/'. */
+  list(folder: string, signal: AbortSignal): Promise<readonly MultipartUpload[]>;
   /** Aborts every upload of an object in the folder, whose name ends with '/': what killed processes have left. */
   abortAll(folder: string, signal: AbortSignal): Promise<void>;
   /** Lets S3 forget the upload and its parts; also fine when it has already. */

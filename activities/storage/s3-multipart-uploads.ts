@@ -85,35 +85,42 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
       }
     },
 
+    list,
+
     async abortAll(folder, signal) {
-      try {
-        const Prefix = keyOf(folder);
-        // A page at a time from the front: what was aborted is not listed again.
-        for (let more = true; more;) {
-          const list = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix });
-          const page = await client.send(list, { abortSignal: signal });
-          for (const { Key, UploadId } of page.Uploads ?? []) {
-            if (Key?.startsWith(Prefix) !== true) continue;
-            const abort = new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId });
-            await client.send(abort, { abortSignal: signal }).catch((error: unknown) => {
-              mustBeGone('end of the upload', Key, error);
-            });
-          }
-          more = page.IsTruncated === true && (page.Uploads ?? []).length > 0;
-        }
-      } catch (error) {
-        throw explain('list of uploads', error, bucket, keyOf(folder));
-      }
+      for (const upload of await list(folder, signal)) await abort(upload, signal);
     },
 
-    async abort(upload, signal) {
-      try {
-        await client.send(new AbortMultipartUploadCommand(target(upload)), { abortSignal: signal });
-      } catch (error) {
-        mustBeGone('end of the upload', upload.name, error);
-      }
-    },
+    abort,
   };
+
+  async function abort(upload: MultipartUpload, signal: AbortSignal): Promise<void> {
+    try {
+      await client.send(new AbortMultipartUploadCommand(target(upload)), { abortSignal: signal });
+    } catch (error) {
+      mustBeGone('end of the upload', upload.name, error);
+    }
+  }
+
+  async function list(folder: string, signal: AbortSignal): Promise<readonly MultipartUpload[]> {
+    const Prefix = keyOf(folder);
+    const found: MultipartUpload[] = [];
+    try {
+      for (let markers = {}, more = true; more;) {
+        const list = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix, ...markers });
+        const page = await client.send(list, { abortSignal: signal });
+        for (const { Key, UploadId } of page.Uploads ?? []) {
+          if (Key?.startsWith(Prefix) !== true || UploadId === undefined) continue;
+          found.push({ name: Key.slice(prefix.length), uploadId: UploadId });
+        }
+        markers = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+        more = page.IsTruncated === true && page.NextKeyMarker !== undefined;
+      }
+      return found;
+    } catch (error) {
+      throw explain('list of uploads', error, bucket, Prefix);
+    }
+  }
 }
 
 function storedPart(

@@ -1,7 +1,9 @@
 /**
  * @module What the commands about prepared artifacts work on: the project's bucket.
  */
+import type { MultipartUploads } from '../../activities/storage/multipart-uploads.ts';
 import type { ObjectStore } from '../../activities/storage/object-store.ts';
+import { createS3MultipartUploads } from '../../activities/storage/s3-multipart-uploads.ts';
 import { createS3ObjectStore } from '../../activities/storage/s3-object-store.ts';
 import { createS3StoredObjects } from '../../activities/storage/s3-stored-objects.ts';
 import { readObject } from '../../activities/storage/schemas.ts';
@@ -14,6 +16,7 @@ import { interruptible } from './sources.ts';
 export interface Bucket {
   readonly store: ObjectStore;
   readonly objects: StoredObjects;
+  readonly uploads: MultipartUploads;
 }
 
 /** Opens the bucket for the deed, and ends what is left of it after. */
@@ -25,7 +28,8 @@ export async function withBucket(
   try {
     const store = createS3ObjectStore(client, bucket, prefix);
     const objects = createS3StoredObjects(client, bucket, prefix);
-    await interruptible((signal) => deed({ store, objects }, signal));
+    const uploads = createS3MultipartUploads(client, bucket, prefix);
+    await interruptible((signal) => deed({ store, objects, uploads }, signal));
   } finally {
     client.destroy();
   }
