@@ -6,14 +6,18 @@ import { JSON_OPTION } from '../output.ts';
 import type { ConvertOptions } from './convert.ts';
 import type { MergeOptions } from './merge.ts';
 import type { OutputOptions } from '../output.ts';
+import type { PruneOptions } from './prune.ts';
 
 // Commands are imported when they run, as in glee.ts.
 export function weightsCommand(): Command {
   return new Command('weights')
-    .description('weights in S3 and in files: bring, list, verify; look at, convert and merge without torch')
+    .description(
+      'weights in S3 and in files: bring, list, verify, prune; look at, convert and merge without torch',
+    )
     .addCommand(list())
     .addCommand(fetchCommand())
     .addCommand(verify())
+    .addCommand(prune())
     .addCommand(show())
     .addCommand(convert())
     .addCommand(merge())
@@ -56,6 +60,20 @@ function verify(): Command {
     .action(async (names: string[], options: OutputOptions) =>
       (await import('./verify.ts')).verify(names, options),
     );
+}
+
+function prune(): Command {
+  return new Command('prune')
+    .description('remove from S3 what nothing refers to: replaced files, and downloads that were given up')
+    .option('--unused', "also whole artifacts that no run's plan names")
+    .option('--older-than <age>', 'of those, the ones that were brought so long ago', '7d')
+    .option('--dry-run', 'only say what would be removed')
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      examples('glee weights prune --dry-run', 'glee weights prune --unused --older-than 30d'),
+    )
+    .action(async (options: PruneOptions) => (await import('./prune.ts')).prune(options));
 }
 
 function show(): Command {

@@ -58,9 +58,11 @@ describe('weights that a run needs and the checkout lacks', () => {
     await rm(configs, { recursive: true, force: true });
   });
 
-  function glee(...args: readonly string[]) {
+  function glee(...words: readonly (string | Readonly<Record<string, string>>)[]) {
+    const args = words.filter((word) => typeof word === 'string');
+    const more = words.filter((word) => typeof word === 'object');
     const program = join(packageRoot, 'dist/cli/glee.js');
-    const env = { ...stack.env, NO_COLOR: '1', GLEE_CONFIG_DIR: configs };
+    const env = { ...stack.env, NO_COLOR: '1', GLEE_CONFIG_DIR: configs, ...more[0] };
     return execa(process.execPath, [program, ...args], { env, reject: false, timeout: 60_000 });
   }
 
@@ -89,8 +91,17 @@ describe('weights that a run needs and the checkout lacks', () => {
       stdout,
       /^ {2}swin-large {2}downloading {2}\d+ % {2}[\d.]+ k?B of [\d.]+ kB.*\n {2}stage1 {2}waiting/m,
     );
+    assert.match(
+      (await glee('weights', 'prune')).stdout,
+      /^nothing to remove\n {2}kept {2}swin-large: it is being prepared\n/,
+    );
     await stack.client.workflow.getHandle('endless').cancel();
     await assert.rejects(resultOf(stack, 'endless', 20_000), /CANCELLED/);
+    const away = await glee('weights', 'prune', { TEMPORAL_ADDRESS: '127.0.0.1:1' });
+    assert.match(away.stderr, /Temporal cannot be reached at 127\.0\.0\.1:1/);
+    const pruned = await glee('weights', 'prune', '--unused');
+    assert.match(pruned.stdout, /^removed .*download record {2}artifacts\/swin-large\/download\.json$/ms);
+    assert.match(pruned.stdout, /upload {2}artifacts\/swin-large\//);
     await catalogue('swin.pth');
   });
 
