@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { readExit, readTrainer } from '../../activities/training/job.ts';
+import { readExit, readTrainer, type Job } from '../../activities/training/job.ts';
 import { isAlive, trainerPids } from '../../activities/training/processes.ts';
 import {
   PYTHON,
@@ -66,7 +66,7 @@ describe('shim.py', { concurrency: 4 }, () => {
 
   it("goes on after its worker's SIGKILL, and records what the worker cannot", async (test) => {
     const job = await makeJob(test);
-    const worker = spawn(process.execPath, ['--input-type=module', '-e', workerThatLaunches(job.folder)]);
+    const worker = spawn(process.execPath, ['--input-type=module', '-e', workerThatLaunches(job)]);
     await until('the trainer to wait', async () => (await logOf(job)).includes('ready'));
     worker.kill('SIGKILL');
     await once(worker, 'exit');
@@ -118,12 +118,11 @@ describe('shim.py', { concurrency: 4 }, () => {
 });
 
 /** A worker's process that launches the waiting trainer and then only lives. */
-function workerThatLaunches(jobFolder: string): string {
+function workerThatLaunches(job: Job): string {
   const launch = new URL('../../activities/training/launch.js', import.meta.url).href;
-  const job = JSON.stringify({ folder: jobFolder });
   const argv = JSON.stringify([fixture('waits.py')]);
   return `
     import { launchTrainer } from '${launch}';
-    await launchTrainer({ python: '${PYTHON}', checkout: '/' }, ${job}, ${argv});
+    await launchTrainer({ python: '${PYTHON}', checkout: '/' }, ${JSON.stringify(job)}, ${argv});
     setInterval(() => undefined, 1000);`;
 }
