@@ -24,6 +24,13 @@ torch.save({"model": {f"blocks.{i}.weight": torch.randn(1000, 1000) for i in ran
 const SAME_STEPS = `import sys, torch
 state = torch.load(sys.argv[1], map_location="cpu")["model"]
 torch.save({"model": {"net." + k: v.detach() for k, v in state.items() if ".rope" not in k}}, sys.argv[2])`;
+/** Ends with an error unless the second file has the first one's tensors under the names that the script gives them. */
+const SAME_TENSORS = `import sys, torch
+source = torch.load(sys.argv[1], map_location="cpu")["model"]
+ours = torch.load(sys.argv[2], map_location="cpu", weights_only=True)["model"]
+assert list(ours) == ["net." + name for name in source] and len(ours) == 300, "other names"
+for name, value in source.items():
+    assert ours["net." + name].dtype == value.dtype and torch.equal(ours["net." + name], value), name`;
 
 /** Runs a command, and writes the largest resident set of it and its children, in KiB, to the file named first. */
 const MEASURED = `import resource, subprocess, sys
@@ -79,6 +86,9 @@ async function measureConvert({ runs, withPeer, signal, progress }: BenchOptions
         : undefined;
       const copy = withPeer ? await measure('copy', 'cp', at('in.pt'), at('copy')) : undefined;
       const flushed = copy && (await secondsOf(() => execa('sync', [at('copy')])));
+      // The time of a wrong file says nothing.
+      if (run === 1)
+        await execa(torch, ['-c', SAME_TENSORS, at('in.pt'), at('ours')], { cancelSignal: signal });
       rounds.push({ ours, theirs, copy, durableCopy: copy && copy.seconds + (flushed ?? 0) });
     }
   } finally {

@@ -47,7 +47,9 @@ function writeTensor(pickle: PickleWriter, tensor: Tensor, key: string): void {
 
 /** Protocol 2: the newest that torch 1.13 reads with `weights_only=True`. */
 class PickleWriter {
-  private readonly parts: Buffer[] = [];
+  /** One for all: a file of some hundred tensors has ten thousand such parts. */
+  private bytes = Buffer.alloc(1 << 16);
+  private length = 0;
   private readonly memo = new Map<string, number>();
 
   begin(): void {
@@ -58,7 +60,7 @@ class PickleWriter {
 
   end(): Uint8Array {
     this.code('s.');
-    return Buffer.concat(this.parts);
+    return this.bytes.subarray(0, this.length);
   }
 
   dict(fill: () => void): void {
@@ -92,24 +94,21 @@ class PickleWriter {
   }
 
   text(value: string): void {
-    const bytes = Buffer.from(value);
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(bytes.length);
+    const sizeBytes = Buffer.byteLength(value);
     this.code('X');
-    this.parts.push(length, bytes);
+    this.take(4).writeUInt32LE(sizeBytes);
+    this.take(sizeBytes).write(value);
   }
 
   /** Counts of at most 2^53. */
   int(value: number): void {
     if (value <= LARGEST_INT32) {
-      const bytes = Buffer.alloc(5, 'J');
-      bytes.writeInt32LE(value, 1);
-      this.parts.push(bytes);
+      this.emit(0x4a);
+      this.take(4).writeInt32LE(value);
       return;
     }
-    const bytes = Buffer.from([0x8a, 8, 0, 0, 0, 0, 0, 0, 0, 0]);
-    bytes.writeBigInt64LE(BigInt(value), 2);
-    this.parts.push(bytes);
+    this.emit(0x8a, 8);
+    this.take(8).writeBigInt64LE(BigInt(value));
   }
 
   /** Named in full once and recalled from then on. */
@@ -127,10 +126,22 @@ class PickleWriter {
   }
 
   private code(characters: string): void {
-    this.parts.push(Buffer.from(characters, 'latin1'));
+    this.take(characters.length).write(characters, 'latin1');
   }
 
   private emit(...bytes: readonly number[]): void {
-    this.parts.push(Buffer.from(bytes));
+    this.take(bytes.length).set(bytes);
+  }
+
+  /** So many more bytes, to be filled at once. */
+  private take(sizeBytes: number): Buffer {
+    const begin = this.length;
+    this.length += sizeBytes;
+    if (this.length > this.bytes.length) {
+      const larger = Buffer.alloc(2 * this.length);
+      larger.set(this.bytes);
+      this.bytes = larger;
+    }
+    return this.bytes.subarray(begin, this.length);
   }
 }
