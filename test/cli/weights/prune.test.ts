@@ -3,7 +3,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { DeleteObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { createS3MultipartUploads } from '../../../activities/storage/s3-multipart-uploads.ts';
 import { createS3StoredObjects } from '../../../activities/storage/s3-stored-objects.ts';
-import type { Bucket } from '../../../cli/weights/bucket.ts';
+import type { Bucket } from '../../../activities/storage/bucket.ts';
 import { pruneBucket, type PruneInput, type Temporal } from '../../../cli/weights/prune-bucket.ts';
 import { startTestS3, type TestS3 } from '../../activities/s3.ts';
 
