@@ -3,7 +3,6 @@
  */
 import { Context } from '@temporalio/activity';
 import type { Phase, Progress, TrainRankInput } from '../../contracts/training.ts';
-import type { Uploader } from './uploader.ts';
 
 /** A cancellation comes with the answer to a heartbeat: at most so much later. */
 const HEARTBEAT_MS = 1000;
@@ -14,8 +13,15 @@ export interface Heartbeat {
   readonly stop: () => void;
 }
 
-/** Beats until it is stopped, whatever the activity does meanwhile. */
-export function startHeartbeat(input: TrainRankInput, host: string, uploader: Uploader): Heartbeat {
+/**
+ * Beats until it is stopped, whatever the activity does meanwhile.
+ * @param troubleOf What waits and why, in words, as long as there is such a thing.
+ */
+export function startHeartbeat(
+  input: TrainRankInput,
+  host: string,
+  troubleOf: () => string | undefined,
+): Heartbeat {
   const context = Context.current();
   const { machineRank, attempt, plan } = input;
   let progress: Progress = {
@@ -26,7 +32,7 @@ export function startHeartbeat(input: TrainRankInput, host: string, uploader: Up
     maxIterations: plan.maxIterations,
   };
   const beat = () => {
-    const { trouble: note } = uploader;
+    const note = troubleOf();
     context.heartbeat(note === undefined ? progress : { ...progress, note });
   };
   const timer = setInterval(beat, HEARTBEAT_MS);

@@ -57,7 +57,7 @@ export async function trainRank(
     scratch: job.folder,
     target: `${keys.attempt(identity.run, identity.stage, identity.token)}/output`,
   });
-  const heartbeat = startHeartbeat(input, settings.host, uploader);
+  const heartbeat = startHeartbeat(input, settings.host, () => uploader.trouble ?? follower.trouble);
   const rank: Rank = { ...dependencies, input, job, uploader, follower, signal, heartbeat };
   try {
     await writeTaskToken(job, activityInfo().taskToken);

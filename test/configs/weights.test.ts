@@ -11,6 +11,9 @@ const ARTIFACTS = [
   artifact('lite-0/stage1', LITE.stage1),
   artifact('lite-0/stage2', LITE.stage2),
   artifact('plus-0/stage2', PLUS_2),
+  artifact('lite-0/stage1@500', LITE.stage1),
+  artifact('lite-0/stage2@500', LITE.stage2),
+  artifact('plus-0/stage2@500', PLUS_2),
 ];
 
 test('a first stage without weights of the stage before is told how to name them', async (t) => {
@@ -36,6 +39,23 @@ test('weights of the stage before are taken, from another run or from the checko
     '{ path: weights/mine.pth }',
   ]) {
     assert.deepEqual((await stage3(t, weights)).errors, [], weights);
+  }
+});
+
+test('a stage begins from any checkpoint of a run, if it is of the stage before and of the variant', async (t) => {
+  assert.deepEqual((await stage3(t, "{ from: 'lite-0/stage2@500' }")).errors, []);
+  for (const [weights, reason] of [
+    ["{ from: 'lite-0/stage1@500' }", /weights\.from: lite-0\/stage1@500: these weights come from stage1/],
+    ["{ from: 'plus-0/stage2@500' }", /are of GLEE-Plus, and this run trains GLEE-Lite/],
+    [
+      "{ from: 'lite-0/stage2@501' }",
+      /S3 has no checkpoint lite-0\/stage2@501: 'glee checkpoints list lite-0'/,
+    ],
+    ["{ from: 'lite-0/stage2' }", /names no checkpoint: write run\/stage@iterations/],
+    ["{ from: 'lite-0/stage2@newest' }", /names no checkpoint/],
+    ["{ from: '../stage2@1' }", /names no checkpoint/],
+  ] as const) {
+    assert.match((await stage3(t, weights)).errors.join(), reason, weights);
   }
 });
 
