@@ -91,9 +91,14 @@ function decide(
   return {
     expired: gone,
     garbage,
-    uploads: uploads.filter(({ name }) => isOver(fileAt(name)?.token ?? Infinity)),
+    uploads: uploads.filter(({ name }) => isOver(tokenAt(name))),
     freedBytes: [...freed.values(), ...garbage.map(({ sizeBytes }) => sizeBytes)].reduce((a, b) => a + b, 0),
   };
+}
+
+/** Of the attempt below which an object lies. */
+function tokenAt(objectName: string): number {
+  return Number(/\/attempts\/(\d+)\//.exec(objectName)?.[1] ?? Infinity);
 }
 
 /** Keys that a manifest, the head, the result or a pin names. */

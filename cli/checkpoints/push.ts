@@ -15,6 +15,8 @@ import { countText } from '../weights/sizes.ts';
 import { withSource } from '../weights/sources.ts';
 import { mustBeRef, refOf } from './stages.ts';
 
+const CLEANUP_MS = 10_000;
+
 export async function push(file: string, text: string, options: OutputOptions): Promise<void> {
   const ref = mustBeRef(text);
   const { run, stage, which: iterations } = ref;
@@ -37,6 +39,11 @@ export async function push(file: string, text: string, options: OutputOptions): 
     const progress = await copyProgress((await stat(file)).size);
     const uploaded = await bucket.store
       .upload(target, resolve(file), signal, { onProgress: progress.update })
+      .catch(async (error: unknown) => {
+        // Nobody goes on with it: the next push has a token of its own.
+        await bucket.uploads.abortAll(`${keys.attempt(run, stage, token)}/`, AbortSignal.timeout(CLEANUP_MS));
+        throw error;
+      })
       .finally(() => progress.clear());
     const checkpoint: Checkpoint = {
       ...{

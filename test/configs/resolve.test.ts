@@ -71,6 +71,7 @@ stages:
         pool: 'a100',
         maxIterations: 1000,
         checkpointPeriod: 50,
+        retention: { newest: 3 },
         limits: {
           heartbeatTimeoutMs: 5000,
           hostTimeoutMs: 300_000,
@@ -89,6 +90,7 @@ stages:
         pool: 'a100',
         maxIterations: 1000,
         checkpointPeriod: 100,
+        retention: { newest: 3 },
         limits: {
           heartbeatTimeoutMs: 60_000,
           hostTimeoutMs: 300_000,

@@ -17,8 +17,8 @@ import { steadily } from './steadily.ts';
 import { uploadInParts } from './upload-in-parts.ts';
 
 /**
- * @throws FileChanged when it is not the same file at the end; WrongContent when S3 has something else; AbortError, and
- * then S3 forgets what it had of it. After any other failure the next upload goes on where this one came to.
+ * @throws FileChanged when it is not the same file at the end; WrongContent when S3 has something else: then S3 forgets
+ * what it had of it. After any other failure, and an abort, the next upload goes on where this one came to.
  */
 export async function uploadFile(
   target: UploadTarget,

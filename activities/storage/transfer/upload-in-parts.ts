@@ -41,7 +41,8 @@ export async function uploadInParts(target: UploadTarget, input: PartsInput): Pr
     await complete(target, upload, parts, sent, input.signal);
     return sent;
   } catch (error) {
-    if (input.signal.aborted || error instanceof FileChanged || error instanceof RefusedCompletion) {
+    // Who was told to stop may be a worker that is upgraded: the next one goes on.
+    if (error instanceof FileChanged || error instanceof RefusedCompletion) {
       await uploads.abort(upload, AbortSignal.timeout(CLEANUP_MS)).catch(() => undefined);
     }
     throw error instanceof RefusedCompletion ? error.cause : error;
