@@ -17,7 +17,7 @@ test("without a word GLEE's own period counts, and the newest three stay", async
 test("a period is a number of iterations, a duration, or auto; a stage's own goes first", async (t) => {
   const iterations = (await stage1(t, 'checkpointPeriod: 400')).plan;
   assert.equal(iterations?.checkpointPeriod, 400);
-  assert.deepEqual(iterations?.overrides, { SOLVER: { CHECKPOINT_PERIOD: 400 } });
+  assert.deepEqual(iterations.overrides, { SOLVER: { CHECKPOINT_PERIOD: 400 } });
   const minutes = (await stage1(t, 'checkpointPeriod: auto', '{ checkpointPeriod: 30m }')).plan;
   assert.deepEqual(minutes?.saveEvery, { kind: 'seconds', seconds: 1800 });
   assert.deepEqual((await stage1(t, 'checkpointPeriod: auto')).plan?.saveEvery, { kind: 'auto' });

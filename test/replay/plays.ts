@@ -73,6 +73,35 @@ export const PLAYS: Readonly<Record<string, Play>> = {
     return { 'stage-host-lost': executionOf(handle) };
   },
 
+  'a stage finds its newest checkpoint damaged and goes back to the one before': async (lab, name) => {
+    const scene = await setScene(
+      lab,
+      { name },
+      {
+        open: ({ damaged = [] }, _, self) => {
+          const [older, newer] = [checkpoint(self, 20), checkpoint(self, 30)];
+          const isDamaged = damaged.includes(newer.file.key);
+          const opened = isDamaged ? { resumeFrom: older, insteadOf: newer } : { resumeFrom: newer };
+          return Promise.resolve({ ...opened, port: 1 });
+        },
+        train: async (input, host, self) => {
+          if (input.resumeFrom?.iterations === 20) return finish(input, host, self);
+          if (host === 'host-a') return trainForEver(input, host, self);
+          const damaged = input.resumeFrom?.file.key ?? '';
+          throw fail('DamagedCheckpoint', 'it is not what was committed', { host, damaged });
+        },
+      },
+    );
+    const handle = await startStage(scene);
+    assert.equal((await handle.result()).attempts, 2);
+    const [, second] = scene.openings;
+    assert.deepEqual(second?.damaged, [checkpoint(scene, 30).file.key]);
+    const texts = (await stateOf(scene)).events.map(({ text }) => text);
+    assert.ok(texts.some((text) => text.startsWith('the checkpoint of iteration 30 is damaged or gone: ')));
+    assert.ok(texts.some((text) => text.endsWith(' from iteration 20')));
+    return { 'stage-damaged-checkpoint': executionOf(handle) };
+  },
+
   'a stage fails so often that it continues as new, with its lease and its memory': async (lab, name) => {
     const scene = await setScene(lab, { name }, { train: failingUntil(6) });
     const handle = await startStage(scene);

@@ -21,6 +21,7 @@ export const SCENARIOS = [
   'pool',
   'joint-started-anew',
   'stage-host-lost',
+  'stage-damaged-checkpoint',
   'stage-continued',
   'stage-after-continued',
   'pool-continued',
