@@ -65,13 +65,7 @@ describe('glee weights', () => {
     const { show, glee, at } = await workplace(test);
     const s3 = await startTestS3();
     test.after(() => s3.stop());
-    const { accessKeyId, secretAccessKey } = await s3.client.config.credentials();
-    const env = {
-      AWS_ENDPOINT_URL_S3: s3.endpoint,
-      AWS_REGION: 'us-east-1',
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    };
+    const { env } = s3;
     const Body = await readFile(at('eva.pt'));
     await s3.client.send(new PutObjectCommand({ Bucket: 'glee', Key: 'a/eva.pt', Body }));
     const [there, here] = [await show('s3://glee/a/eva.pt', env), await show('eva.pt')];

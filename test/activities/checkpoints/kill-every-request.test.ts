@@ -11,7 +11,7 @@ import { claimHead, readHead } from '../../../activities/checkpoints/head.ts';
 import { prune } from '../../../activities/checkpoints/prune.ts';
 import { sha256OfObject } from '../../../activities/storage/sha256-of-object.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
-import { startS3Proxy } from '../../support/s3-proxy.ts';
+import { startS3Proxy } from '../storage/s3-proxy.ts';
 import { startTestS3, type TestS3 } from '../s3.ts';
 import { save } from './saved.ts';
 
@@ -24,16 +24,13 @@ let s3: TestS3;
 before(async () => (s3 = await startTestS3()));
 after(() => s3.stop());
 
-/** @returns Requests that reached S3; the process is killed when S3 has answered the last one, and does not hear it. */
-async function commitUntil(
-  last: number,
-  run: string,
-  path: string,
-): Promise<{ made: number; killed: boolean }> {
+/** Kills the process when S3 has answered its request of that number, which it does not hear. @returns Whether there were so many. */
+async function commitUntil(last: number, run: string, path: string): Promise<boolean> {
   let kill: () => void = () => undefined;
-  const proxy = await startS3Proxy(s3.endpoint, ({ number }) => {
-    if (number >= last) kill();
-    return Promise.resolve(number >= last ? 'drop' : 'relay');
+  let made = 0;
+  const proxy = await startS3Proxy(s3, () => {
+    made += 1;
+    return made >= last ? { kind: 'lost', then: () => kill() } : undefined;
   });
   try {
     const env = { ...s3.env, AWS_ENDPOINT_URL_S3: proxy.endpoint };
@@ -41,7 +38,7 @@ async function commitUntil(
     kill = () => void writer.kill('SIGKILL');
     const { isTerminated, stderr } = await writer;
     assert.ok(isTerminated || stderr === '', stderr);
-    return { made: proxy.seen.length, killed: isTerminated };
+    return isTerminated;
   } finally {
     await proxy.stop();
   }
@@ -58,7 +55,7 @@ it('a writer killed after any of its requests loses no good checkpoint, and leav
     const run = `killed-${String(last)}`;
     const stage = { run, stage: 'stage1' };
     const good = await commitCheckpoint(s3.store, await save(test, { run, iterations: 10 }), forever);
-    ({ killed } = await commitUntil(last, run, path));
+    killed = await commitUntil(last, run, path);
 
     const newest = (await readHead(s3.store, stage))?.checkpoint;
     assert.ok(newest?.iterations === 10 || newest?.iterations === 20, `after request ${String(last)}`);

@@ -22,10 +22,13 @@ export type Fault =
   | { readonly kind: 'cut'; readonly afterBytes: number }
   /** A byte of the answer is another one. */
   | { readonly kind: 'flip'; readonly atByte: number }
+  /** S3 has answered, and nobody hears it. */
+  | { readonly kind: 'lost'; readonly then: () => void }
   | { readonly kind: 'silence' };
 
 export interface S3Proxy {
   readonly store: ObjectStore;
+  readonly endpoint: string;
   /** `PUT part 3`, `GET bytes=0-9`, `POST uploads`, … in the order in which they came. */
   readonly requests: string[];
   stop(): Promise<void>;
@@ -55,8 +58,9 @@ export async function startS3Proxy(
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
+  const endpoint = `http://127.0.0.1:${String(isAddress(address) ? address.port : 0)}`;
   const client = new S3Client({
-    endpoint: `http://127.0.0.1:${String(isAddress(address) ? address.port : 0)}`,
+    endpoint,
     region: 'us-east-1',
     credentials: config.credentials ?? s3.client.config.credentials,
     forcePathStyle: true,
@@ -64,6 +68,7 @@ export async function startS3Proxy(
   });
   return {
     store: createS3ObjectStore(client, 'glee', '', config.patience ?? HASTE),
+    endpoint,
     requests,
     stop: async () => {
       client.destroy();
@@ -108,6 +113,13 @@ function forward(
   const { method, url: path, headers } = incoming;
   const { hostname, port } = new URL(s3.endpoint);
   const onward = request({ hostname, port, path, method, headers }, (response) => {
+    if (fault?.kind === 'lost') {
+      response.resume().on('end', () => {
+        fault.then();
+        answer.destroy();
+      });
+      return;
+    }
     answer.writeHead(response.statusCode ?? 502, response.headers);
     let passed = 0;
     response.on('data', (chunk: Buffer) => {

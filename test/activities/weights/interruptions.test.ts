@@ -28,14 +28,8 @@ describe('a download that is interrupted', () => {
   before(async () => (s3 = await startTestS3()));
   after(() => s3.stop());
 
-  async function startProcess(name: string, url: string) {
-    const { accessKeyId, secretAccessKey } = await s3.client.config.credentials();
-    const env = {
-      AWS_ENDPOINT_URL_S3: s3.endpoint,
-      AWS_REGION: 'us-east-1',
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    };
+  function startProcess(name: string, url: string) {
+    const { env } = s3;
     const script = join(import.meta.dirname, 'fetch-process.js');
     return spawn(process.execPath, [script, name, url], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   }
@@ -46,7 +40,7 @@ describe('a download that is interrupted', () => {
     const server = await startWebServer(test, (exchange) =>
       sendFile(exchange, { bytes, etag: '"1"', ...(exchange.gets === 0 && { stopAfter: sentAtKill }) }),
     );
-    const first = await startProcess('killed', `${server.origin}/a.pth`);
+    const first = startProcess('killed', `${server.origin}/a.pth`);
     // The worst moment: all of a part has come but its last byte.
     await until('three parts to be in S3, and the next to have come', async () => {
       return server.sentBytes() === sentAtKill && (await storedParts(s3, 'killed')) === 3;
@@ -55,7 +49,7 @@ describe('a download that is interrupted', () => {
     await once(first, 'exit');
     await mustHaveNothing(s3, 'killed');
 
-    const second = await startProcess('killed', `${server.origin}/a.pth`);
+    const second = startProcess('killed', `${server.origin}/a.pth`);
     const manifest = parseObject(await text(second.stdout), manifestSchema, 'what it printed');
     await mustHave(s3, { outcome: 'fetched', manifest }, bytes);
     assert.match(server.requests.at(-1) ?? '', /^GET \/a\.pth bytes=\d+-$/);

@@ -89,14 +89,7 @@ describe('weights that are published', () => {
 
   /** The settings that a worker reads from its environment, in a process that has it. */
   async function fetchWith(name: string, source: string, environment: Readonly<Record<string, string>>) {
-    const { accessKeyId, secretAccessKey } = await s3.client.config.credentials();
-    const env = {
-      AWS_ENDPOINT_URL_S3: s3.endpoint,
-      AWS_REGION: 'us-east-1',
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secretAccessKey,
-      ...environment,
-    };
+    const env = { ...s3.env, ...environment };
     const script = join(import.meta.dirname, 'fetch-process.js');
     const { stdout } = await promisify(execFile)(process.execPath, [script, name, source], { env });
     assert.doesNotMatch(stdout, /secret/);
