@@ -24,7 +24,7 @@ export const FAILURES = {
   SourceRefused: 'stop',
   /** The weights on the host are not the ones the plan names, or match too little of the model. */
   WrongWeights: 'stop',
-  /** No space left for checkpoints on the host. */
+  /** No space left for checkpoints or weights on the host. */
   DiskFull: 'stop',
   /** The loss became infinite or NaN. Tried again from the newest checkpoint, within the budget. */
   NonFiniteLoss: 'retry',
