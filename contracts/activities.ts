@@ -1,9 +1,16 @@
 /** @module The activities, as workflows see them. Workers build factories that satisfy these. */
 import type { Host, LeaseRequest } from './pool.ts';
-import type { Plan } from './plan.ts';
+import type { Gang, Plan } from './plan.ts';
 import type { StageResult, TrainStageInput } from './runs.ts';
 import type { ArtifactPlan, PreparedArtifact, Recipe } from './weights.ts';
-import type { OpenAttemptInput, OpenAttemptResult, TrainRankInput, TrainRankResult } from './training.ts';
+import type {
+  DiskRoom,
+  OpenAttemptInput,
+  OpenAttemptResult,
+  PlacedInput,
+  TrainRankInput,
+  TrainRankResult,
+} from './training.ts';
 
 /** Plans are made where the configs and a GLEE checkout are. */
 export interface PlanActivities {
@@ -21,8 +28,17 @@ export interface ResolvedPlan {
 export interface StageActivities {
   /** Queues a request at the pool, starting the pool where it does not run. The grant comes as a signal. */
   requestLease(input: { readonly pool: string; readonly request: LeaseRequest }): Promise<void>;
+  /** Hosts of the pool that could be asked for room; none while no gang could be formed, or when the stage goes on from a checkpoint. */
+  findCandidates(input: FindCandidatesInput): Promise<readonly string[]>;
   /** Writes the stage's result from its head; fails while the head does not name a final checkpoint. */
   publishStage(input: PublishStageInput): Promise<StageResult>;
+}
+
+export interface FindCandidatesInput {
+  readonly run: string;
+  readonly stage: string;
+  readonly pool: string;
+  readonly gang: Gang;
 }
 
 export interface PublishStageInput {
@@ -62,6 +78,8 @@ export interface PoolActivities {
 export interface HostActivities {
   /** Runs for as long as the host is there: its heartbeat is the host's life. Returns when the worker leaves. */
   bePresent(input: { readonly host: Host }): Promise<void>;
+  /** What the disks of this host have free, and what of these files would have to be placed on them. */
+  measureRoom(input: PlacedInput): Promise<readonly DiskRoom[]>;
   /** Claims the stage's head for the token, and a port for the ranks to meet at. */
   openAttempt(input: OpenAttemptInput): Promise<OpenAttemptResult>;
   /** Starts this host's trainer, or adopts the one that runs, and sees it through. */

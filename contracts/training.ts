@@ -8,6 +8,19 @@ export type InitialWeights =
   | { readonly kind: 'checkout'; readonly path: string; readonly sha256: string; readonly sizeBytes: number }
   | { readonly kind: 'artifact'; readonly artifact: WeightsFile };
 
+/** What a stage's hosts need on their disks before a trainer starts. */
+export interface PlacedInput {
+  readonly weights: InitialWeights;
+  readonly files: readonly PlacedFile[];
+}
+
+export interface DiskRoom {
+  /** A folder on it. */
+  readonly path: string;
+  readonly freeBytes: number;
+  readonly neededBytes: number;
+}
+
 export interface OpenAttemptInput {
   readonly run: string;
   readonly stage: string;

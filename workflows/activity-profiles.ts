@@ -73,6 +73,17 @@ export function presence(host: string): ActivityOptions {
   };
 }
 
+/** A look at a host's disks. One that does not answer soon is not waited for: nothing depends on it. */
+export function measuring(host: string): ActivityOptions {
+  return {
+    taskQueue: hostTaskQueue(host),
+    startToCloseTimeout: '10s',
+    scheduleToStartTimeout: '10s',
+    scheduleToCloseTimeout: '15s',
+    retry: { initialInterval: '500ms', backoffCoefficient: 1, maximumInterval: '1s', maximumAttempts: 2 },
+  };
+}
+
 /** One small request on rank 0's host: S3 may be away for long, the host may not. */
 export function opening(host: string, limits: StageLimits): ActivityOptions {
   return {

@@ -6,6 +6,7 @@ import {
   ApplicationFailure,
   executeChild,
   ParentClosePolicy,
+  patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -27,7 +28,11 @@ import { planning } from './activity-profiles.ts';
 import { runStateQuery } from './messages.ts';
 import { onceFree } from './once-free.ts';
 import { prepareWeights } from './prepare-weights.ts';
+import { checkRoom } from './room.ts';
 import { trainStage } from './train-stage.ts';
+
+/** Runs that began before do without. */
+const ROOM_CHECKED = 'room is checked before a stage';
 
 const { resolvePlan } = proxyActivities<PlanActivities>(planning);
 
@@ -82,7 +87,7 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
   }
 
   /** The stage of an execution that was terminated may still be ending its trainers. */
-  function train(
+  async function train(
     plan: StagePlan,
     results: readonly StageResult[],
     prepared: readonly PreparedArtifact[],
@@ -90,10 +95,12 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
     const { stage, gang } = plan;
     const weights = initialWeights(plan, results, prepared);
     const files = placedFiles(plan, prepared);
+    const input = { run, plan, weights, ...(files.length > 0 && { files }) };
+    if (patched(ROOM_CHECKED)) await checkRoom(input);
     return onceFree(`wait for an earlier ${stage} of this run to end`, () =>
       executeChild(trainStage, {
         workflowId: stageWorkflowId(run, stage),
-        args: [{ run, plan, weights, ...(files.length > 0 && { files }) }],
+        args: [input],
         // Asked, not terminated: the stage kills its trainers and returns its hosts.
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
         staticSummary: `${run}: ${stage}, ${String(plan.maxIterations)} iterations on ${String(gang.hosts)} × ${String(gang.gpusPerHost)} GPUs`,

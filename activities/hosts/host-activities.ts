@@ -5,6 +5,7 @@ import { Context } from '@temporalio/activity';
 import getPort from 'get-port';
 import type { HostActivities } from '../../contracts/activities.ts';
 import { claimStage } from '../checkpoints/claim.ts';
+import { measureRoom } from '../training/room.ts';
 import type { TrainingDependencies } from '../training/rank.ts';
 import { trainRank } from '../training/train-rank.ts';
 
@@ -30,6 +31,8 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
         clearInterval(beat);
       }
     },
+
+    measureRoom: (input) => measureRoom(dependencies.settings, input),
 
     async openAttempt({ run, stage, token, damaged = [] }) {
       const { cancellationSignal } = Context.current();

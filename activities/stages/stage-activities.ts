@@ -6,7 +6,7 @@ import { stageInputs } from '../../configs/stage-inputs.ts';
 import type { PoolActivities, StageActivities } from '../../contracts/activities.ts';
 import { CONTROL_TASK_QUEUE, keys, poolWorkflowId } from '../../contracts/ids.ts';
 import type { StageResult } from '../../contracts/runs.ts';
-import { requestSignal } from '../../workflows/messages.ts';
+import { poolQuery, requestSignal } from '../../workflows/messages.ts';
 import { readHead } from '../checkpoints/head.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { isRunning } from './running.ts';
@@ -21,6 +21,16 @@ export function createStageActivities(store: ObjectStore): StageActivities & Poo
         signal: requestSignal,
         signalArgs: [request],
       });
+    },
+
+    async findCandidates({ run, stage, pool, gang }) {
+      if ((await readHead(store, { run, stage }))?.checkpoint) return [];
+      const view = await getClient()
+        .workflow.getHandle(poolWorkflowId(pool))
+        .query(poolQuery)
+        .catch(() => undefined);
+      const suitable = (view?.hosts ?? []).filter(({ present, gpus }) => present && gpus >= gang.gpusPerHost);
+      return suitable.length < gang.hosts ? [] : suitable.map(({ name }) => name);
     },
 
     async publishStage({ stage: { run, plan, weights }, attempts, iterationsRun }) {

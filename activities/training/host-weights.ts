@@ -142,12 +142,13 @@ async function fetchToCache(
   return cached;
 }
 
-function weightsPath(scratch: string, sha256: string): string {
+/** Where the cache has, or would have, a file. */
+export function weightsPath(scratch: string, sha256: string): string {
   return join(scratch, 'weights', `${sha256}${ENDING}`);
 }
 
 /** @throws InvalidConfig: a workflow's input is typed by people. */
-function pathInCheckout(checkout: string, path: string): string {
+export function pathInCheckout(checkout: string, path: string): string {
   const target = resolve(checkout, path);
   if (target.startsWith(checkout + sep)) return target;
   throw fail('InvalidConfig', `weights ${path} lie outside the checkout`);

@@ -52,6 +52,7 @@ async function recordTrainings(): Promise<void> {
     await keepOnlySource(stack);
     await trainToTheEnd(stack, 'merged', 'joint/merged-weights');
     await save(address, 'joint-prepared-weights', { workflowId: 'merged' });
+    await save(address, 'joint-room-checked', { workflowId: 'merged' });
     await save(address, 'weights-prepared', { workflowId: 'merged/weights' });
     await save(address, 'artifact-fetched', { workflowId: 'artifact/eva02-large' });
     await save(address, 'artifact-converted', { workflowId: 'artifact/eva02-large-converted' });

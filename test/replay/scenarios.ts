@@ -10,6 +10,7 @@ export const SCENARIOS = [
   'joint-refused-config',
   'joint-cancelled',
   'joint-prepared-weights',
+  'joint-room-checked',
   'weights-prepared',
   'artifact-fetched',
   'artifact-converted',

@@ -140,6 +140,10 @@ function hostActivities(host: string, sceneOf: (run: string) => Scene): HostActi
       const scene = sceneOf(workflowExecution?.workflowId.replace('pool/', '') ?? '');
       await beating(scene.untilLeft(host), PRESENCE_BEAT_MS).catch(() => undefined);
     },
+    measureRoom: () => {
+      const run = activityInfo().workflowExecution?.workflowId ?? '';
+      return Promise.resolve(sceneOf(run).measureRoom(host));
+    },
     openAttempt: (input) => unlessShutDown(sceneOf(input.run).openAttempt(input, host)),
     trainRank: (input) => unlessShutDown(sceneOf(input.run).trainRank(input, host)),
   };
@@ -170,7 +174,8 @@ const refuse = () => Promise.reject(new Error('these tests have no S3'));
 const noStore: ObjectStore = {
   bucket: 'none',
   keyOf: (name) => name,
-  readText: refuse,
+  // No stage has a head.
+  readText: () => Promise.resolve(undefined),
   writeText: refuse,
   upload: refuse,
   download: refuse,

@@ -17,6 +17,7 @@ import type { StagePlan } from '../../contracts/plan.ts';
 import type { PoolView } from '../../contracts/pool.ts';
 import type { JointTrainingResult, StageResult, StageState, TrainStageInput } from '../../contracts/runs.ts';
 import type {
+  DiskRoom,
   OpenAttemptInput,
   OpenAttemptResult,
   TrainRankInput,
@@ -37,6 +38,8 @@ export interface Script {
   readonly plan?: Partial<Omit<StagePlan, 'limits'>>;
   readonly limits?: Partial<StagePlan['limits']>;
   readonly resolve?: (input: { readonly run: string; readonly config: string }) => Promise<ResolvedPlan>;
+  /** Bytes that a host has free. @default plenty */
+  readonly room?: (host: string) => number;
   readonly open?: (input: OpenAttemptInput, host: string, scene: Scene) => Promise<OpenAttemptResult>;
   readonly train?: (input: TrainRankInput, host: string, scene: Scene) => Promise<TrainRankResult>;
   readonly publish?: (input: PublishStageInput) => Promise<StageResult>;
@@ -71,6 +74,7 @@ export interface Scene {
   publishStage(input: PublishStageInput): Promise<StageResult>;
   /** As the real one: an error without a name, which Temporal retries, while the final weights are not there. */
   publishAsUsual(input: PublishStageInput): Promise<StageResult>;
+  measureRoom(host: string): readonly DiskRoom[];
   openAttempt(input: OpenAttemptInput, host: string): Promise<OpenAttemptResult>;
   trainRank(input: TrainRankInput, host: string): Promise<TrainRankResult>;
   /** Resolves when the host's worker says goodbye to this scene's pool. */
@@ -104,6 +108,9 @@ export async function setScene(lab: Lab, t: Pick<TestContext, 'name'>, script: S
       return (script.publish ?? scene.publishAsUsual)(input);
     },
     publishAsUsual: (input) => publish(scene.head, input),
+    measureRoom: (host) => {
+      return [{ path: '/scratch', freeBytes: script.room?.(host) ?? 1e12, neededBytes: 5.3e9 }];
+    },
     openAttempt: (input, host) => {
       scene.openings.push({ ...input, host });
       return (script.open ?? (() => Promise.resolve({ resumeFrom: scene.head, port: 1 })))(

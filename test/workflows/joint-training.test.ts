@@ -193,6 +193,29 @@ describe('jointTraining', { concurrency: true }, () => {
     assert.equal((await handle.query(runStateQuery)).phase, 'failed');
   });
 
+  it('fails before a host is leased when no gang has room for the weights, naming hosts and bytes', async (t) => {
+    const scene = await setRun(lab, t, { room: (host) => (host === 'host-a' ? 1.2e9 : 9e9) });
+    const failure = await failedAs(await startRun(scene));
+    assert.equal(failure.type, 'DiskFull');
+    assert.match(
+      failure.message,
+      /^stage2 needs 2 hosts of pool '.*' with room for its weights, and 1 of 2 have none; .*: host-a: 1\.2 GB free at \/scratch, 5\.3 GB needed$/,
+    );
+    assert.ok(
+      scene.openings.every(({ stage }) => stage === 'stage1'),
+      'stage1 begins from the checkout',
+    );
+  });
+
+  it('trains where enough hosts have room, or do not say what they have', async (t) => {
+    const room = (host: string) => {
+      if (host === 'host-b') throw new Error('the disk does not answer');
+      return host === 'host-a' ? 1e9 : 9e9;
+    };
+    const scene = await setRun(lab, t, { hosts: ['host-a', 'host-b', 'host-c'], room });
+    assert.equal((await (await startRun(scene)).result()).stages.length, 3);
+  });
+
   it('ends its stage with its trainers when it is cancelled', async (t) => {
     const scene = await setRun(lab, t, { train: trainForEver });
     const handle = await startRun(scene);
