@@ -22,17 +22,15 @@ export interface SaveClock {
   tick(pace: number | undefined): Promise<Pick<Progress, 'saveSeconds' | 'bestSaveSeconds'>>;
 }
 
-export function createSaveClock(job: Job, { plan, secondsToFailure, resumeFrom }: TrainRankInput): SaveClock {
-  const toFailure = secondsToFailure ?? meanSecondsToFailure(0, 0);
+export function createSaveClock(job: Job, input: TrainRankInput): SaveClock {
+  const { plan, resumeFrom } = input;
   let asked: { readonly id: string; readonly at: number } | undefined;
   return {
     async tick(pace) {
       const saves = await readSaves(job);
-      const stall = saves.at(-1)?.stallSeconds ?? resumeFrom?.times?.stall;
-      const best = stall === undefined ? undefined : bestSavePeriod(stall, toFailure);
-      const period = plan.saveEvery?.kind === 'seconds' ? plan.saveEvery.seconds : best;
+      const { best, period } = periods(input, saves.at(-1)?.stallSeconds ?? resumeFrom?.times?.stall);
       const known = { ...(best !== undefined && { bestSaveSeconds: best }) };
-      if (plan.saveEvery === undefined || period === undefined) {
+      if (period === undefined) {
         return { ...known, ...(pace !== undefined && { saveSeconds: pace * plan.checkpointPeriod }) };
       }
       if (await isDue(period, saves.at(-1)?.at))
@@ -56,12 +54,30 @@ export function createSaveClock(job: Job, { plan, secondsToFailure, resumeFrom }
  * GLEE's own period where the clock counts: a safety net behind it, once the pace is known, so that the trainer does not
  * save more often than was asked for. Empty where it stays as it is.
  */
-export function periodOverride({ plan, resumeFrom, secondsToFailure }: TrainRankInput): Overrides {
-  const { secondsPerIteration: pace, stall } = resumeFrom?.times ?? {};
-  const toFailure = secondsToFailure ?? meanSecondsToFailure(0, 0);
-  const best = stall === undefined ? undefined : bestSavePeriod(stall, toFailure);
-  const seconds = plan.saveEvery?.kind === 'seconds' ? plan.saveEvery.seconds : best;
-  if (plan.saveEvery === undefined || seconds === undefined || !pace) return {};
-  const iterations = Math.max(plan.checkpointPeriod, Math.ceil((BEHIND * seconds) / pace));
+export function periodOverride(input: TrainRankInput): Overrides {
+  const { secondsPerIteration: pace, stall } = input.resumeFrom?.times ?? {};
+  const { period } = periods(input, stall);
+  if (period === undefined || !pace) return {};
+  const iterations = Math.max(input.plan.checkpointPeriod, Math.ceil((BEHIND * period) / pace));
   return { SOLVER: { CHECKPOINT_PERIOD: iterations } };
+}
+
+interface Periods {
+  /** Loses the least; undefined while nobody knows what a save costs. Seconds. */
+  readonly best: number | undefined;
+  /** The plan's; undefined where it goes by iterations, or cannot be known yet. Seconds. */
+  readonly period: number | undefined;
+}
+
+function periods({ plan, secondsToFailure }: TrainRankInput, stallSeconds: number | undefined): Periods {
+  const toFailure = secondsToFailure ?? meanSecondsToFailure(0, 0);
+  const best = stallSeconds === undefined ? undefined : bestSavePeriod(stallSeconds, toFailure);
+  switch (plan.saveEvery?.kind) {
+    case undefined:
+      return { best, period: undefined };
+    case 'auto':
+      return { best, period: best };
+    case 'seconds':
+      return { best, period: plan.saveEvery.seconds };
+  }
 }
