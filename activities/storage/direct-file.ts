@@ -2,7 +2,7 @@
  * @module A new file whose blocks go to the disk past the kernel's cache, where the file system lets them.
  *
  * Through the cache, memory is taken page by page and the disk begins late; that costs a durable copy more than all
- * else it does, and most where memory is contended (measured: a third of the time, and alone steady).
+ * else it does, and most where memory is contended (measured: half to two thirds of the time).
  */
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
