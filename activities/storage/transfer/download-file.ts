@@ -2,8 +2,9 @@
  * @module A file out of S3: ranges side by side, each written to its place under a checksum that is taken on the way,
  * and a name only when all of it is right and on the disk.
  */
-import { mkdir, open, rm, statfs, type FileHandle } from 'node:fs/promises';
+import { mkdir, rm, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { createDirectFile } from '../direct-file.ts';
 import { publish, sha256OfFile, temporaryName } from '../files.ts';
 import { WrongContent, type TransferOptions } from '../object-store.ts';
 import { crc32Hex } from './crc32.ts';
@@ -23,10 +24,10 @@ export async function downloadFile(
   await mkdir(dirname(path), { recursive: true });
   try {
     signal.throwIfAborted();
-    const file = await open(temporary, 'wx');
+    await mustHaveRoom(dirname(path), promised.sizeBytes);
+    const file = await createDirectFile(temporary, promised.sizeBytes);
     try {
-      await reserve(file, dirname(path), promised.sizeBytes);
-      const pieces = await fetchRanges(source, { promised, fd: file.fd, signal, onProgress });
+      const pieces = await fetchRanges(source, { promised, file, signal, onProgress });
       const crc32 = crc32Hex(crc32OfPieces(pieces));
       await mustBeRight(promised, crc32, temporary, signal);
       await file.sync();
@@ -41,14 +42,13 @@ export async function downloadFile(
 }
 
 /** A disk that is too small is better told before gigabytes have come than after. */
-async function reserve(file: FileHandle, folder: string, sizeBytes: number): Promise<void> {
+async function mustHaveRoom(folder: string, sizeBytes: number): Promise<void> {
   const { bfree, blocks, bsize } = await statfs(folder);
   // Some file systems do not count.
   if (blocks > 0 && bfree * bsize < sizeBytes) {
     const text = `the disk of ${folder} is full: ${String(sizeBytes)} bytes are needed, ${String(bfree * bsize)} are free`;
     throw Object.assign(new Error(text), { code: 'ENOSPC' });
   }
-  await file.truncate(sizeBytes);
 }
 
 /** Manifests of older versions have no CRC32: then the file is read again. */

@@ -1,21 +1,21 @@
 /** @module The ranges of one version of an object, several at a time, each gone on with where its connection broke. */
 import { crc32 as updateCrc32 } from 'node:zlib';
 import { httpStatus } from '../../../configs/s3.ts';
+import type { DirectFile } from '../direct-file.ts';
 import { WrongContent } from '../object-store.ts';
 import type { DownloadSource, Promised } from './ends.ts';
-import { FlushingWriter } from './flushing-writer.ts';
 import type { ResponseHead } from './http-response.ts';
 import { piecesOf, rangeBytesFor, type Piece } from './pieces.ts';
 import { readRange } from './read-range.ts';
 import { signGet } from './sign-request.ts';
 import { steadily, type Attempt } from './steadily.ts';
 
-/** Each has up to a mebibyte of buffers. */
+/** Each has up to three mebibytes of buffers. */
 const CONNECTIONS = 8;
 
 export interface RangesInput {
   readonly promised: Promised;
-  readonly fd: number;
+  readonly file: DirectFile;
   readonly signal: AbortSignal;
   readonly onProgress: ((bytes: number) => void) | undefined;
 }
@@ -40,7 +40,8 @@ class RangeFetcher {
   readonly #failed = new AbortController();
   readonly #signal: AbortSignal;
   readonly #ranges: readonly Range[];
-  readonly #writer: FlushingWriter;
+  /** Those that no range is reading into. */
+  readonly #buffers: Buffer[] = [];
   #next = 0;
   #doneBytes = 0;
   /** ETag of the version that the first answer had; all others must have it too. */
@@ -51,7 +52,6 @@ class RangeFetcher {
     const pieces =
       sizeBytes === 0 ? [{ offset: 0, sizeBytes }] : piecesOf(sizeBytes, rangeBytesFor(sizeBytes));
     this.#source = source;
-    this.#writer = new FlushingWriter(input.fd);
     this.#input = input;
     this.#signal = AbortSignal.any([input.signal, this.#failed.signal]);
     this.#ranges = pieces.map((piece) => ({ ...piece, doneBytes: 0, crc32: 0 }));
@@ -74,7 +74,6 @@ class RangeFetcher {
     } finally {
       this.#failed.abort();
       await Promise.allSettled(lanes);
-      await this.#writer.end();
     }
   }
 
@@ -107,7 +106,8 @@ class RangeFetcher {
       return wanted;
     };
     try {
-      await readRange(request, { onHead, onBytes: (bytes) => this.#save(range, bytes, attempt) }, attempt);
+      const onBytes = (bytes: Buffer) => this.#save(range, bytes, attempt);
+      await readRange(request, { onHead, onBytes, buffers: this.#buffers }, attempt);
     } catch (error) {
       throw httpStatus(error) === 416 ? this.#wrongSize('fewer') : error;
     }
@@ -138,7 +138,7 @@ class RangeFetcher {
     range.doneBytes += bytes.length;
     this.#doneBytes += bytes.length;
     attempt.advance();
-    return this.#writer.write(bytes, position).then(
+    return this.#input.file.write(bytes, position).then(
       () => {
         attempt.touch();
         this.#input.onProgress?.(this.#doneBytes);

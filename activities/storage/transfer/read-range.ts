@@ -5,15 +5,16 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { trustedAuthorities } from '../../../configs/s3.ts';
+import { alignedBuffer } from '../direct-file.ts';
 import { parseHead, S3Refusal, type ResponseHead } from './http-response.ts';
 import type { SignedRequest } from './sign-request.ts';
 import type { Attempt } from './steadily.ts';
 
-const BUFFER_BYTES = 256 << 10;
-/** Less room than this is not worth a read of the socket. */
-const LEAST_ROOM_BYTES = 64 << 10;
+const BUFFER_BYTES = 1 << 20;
 /** More chunks than this on their way to the disk, and the socket waits. */
-const MOST_WRITES = 3;
+const MOST_WRITES = 2;
+/** For what comes after the end: nothing should, and no other range's buffer may be hit. */
+const NOWHERE = Buffer.alloc(64 << 10);
 const MOST_ERROR_BYTES = 64 << 10;
 
 export interface RangeSink {
@@ -21,6 +22,8 @@ export interface RangeSink {
   readonly onHead: (head: ResponseHead) => number;
   /** Pieces of the body in their order; each is the sink's until its promise resolves. Must not reject. */
   readonly onBytes: (bytes: Buffer) => Promise<void>;
+  /** To be used, and used again: whole pages, as the disk takes them past the kernel's cache. */
+  readonly buffers: Buffer[];
 }
 
 /** @throws S3Refusal when S3 refuses; errors without a status when the connection breaks. */
@@ -31,12 +34,10 @@ export function readRange(request: SignedRequest, sink: RangeSink, attempt: Atte
 class RangeReader {
   readonly #sink: RangeSink;
   readonly #attempt: Attempt;
-  readonly #free: Buffer[] = [];
   readonly #writes = new Set<Promise<void>>();
-  #buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-  /** What of the buffer is read, and not yet the sink's. */
-  #start = 0;
-  #end = 0;
+  #buffer: Buffer;
+  /** What is read, and not yet the sink's: the buffer's first bytes. */
+  #filled = 0;
   /** Of the body; undefined before the head is there. */
   #missingBytes: number | undefined;
   #refused: ResponseHead | undefined;
@@ -46,6 +47,7 @@ class RangeReader {
   constructor(sink: RangeSink, attempt: Attempt) {
     this.#sink = sink;
     this.#attempt = attempt;
+    this.#buffer = this.#emptyBuffer();
   }
 
   async read(request: SignedRequest): Promise<void> {
@@ -85,13 +87,13 @@ class RangeReader {
   }
 
   #room(): Buffer {
-    return this.#buffer.subarray(this.#end);
+    return this.#buffer.subarray(this.#filled);
   }
 
   /** @returns False when the socket shall wait. */
   #tookIn(bytes: number): boolean {
     this.#attempt.touch();
-    this.#end += bytes;
+    this.#filled += bytes;
     try {
       if (this.#missingBytes === undefined && !this.#readHead()) {
         this.#makeRoom();
@@ -108,10 +110,11 @@ class RangeReader {
   /** @returns Whether there is a body that is wanted. */
   #readHead(): boolean {
     if (this.#refused !== undefined) return this.#readRefusal(this.#refused);
-    const parsed = parseHead(this.#buffer.subarray(this.#start, this.#end));
+    const parsed = parseHead(this.#buffer.subarray(0, this.#filled));
     if (parsed === undefined) return false;
-    this.#start += parsed.headBytes;
-    const { head } = parsed;
+    const { head, headBytes } = parsed;
+    this.#buffer.copyWithin(0, headBytes, this.#filled);
+    this.#filled -= headBytes;
     if (head.status < 200) return this.#readHead();
     if (head.status !== 200 && head.status !== 206) {
       this.#refused = head;
@@ -122,29 +125,33 @@ class RangeReader {
   }
 
   #readRefusal({ status, headers }: ResponseHead): false {
-    const body = this.#buffer.toString('utf8', this.#start, this.#end);
+    const body = this.#buffer.toString('utf8', 0, this.#filled);
     const whole = Number(headers.get('content-length') ?? Infinity);
-    const isWhole = this.#end - this.#start >= whole || body.includes('</Error>');
-    if (isWhole || this.#end - this.#start > MOST_ERROR_BYTES) this.#settle(new S3Refusal(status, body));
+    const isWhole = this.#filled >= whole || body.includes('</Error>');
+    if (isWhole || this.#filled > MOST_ERROR_BYTES) this.#settle(new S3Refusal(status, body));
     return false;
   }
 
   #passOn(): void {
     const missing = this.#missingBytes ?? 0;
-    const bytes = Math.min(this.#end - this.#start, missing);
+    const bytes = Math.min(this.#filled, missing);
     const isLast = bytes === missing;
-    if (!isLast && BUFFER_BYTES - this.#end >= LEAST_ROOM_BYTES) return;
+    if (!isLast && this.#filled < BUFFER_BYTES) return;
     this.#missingBytes = missing - bytes;
-    if (bytes > 0) this.#write(this.#buffer, this.#buffer.subarray(this.#start, this.#start + bytes));
-    this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
-    this.#start = this.#end = 0;
+    if (bytes > 0) this.#write(this.#buffer, bytes);
+    this.#buffer = isLast ? NOWHERE : this.#emptyBuffer();
+    this.#filled = 0;
     if (isLast) this.#settle();
   }
 
-  #write(buffer: Buffer, bytes: Buffer): void {
-    const write = this.#sink.onBytes(bytes).then(() => {
+  #emptyBuffer(): Buffer {
+    return this.#sink.buffers.pop() ?? alignedBuffer(BUFFER_BYTES);
+  }
+
+  #write(buffer: Buffer, bytes: number): void {
+    const write = this.#sink.onBytes(buffer.subarray(0, bytes)).then(() => {
       this.#writes.delete(write);
-      this.#free.push(buffer);
+      this.#sink.buffers.push(buffer);
       if (this.#writes.size === MOST_WRITES - 1) this.#socket?.resume();
     });
     this.#writes.add(write);
@@ -152,13 +159,13 @@ class RangeReader {
 
   /** Heads and refusals are small; one that does not fit is none. */
   #makeRoom(): void {
-    if (this.#end < BUFFER_BYTES) return;
+    if (this.#filled < BUFFER_BYTES) return;
     throw new Error('the answer of S3 is not one');
   }
 
   #ended(): void {
     if (this.#refused !== undefined) {
-      const body = this.#buffer.toString('utf8', this.#start, this.#end);
+      const body = this.#buffer.toString('utf8', 0, this.#filled);
       this.#settle(new S3Refusal(this.#refused.status, body));
     }
     const missing = this.#missingBytes === undefined ? 'its answer' : `${String(this.#missingBytes)} bytes`;

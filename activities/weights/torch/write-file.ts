@@ -2,9 +2,9 @@
  * @module Writes a planned torch file to the disk: whole under its name, or not at all.
  */
 import { rm } from 'node:fs/promises';
+import { alignedBuffer, createDirectFile, type DirectFile } from '../../storage/direct-file.ts';
 import { publish, temporaryName } from '../../storage/files.ts';
 import { BLOCK_BYTES, readBlocks } from './blocks.ts';
-import { alignedBuffer, createDirectFile, type DirectFile } from './direct-file.ts';
 import type { TorchFile } from './torch-file.ts';
 
 /** One of the four threads that node has for files is left to the reads. */

@@ -132,7 +132,7 @@ describe('createS3ObjectStore', () => {
     assert.deepEqual(await readdir(join(folder, 'twice')), ['copy.pth']);
   });
 
-  it('ends an upload that is aborted, and leaves neither object nor parts', async (test) => {
+  it('ends an upload that is aborted, leaves no object, and goes on with its parts when it is begun again', async (test) => {
     const { path } = await someFile(test, 64 << 20);
     const abort = new AbortController();
     const upload = s3.store.upload('aborted.pth', path, abort.signal);
@@ -142,8 +142,15 @@ describe('createS3ObjectStore', () => {
     await until('the upload to be under way', async () => (await parts())?.length === 1);
     abort.abort();
     await failed;
-    await until('its parts to be gone', async () => (await parts()) === undefined);
     assert.equal(await s3.store.readText('aborted.pth'), undefined);
+    const [unfinished] = (await parts()) ?? [];
+    const { sha256 } = await s3.store.upload('aborted.pth', path, forever);
+    assert.equal(sha256, await sha256OfFile(path));
+    assert.equal(
+      await parts(),
+      undefined,
+      `the upload ${String(unfinished?.UploadId)} is the one that was completed`,
+    );
   });
 
   it('makes no request for an upload or download that is aborted before it begins', async (test) => {

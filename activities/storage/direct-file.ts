@@ -2,7 +2,7 @@
  * @module A new file whose blocks go to the disk past the kernel's cache, where the file system lets them.
  *
  * Through the cache, every byte is copied once more, into pages that must be found first (measured: a tenth more time
- * for the whole command where little else runs, much more where memory is contended).
+ * for a whole conversion where little else runs, half to two thirds of a restore's).
  */
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';

@@ -3,12 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
-import {
-  alignedBuffer,
-  createDirectFile,
-  type DirectFile,
-} from '../../../../activities/weights/torch/direct-file.ts';
-import { temporaryFolder } from '../../../fixtures/glee-checkout.ts';
+import { alignedBuffer, createDirectFile, type DirectFile } from '../../../activities/storage/direct-file.ts';
+import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 
 const BLOCK_BYTES = 64 << 10;
 
