@@ -132,7 +132,7 @@ describe('createS3ObjectStore', () => {
     assert.deepEqual(await readdir(join(folder, 'twice')), ['copy.pth']);
   });
 
-  it('ends an upload that is aborted, leaves no object, and goes on with its parts when it is begun again', async (test) => {
+  it('ends an upload that is aborted, leaves no object, and its parts for when it is begun again', async (test) => {
     const { path } = await someFile(test, 64 << 20);
     const abort = new AbortController();
     const upload = s3.store.upload('aborted.pth', path, abort.signal);
@@ -143,14 +143,10 @@ describe('createS3ObjectStore', () => {
     abort.abort();
     await failed;
     assert.equal(await s3.store.readText('aborted.pth'), undefined);
-    const [unfinished] = (await parts()) ?? [];
+    assert.equal((await parts())?.length, 1, 'what S3 has of it is for the next');
     const { sha256 } = await s3.store.upload('aborted.pth', path, forever);
     assert.equal(sha256, await sha256OfFile(path));
-    assert.equal(
-      await parts(),
-      undefined,
-      `the upload ${String(unfinished?.UploadId)} is the one that was completed`,
-    );
+    assert.equal(await parts(), undefined);
   });
 
   it('makes no request for an upload or download that is aborted before it begins', async (test) => {
