@@ -10,7 +10,7 @@ import { readRange } from './read-range.ts';
 import { signGet } from './sign-request.ts';
 import { steadily, type Attempt } from './steadily.ts';
 
-/** Each has up to three mebibytes of buffers. */
+/** Each has up to two buffers of two mebibytes. */
 const CONNECTIONS = 8;
 
 export interface RangesInput {

@@ -18,7 +18,7 @@ export function partBytesFor(fileBytes: number): number {
 /** Large enough that a request's cost does not show, small enough that all connections have work to the end. */
 export function rangeBytesFor(fileBytes: number): number {
   const eighth = Math.ceil(fileBytes / 8 / (1 << 20)) * (1 << 20);
-  return Math.min(Math.max(eighth, 8 << 20), 32 << 20);
+  return Math.min(Math.max(eighth, 8 << 20), 64 << 20);
 }
 
 /** None of an empty file. */

@@ -10,9 +10,8 @@ import { parseHead, S3Refusal, type ResponseHead } from './http-response.ts';
 import type { SignedRequest } from './sign-request.ts';
 import type { Attempt } from './steadily.ts';
 
-const BUFFER_BYTES = 1 << 20;
-/** More chunks than this on their way to the disk, and the socket waits. */
-const MOST_WRITES = 2;
+/** Half of it is as fast, and takes a fifth more CPU time. */
+const BUFFER_BYTES = 2 << 20;
 /** For what comes after the end: nothing should, and no other range's buffer may be hit. */
 const NOWHERE = Buffer.alloc(64 << 10);
 const MOST_ERROR_BYTES = 64 << 10;
@@ -34,6 +33,7 @@ export function readRange(request: SignedRequest, sink: RangeSink, attempt: Atte
 class RangeReader {
   readonly #sink: RangeSink;
   readonly #attempt: Attempt;
+  /** The socket waits for them: the kernel takes in what comes, and other ranges have the thread. TLS may add a second. */
   readonly #writes = new Set<Promise<void>>();
   #buffer: Buffer;
   /** What is read, and not yet the sink's: the buffer's first bytes. */
@@ -104,7 +104,7 @@ class RangeReader {
       this.#settle(error instanceof Error ? error : new Error(String(error)));
       return false;
     }
-    return this.#writes.size < MOST_WRITES;
+    return this.#writes.size === 0;
   }
 
   /** @returns Whether there is a body that is wanted. */
@@ -152,7 +152,7 @@ class RangeReader {
     const write = this.#sink.onBytes(buffer.subarray(0, bytes)).then(() => {
       this.#writes.delete(write);
       this.#sink.buffers.push(buffer);
-      if (this.#writes.size === MOST_WRITES - 1) this.#socket?.resume();
+      if (this.#writes.size === 0) this.#socket?.resume();
     });
     this.#writes.add(write);
   }
