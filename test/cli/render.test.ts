@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import { progressText } from '../../cli/render.ts';
 import { artifactLine, type ArtifactSnapshot } from '../../cli/weights/preparation.ts';
 import type { Progress } from '../../contracts/training.ts';
@@ -23,17 +24,19 @@ test("a stage's line says how much of the model its initial weights matched, whe
 
 test("an artifact's line says how far it is, how fast, how long yet, and what it waits for, as far as that is known", () => {
   const artifact = { name: 'swin-large', status: 'preparing', progress: null, troubles: [] } as const;
+  // CI=true turns colours on, whoever reads.
+  const plain = (one: ArtifactSnapshot) => stripVTControlCharacters(artifactLine(one));
   const line = (progress: Partial<NonNullable<ArtifactSnapshot['progress']>>) =>
-    artifactLine({
+    plain({
       ...artifact,
       progress: { artifact: 'swin-large', phase: 'downloading', doneBytes: 276e6, ...progress },
     });
-  assert.equal(artifactLine(artifact), 'swin-large  preparing');
+  assert.equal(plain(artifact), 'swin-large  preparing');
   assert.equal(line({}), 'swin-large  downloading  276 MB');
   assert.equal(
     line({ totalBytes: 788e6, bytesPerSecond: 12.3e6, etaSeconds: 42 }),
     'swin-large  downloading  35 %  276 MB of 788 MB  12.3 MB/s  ETA 42 s',
   );
   assert.match(line({ totalBytes: 0, doneBytes: 0, note: 'trying again' }), /100 % .* {2}trying again$/);
-  assert.equal(artifactLine({ ...artifact, status: 'ready' }), 'swin-large  ready');
+  assert.equal(plain({ ...artifact, status: 'ready' }), 'swin-large  ready');
 });
