@@ -3,6 +3,7 @@
  * where that one is damaged or gone.
  */
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
+import { keys } from '../../contracts/ids.ts';
 import { fail } from '../fail.ts';
 import type { Bucket } from '../storage/bucket.ts';
 import { nameOfKey } from '../storage/object-store.ts';
@@ -40,10 +41,10 @@ export async function claimStage(
     await replaceInHead(bucket.store, stage, token, { damaged: named, by: candidate }, signal);
     return { checkpoint: candidate, insteadOf: named };
   }
-  const place = `s3://${bucket.store.bucket}/${bucket.store.keyOf(`runs/${stage.run}/${stage.stage}/`)}`;
+  const head = `s3://${bucket.store.bucket}/${bucket.store.keyOf(keys.head(stage.run, stage.stage))}`;
   throw fail(
     'NoGoodCheckpoint',
-    `${named.file.key} is damaged or gone, and there is no whole checkpoint before it: put one back with 'glee checkpoints push', or delete ${place}head.json to train the stage anew`,
+    `${named.file.key} is damaged or gone, and there is no whole checkpoint before it: put one back with 'glee checkpoints push', or delete ${head} to train the stage anew`,
   );
 }
 

@@ -9,8 +9,7 @@ import { isAbandoned, writerMark } from './writers.ts';
 
 /** Writes a small file so that a crash leaves the old content or the new, never half. */
 export async function writeFileAtomically(path: string, content: string): Promise<void> {
-  const temporary = temporaryName(path);
-  try {
+  await writeWhole(path, async (temporary) => {
     const file = await open(temporary, 'w');
     try {
       await file.writeFile(content);
@@ -18,6 +17,17 @@ export async function writeFileAtomically(path: string, content: string): Promis
     } finally {
       await file.close();
     }
+  });
+}
+
+/**
+ * Gives the path to a file of any size once it is whole; leaves nothing of it when that fails.
+ * @param write Makes the temporary file, down to the disk.
+ */
+export async function writeWhole(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    await write(temporary);
     await publish(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });

@@ -2,10 +2,10 @@
  * @module A file out of S3: ranges side by side, each written to its place under a checksum that is taken on the way,
  * and a name only when all of it is right and on the disk.
  */
-import { mkdir, rm, statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createDirectFile } from '../direct-file.ts';
-import { publish, sha256OfFile, temporaryName } from '../files.ts';
+import { sha256OfFile, writeWhole } from '../files.ts';
 import { WrongContent, type TransferOptions } from '../object-store.ts';
 import { crc32Hex } from './crc32.ts';
 import type { DownloadSource, Promised } from './ends.ts';
@@ -20,9 +20,8 @@ export async function downloadFile(
   signal: AbortSignal,
   { onProgress }: TransferOptions = {},
 ): Promise<void> {
-  const temporary = temporaryName(path);
   await mkdir(dirname(path), { recursive: true });
-  try {
+  await writeWhole(path, async (temporary) => {
     signal.throwIfAborted();
     await mustHaveRoom(dirname(path), promised.sizeBytes);
     const file = await createDirectFile(temporary, promised.sizeBytes);
@@ -34,11 +33,7 @@ export async function downloadFile(
     } finally {
       await file.close();
     }
-    await publish(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  });
 }
 
 /** A disk that is too small is better told before gigabytes have come than after. */

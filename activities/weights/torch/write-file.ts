@@ -1,9 +1,8 @@
 /**
  * @module Writes a planned torch file to the disk: whole under its name, or not at all.
  */
-import { rm } from 'node:fs/promises';
 import { alignedBuffer, createDirectFile, type DirectFile } from '../../storage/direct-file.ts';
-import { publish, temporaryName } from '../../storage/files.ts';
+import { writeWhole } from '../../storage/files.ts';
 import { BLOCK_BYTES, readBlocks } from './blocks.ts';
 import type { TorchFile } from './torch-file.ts';
 
@@ -21,8 +20,7 @@ export async function writeTorchFile(
   signal: AbortSignal,
   onProgress: (doneBytes: number) => void = () => undefined,
 ): Promise<void> {
-  const temporary = temporaryName(path);
-  try {
+  await writeWhole(path, async (temporary) => {
     const target = await createDirectFile(temporary, file.sizeBytes);
     try {
       await writeBlocks(file, target, signal, onProgress);
@@ -31,11 +29,7 @@ export async function writeTorchFile(
       await target.close();
     }
     signal.throwIfAborted();
-    await publish(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  });
 }
 
 async function writeBlocks(
