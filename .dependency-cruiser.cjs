@@ -19,6 +19,7 @@ module.exports = {
     room('configs', ['contracts/']),
     room('workers', ['contracts/', 'configs/', 'activities/', 'workflows/messages.ts']),
     room('cli', [
+      'activities/sweeps/',
       'contracts/',
       'configs/',
       'activities/checkpoints/',

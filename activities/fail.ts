@@ -11,6 +11,11 @@ export function fail(type: FailureType, message: string, details: FailureDetails
   return ApplicationFailure.create({ type, message, nonRetryable: true, details: [details] });
 }
 
+/** A person asks for what cannot be done now; says why, and what could. */
+export function refused(message: string): ApplicationFailure {
+  return ApplicationFailure.create({ type: 'Refused', message, nonRetryable: true });
+}
+
 /** The activity ends, its work does not: the next worker on this host goes on with it a second from now. */
 export function handOver(message: string): ApplicationFailure {
   return ApplicationFailure.create({

@@ -17,6 +17,7 @@ import {
   FILE_BYTES,
   measureRestores,
   measureUploads,
+  uploadOurs,
   type Measured,
   type Round,
   type TransferPlace,
@@ -63,16 +64,18 @@ async function measureCheckpoint(options: BenchOptions): Promise<readonly Case[]
 }
 
 async function transferCases(
-  { runs, withPeer, signal, progress }: BenchOptions,
+  { runs, only, withPeer, signal, progress }: BenchOptions,
   place: TransferPlace,
   server: S3Server,
 ): Promise<readonly Case[]> {
   const tools = withPeer ? await obtainTools(server, progress, signal) : [];
   const [uploads, restores]: [Round[], Round[]] = [[], []];
+  const wants = (direction: string) => only?.startsWith(direction) ?? true;
+  if (!wants('upload')) await uploadOurs(place);
   for (let run = 1; run <= runs; run += 1) {
     progress(`round ${String(run)} of ${String(runs)}; ${loadText()}`);
-    uploads.push(await measureUploads(place, tools));
-    restores.push(await measureRestores(place, tools));
+    if (wants('upload')) uploads.push(await measureUploads(place, tools));
+    if (wants('restore')) restores.push(await measureRestores(place, tools));
   }
   const names = tools.map(({ name }) => name);
   return [...casesOf('upload', uploads, names), ...casesOf('restore', restores, names)];

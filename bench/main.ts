@@ -7,19 +7,23 @@ import { machineLine } from './machine.ts';
 import { caseLine, type Bench } from './measure.ts';
 import { checkpoint } from './checkpoint.ts';
 import { convert } from './convert.ts';
+import { pool } from './pool.ts';
 import { recovery } from './recovery.ts';
+import { sweep } from './sweep.ts';
 
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['checkpoint', checkpoint],
   ['convert', convert],
+  ['pool', pool],
   ['recovery', recovery],
+  ['sweep', sweep],
 ]);
 
 const program = new Command('bench')
   .description('Measure the pipeline against its peers, both on this machine, in turns.')
   .argument('<name>', 'which bench', benchName)
   .option('--runs <n>', 'measurements of each, of which the median counts', positiveInteger, 3)
-  .option('--case <case>', 'this case alone')
+  .option('--case <case>', 'this case alone, with those that go on from its name')
   .option('--no-peer', 'ours alone, for a quick look at a change')
   .addHelpText('after', listOfBenches())
   .showHelpAfterError('(npm run bench -- --help lists the benches)')
@@ -37,7 +41,8 @@ await untilStopped(async (signal) => {
   }
   const progress = (text: string) => console.error(`${new Date().toISOString().slice(11, 19)}  ${text}`);
   for (const measured of await bench.run({ runs, only, withPeer, signal, progress })) {
-    if (only === undefined || measured.case === only) console.log(caseLine(measured));
+    if (only === undefined || measured.case === only || measured.case.startsWith(`${only}-`))
+      console.log(caseLine(measured));
   }
   console.log(machineLine());
 });

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { listJobs } from '../activities/training/job.ts';
 import { packageRoot } from '../configs/package-root.ts';
 import { startRun } from '../cli/start.ts';
-import { startStack, type Stack } from '../sandbox/stack.ts';
+import { startStack, type GpuHost, type Placement, type Stack } from '../sandbox/stack.ts';
 import { attachBeacon } from './beacon.ts';
-import { killAndWait, type Killed } from './kill.ts';
+import { killAndWait, type Blow, type Killed } from './kill.ts';
 import { measureOwnStart, type TrainerEnv } from './own-start.ts';
 import { readTimeline, type HostJobs, type Step } from './timeline.ts';
 
@@ -17,8 +17,9 @@ const STAGE = 'stage1';
 
 export interface Pipeline {
   readonly trainerEnv: TrainerEnv;
-  /** Starts a run of a config below bench/configs/, kills its trainer, waits until it goes on, and cancels it. */
-  kill(run: string, config: string): Promise<Killed & { readonly timeline: readonly Step[] }>;
+  /** Starts a run of a config below bench/configs/, kills its trainer or strikes otherwise, waits until it goes on, and cancels it. */
+  kill(run: string, config: string, blow?: Blow): Promise<Killed & { readonly timeline: readonly Step[] }>;
+  readonly hosts: readonly GpuHost[];
   /** Seconds from the spawn of the run's newest trainer, by itself, to its first iteration. The run must have ended. */
   ownStart(run: string): Promise<number>;
   /** The config that the newest run gave its first trainer. */
@@ -30,16 +31,21 @@ export interface Pipeline {
 export interface PipelineOptions {
   readonly hosts: number;
   readonly gpusPerHost: number;
+  /** Machines of their own, in the place of `hosts`. */
+  readonly placement?: Placement;
   readonly signal: AbortSignal;
   readonly progress: (text: string) => void;
 }
 
 export async function startPipeline(options: PipelineOptions): Promise<Pipeline> {
-  const { hosts, gpusPerHost, signal, progress } = options;
+  const { hosts, gpusPerHost, placement, signal, progress } = options;
   const directory = await mkdtemp(join(tmpdir(), 'glee-bench-'));
   const beacon = join(directory, 'beacon.jsonl');
   const env = { GLEE_CONFIG_DIR: join(packageRoot, 'bench/configs'), GLEE_BENCH_BEACON: beacon };
-  const stack = await startStack({ directory, hosts, gpusPerHost, env, signal, onProgress: progress });
+  const stack = await startStack({
+    ...{ directory, hosts, gpusPerHost, env, signal, onProgress: progress },
+    ...(placement && { placement }),
+  });
   const { GLEE_CHECKOUT = '', DETECTRON2_DATASETS = '' } = stack.env;
   const trainerEnv = { GLEE_CHECKOUT, DETECTRON2_DATASETS };
   // No trainer runs yet, so none can miss it.
@@ -48,11 +54,13 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
   return {
     trainerEnv,
 
-    async kill(run, config) {
+    hosts: stack.hosts,
+
+    async kill(run, config, blow) {
       newestRun = run;
       await startRun(stack.client, run, { config });
       try {
-        const killed = await killAndWait({ file: beacon, output: outputOf(run), signal }, `run ${run}`);
+        const killed = await killAndWait({ file: beacon, output: outputOf(run), signal }, `run ${run}`, blow);
         const jobs = await newestJobs(stack, run);
         return { ...killed, timeline: await readTimeline(stack.client, `${run}/${STAGE}`, jobs, killed) };
       } finally {
@@ -87,7 +95,8 @@ async function newestJobs(stack: Stack, run: string): Promise<HostJobs[]> {
   const found = await Promise.all(
     stack.hosts.map(async ({ name, scratch }) => {
       const jobs = await listJobs(scratch, { run, stage: STAGE });
-      const [newest, killed] = jobs.toSorted((a, b) => b.identity.token - a.identity.token);
+      // Where the trainer lives on there is but one.
+      const [newest, killed = newest] = jobs.toSorted((a, b) => b.identity.token - a.identity.token);
       return newest === undefined || killed === undefined ? [] : [{ host: name, newest, killed }];
     }),
   );

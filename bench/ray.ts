@@ -7,7 +7,9 @@ import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packageRoot } from '../configs/package-root.ts';
 import { logTail } from '../sandbox/log-tail.ts';
-import { killAndWait, type Killed } from './kill.ts';
+import type { Machine } from '../sandbox/network.ts';
+import { commandAt, HERE, type Place } from '../sandbox/place.ts';
+import { killAndWait, type Blow, type Killed } from './kill.ts';
 import { endMarked, markOf } from './marked.ts';
 import type { TrainerEnv } from './own-start.ts';
 
@@ -18,6 +20,9 @@ export interface RayOptions {
   readonly trainerEnv: TrainerEnv;
   /** The config that the pipeline's trainer had. */
   readonly config: string;
+  /** Ray's nodes, in the place of one on this machine: the first has no worker, the others room for one each. */
+  readonly machines?: readonly Machine[];
+  readonly blow?: Blow;
   readonly signal: AbortSignal;
 }
 
@@ -39,7 +44,7 @@ export async function killUnderRay(options: RayOptions): Promise<Killed> {
       { ...mark, GLEE_BENCH_BEACON: beacon },
     );
     try {
-      return await killAndWait({ file: beacon, output, signal: options.signal }, 'Ray Train');
+      return await killAndWait({ file: beacon, output, signal: options.signal }, 'Ray Train', options.blow);
     } catch (error) {
       options.signal.throwIfAborted();
       throw new Error(`${String(error)}; ${await logTail(log)}`, { cause: error });
@@ -52,23 +57,53 @@ export async function killUnderRay(options: RayOptions): Promise<Killed> {
   }
 }
 
+const PORT = 6379;
+/** The `ray` command: its script names a Python that has another name since. */
+const COMMAND = ['-m', 'ray.scripts.scripts', 'start'];
+
 async function startDriver(
-  { python, trainerEnv }: RayOptions,
+  { python, trainerEnv, machines = [] }: RayOptions,
   { config, folder, log }: { readonly config: string; readonly folder: string; readonly log: string },
   more: Readonly<Record<string, string>>,
 ): Promise<ChildProcess> {
+  const [head] = machines;
   const file = await open(log, 'a');
-  try {
-    const driver = spawn(python, [join(packageRoot, 'bench/peers/ray_recovery.py'), config, folder], {
+  const start = async (place: Place, command: string, args: readonly string[]) => {
+    const at = commandAt(place, command, args);
+    const child = spawn(at.command, at.args, {
       env: { ...process.env, ...trainerEnv, ...more, RAY_USAGE_STATS_ENABLED: '0' },
       detached: true,
       stdio: ['pipe', file.fd, file.fd],
     });
-    await once(driver, 'spawn');
-    return driver;
+    await once(child, 'spawn');
+    return child;
+  };
+  try {
+    for (const machine of machines) {
+      const node = await start(machine, python, nodeArguments(machine, head, folder));
+      // It returns when the node is up; the node stays.
+      await once(node, 'exit');
+      if (node.exitCode !== 0) throw new Error(`ray start failed on ${machine.name}: ${await logTail(log)}`);
+    }
+    const script = [join(packageRoot, 'bench/peers/ray_recovery.py'), config, folder];
+    const address = head === undefined ? [] : [`${head.address}:${String(PORT)}`];
+    return await start(head ?? HERE, python, [...script, ...address]);
   } finally {
     await file.close();
   }
+}
+
+/** Everything by default but where it lies and what it may use. */
+function nodeArguments(machine: Machine, head: Machine | undefined, folder: string): string[] {
+  const own = ['--node-ip-address', machine.address, '--object-store-memory', String(100 << 20)];
+  if (machine !== head)
+    return [...COMMAND, '--address', `${head?.address ?? ''}:${String(PORT)}`, '--num-cpus', '1', ...own];
+  const temporary = ['--temp-dir', join(folder, 'ray')];
+  return [
+    ...[...COMMAND, '--head', '--port', String(PORT), '--num-cpus', '0', '--include-dashboard', 'false'],
+    ...temporary,
+    ...own,
+  ];
 }
 
 /** The end of its input is its word to shut Ray down. */

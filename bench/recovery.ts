@@ -1,5 +1,6 @@
 /**
- * @module `recovery`: how long a training stands still after SIGKILL to one of its ranks, and how much it repeats.
+ * @module `recovery`: how long a training stands still after SIGKILL to one of its ranks or to what watches it, or after
+ * one of its hosts was cut off, and how much it repeats.
  *
  * Ours and Ray Train run the same trainer on the same data with two ranks, in turns. The clock starts at the SIGKILL
  * and stops when rank 0 of the restarted gang has finished an iteration, which both say by the same line of a file.
@@ -11,22 +12,37 @@ import { startPipeline, type Pipeline } from './pipeline.ts';
 import { obtainRay, type RayPython } from './ray-venv.ts';
 import { killUnderRay } from './ray.ts';
 import { RECOVERY_CASES, recoveryCases, type Ours, type Round } from './recovery-cases.ts';
+import { measureHosts, type HostFault } from './recovery-hosts.ts';
 import { showTimeline } from './timeline.ts';
 
 /** How the two ranks are spread, by the beginning of the cases' names. Ray's two workers are on one node in both. */
 const CONFIGS = { trainer: 'joint/bench', gang: 'joint/bench-gang' } as const;
 
 export const recovery: Bench = {
-  about: 'SIGKILL to one rank of a training of two, the same small trainer under both',
+  about: 'a rank killed, its watcher killed, its host cut off; the same small trainer under both',
   cases: RECOVERY_CASES,
   run: measureRecovery,
 };
 
+/** Faults of hosts, by the beginning of their case's name. */
+const HOST_FAULTS = { 'worker-sigkill': 'worker', 'host-unreachable': 'unreachable' } as const;
+
 async function measureRecovery(options: BenchOptions): Promise<readonly Case[]> {
+  const { only } = options;
+  const ray = options.withPeer ? await rayIfThere(options) : undefined;
+  const faults = Object.entries(HOST_FAULTS).flatMap(([name, fault]): HostFault[] =>
+    only === undefined || only === name ? [fault] : [],
+  );
+  const ofHosts = only !== undefined && faults.length > 0;
+  const rounds = ofHosts ? [] : await measureRanks(ray, options);
+  const hostRounds = await measureHosts(faults, ray, { ...options, shown });
+  return recoveryCases(rounds, hostRounds, ray?.name ?? null);
+}
+
+async function measureRanks(ray: RayPython | undefined, options: BenchOptions): Promise<readonly Round[]> {
   const { runs, only, signal, progress } = options;
   const wanted = (gang: keyof typeof CONFIGS) =>
     only === undefined || only.startsWith('gang') === (gang === 'gang');
-  const ray = options.withPeer ? await rayIfThere(options) : undefined;
   const pipeline = await startPipeline({ hosts: 2, gpusPerHost: 2, signal, progress });
   const rounds: Round[] = [];
   try {
@@ -41,7 +57,7 @@ async function measureRecovery(options: BenchOptions): Promise<readonly Case[]> 
   } finally {
     await pipeline.stop();
   }
-  return recoveryCases(rounds, ray?.name ?? null);
+  return rounds;
 }
 
 async function rayIfThere({ progress, signal }: BenchOptions): Promise<RayPython | undefined> {

@@ -41,9 +41,14 @@ export interface TransferPlace {
   readonly signal: AbortSignal;
 }
 
+/** What all restores fetch. */
+export async function uploadOurs(place: TransferPlace): Promise<Measured> {
+  return runOurs(place, 'upload');
+}
+
 export async function measureUploads(place: TransferPlace, tools: readonly TransferTool[]): Promise<Round> {
   settle();
-  const ours = await runOurs(place, 'upload');
+  const ours = await uploadOurs(place);
   const peers: Measured[] = [];
   for (const tool of tools) {
     settle();

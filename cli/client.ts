@@ -1,7 +1,10 @@
 /**
  * @module The command line's connection to Temporal.
  */
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, WorkflowUpdateFailedError } from '@temporalio/client';
+import proto from '@temporalio/proto';
+import { innermostMessage } from '../contracts/failures.ts';
+import { CONTROL_TASK_QUEUE } from '../contracts/ids.ts';
 import { readTemporalSettings } from '../configs/temporal.ts';
 import { oneLine, UserError } from './errors.ts';
 
@@ -22,4 +25,19 @@ export async function withClient<T>(deed: (client: Client, address: string) => P
   } finally {
     await connection.close();
   }
+}
+
+/** How many control workers have polled of late. */
+export async function countControlWorkers({ workflowService, options }: Client): Promise<number> {
+  const { pollers } = await workflowService.describeTaskQueue({
+    namespace: options.namespace,
+    taskQueue: { name: CONTROL_TASK_QUEUE },
+    taskQueueType: proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+  });
+  return pollers.length;
+}
+
+/** What the workflow said that refused an Update; undefined for any other error. */
+export function refusalOf(error: unknown): string | undefined {
+  return error instanceof WorkflowUpdateFailedError ? innermostMessage(error) : undefined;
 }

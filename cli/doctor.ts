@@ -10,14 +10,13 @@ import {
   HeadBucketCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
-import proto from '@temporalio/proto';
 import { execa } from 'execa';
 import pc from 'picocolors';
 import { readDoctorSettings, type DoctorSettings } from '../configs/env.ts';
 import { createS3Client, httpStatus, storageRefusal } from '../configs/s3.ts';
 import { CONTROL_TASK_QUEUE, poolWorkflowId } from '../contracts/ids.ts';
 import { poolQuery } from '../workflows/messages.ts';
-import { withClient } from './client.ts';
+import { countControlWorkers, withClient } from './client.ts';
 import { oneLine } from './errors.ts';
 import { print, type OutputOptions } from './output.ts';
 
@@ -50,12 +49,7 @@ async function checkTemporal({ pool }: DoctorSettings): Promise<Finding[]> {
     return await withClient(async (client, address) => {
       const { namespace } = client.options;
       await client.workflowService.describeNamespace({ namespace });
-      const { pollers } = await client.workflowService.describeTaskQueue({
-        namespace,
-        taskQueue: { name: CONTROL_TASK_QUEUE },
-        taskQueueType: proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-      });
-      const workers = pollers.length;
+      const workers = await countControlWorkers(client);
       const reached = { check, ok: true, found: `${address}, namespace ${namespace}` };
       const control = {
         check: 'control worker',

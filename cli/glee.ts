@@ -5,16 +5,25 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { checkpointsCommand } from './checkpoints/commands.ts';
 import { EnvironmentError } from '../configs/environment-error.ts';
+import { packageVersion } from '../configs/package-root.ts';
 import { ConfigError } from '../configs/problems.ts';
+import type { EvaluateOptions } from './evaluate.ts';
 import { oneLine, UserError } from './errors.ts';
+import { controlCommands } from './controls/commands.ts';
 import type { ListOptions } from './list.ts';
 import { JSON_OPTION, type OutputOptions } from './output.ts';
+import type { PlanOptions } from './plan.ts';
+import { poolCommand } from './pool/commands.ts';
+import { scheduleCommand } from './schedules/commands.ts';
+import { withTimes } from './schedules/time-options.ts';
 import type { StartOptions } from './start.ts';
 import type { StatusOptions } from './status.ts';
+import { sweepCommand } from './sweeps/commands.ts';
 import { weightsCommand } from './weights/commands.ts';
 
 const program = new Command('glee')
   .description("GLEE's training as durable runs on Temporal, checkpoints in S3.")
+  .version(packageVersion(), '--version')
   .option('--debug', 'show where an error comes from')
   .addHelpText(
     'after',
@@ -24,6 +33,7 @@ Examples:
   glee plan joint/lite                     what would run, and what is wrong with it
   glee start joint/lite --run lite-1       begin (or, under a known id, go on)
   glee status lite-1 --watch               what it is doing, and what has happened
+  glee pause lite-1 --why "maintenance"    save, give the hosts back; glee resume goes on
 
 Temporal is found as its own tools find it (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, temporal.toml), S3 as the aws
 command line does (AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_PROFILE, ...). Bucket: GLEE_BUCKET [glee], key prefix:
@@ -33,7 +43,9 @@ GLEE_PREFIX, GLEE checkout: GLEE_CHECKOUT, your own configs: GLEE_CONFIG_DIR.`,
 // Commands are imported when they run: --help need not wait for the SDKs of Temporal and AWS.
 program
   .command('start')
-  .description('start a joint training; under the id of a run that ended or failed, do only what is missing')
+  .description(
+    'start a joint training or a fine-tune; under the id of a run that ended or failed, do only what is missing',
+  )
   .argument('[config]', 'config below configs/, without its ending', 'joint/lite')
   .option('--run <id>', "id of the run: workflow id and S3 prefix  [the config's name and the minute]")
   .option(...JSON_OPTION)
@@ -59,17 +71,23 @@ program
   .addHelpText('after', example('glee list --json'))
   .action(async (options: ListOptions) => (await import('./list.ts')).list(options));
 
-program
-  .command('plan')
+withTimes(program.command('plan'))
   .description(
-    'what a config would run, stage by stage, and what is wrong with it; needs a GLEE checkout, but no GPU',
+    'what a config would run, stage by stage or trial by trial, and what is wrong with it; needs a GLEE checkout, but no GPU',
   )
   .argument('[config]', 'config below configs/, without its ending', 'joint/lite')
+  .option('--schedule <name>', 'also print the line with which the stock temporal command schedules it')
   .option(...JSON_OPTION)
-  .addHelpText('after', example('GLEE_CHECKOUT=~/GLEE glee plan joint/pro'))
-  .action(async (config: string, options: OutputOptions) =>
-    (await import('./plan.ts')).plan(config, options),
-  );
+  .addHelpText(
+    'after',
+    `
+Examples:
+  GLEE_CHECKOUT=~/GLEE glee plan joint/pro
+  GLEE_CHECKOUT=~/GLEE glee plan sweeps/odinw13-lr --schedule weekly --cron '0 3 * * mon'
+
+The options for times count with --schedule alone.`,
+  )
+  .action(async (config: string, options: PlanOptions) => (await import('./plan.ts')).plan(config, options));
 
 program
   .command('cancel')
@@ -80,13 +98,31 @@ program
   .action(async (run: string, options: OutputOptions) => (await import('./cancel.ts')).cancel(run, options));
 
 program
+  .command('evaluate')
+  .description(
+    'the figures of a checkpoint; waits for them. What was evaluated before is not evaluated again',
+  )
+  .argument('<checkpoint>', 'as lite-1/stage3@final')
+  .option('--config <name>', "a fine-tune config that says how  [what the checkpoint's run was planned with]")
+  .option('--datasets <names...>', 'data sets  [those that the config tests on]')
+  .option(...JSON_OPTION)
+  .addHelpText('after', example('glee evaluate lite-1/stage3@final --config finetune/odinw-rabbits'))
+  .action(async (checkpoint: string, options: EvaluateOptions) =>
+    (await import('./evaluate.ts')).evaluate(checkpoint, options),
+  );
+
+program
   .command('doctor')
   .description('check Temporal, S3 rights, Python and the GLEE checkout; say what to do about each failure')
   .option(...JSON_OPTION)
   .addHelpText('after', example('glee doctor'))
   .action(async (options: OutputOptions) => (await import('./doctor.ts')).doctor(options));
 
+for (const command of controlCommands()) program.addCommand(command);
+program.addCommand(poolCommand());
 program.addCommand(checkpointsCommand());
+program.addCommand(sweepCommand());
+program.addCommand(scheduleCommand());
 program.addCommand(weightsCommand());
 
 try {

@@ -23,7 +23,7 @@ export async function list(options: ListOptions): Promise<void> {
   const rows = await withClient(async (client) => {
     const found: Row[] = [];
     for await (const { workflowId, status, startTime, closeTime } of client.workflow.list({
-      query: "WorkflowType = 'jointTraining'",
+      query: "WorkflowType = 'jointTraining' OR WorkflowType = 'fineTune'",
     })) {
       const seconds = ((closeTime ?? new Date()).getTime() - startTime.getTime()) / 1000;
       const endedAt = closeTime?.toISOString() ?? null;

@@ -82,6 +82,7 @@ const progressSchema: z.ZodType<Progress> = z.object({
   loss: z.number().exactOptional(),
   learningRate: z.number().exactOptional(),
   secondsPerIteration: z.number().exactOptional(),
+  ownSecondsPerIteration: z.number().exactOptional(),
   etaSeconds: z.number().exactOptional(),
   memoryMiB: z.number().exactOptional(),
   committedIterations: z.number().exactOptional(),

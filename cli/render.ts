@@ -2,7 +2,9 @@
  * @module A run's snapshot as lines of text.
  */
 import pc from 'picocolors';
-import type { RunEvent, StageStatus } from '../contracts/runs.ts';
+import { FAILURE_CLASSES } from '../contracts/failures.ts';
+import type { RunEvent, StageState, StageStatus } from '../contracts/runs.ts';
+import { findStraggler } from '../contracts/straggler.ts';
 import type { Progress } from '../contracts/training.ts';
 import { duration } from './durations.ts';
 import type { RunSnapshot } from './observe.ts';
@@ -20,7 +22,7 @@ export function renderRun(snapshot: RunSnapshot): string {
   const unanswered =
     state === null ? ['  no control worker answers: start one with `glee-worker control`'] : [];
   const stages = state?.stages.map((one) => stageLine(one, snapshot)) ?? [];
-  const hosts = stage?.hosts.map(hostLine) ?? [];
+  const hosts = hostLines(stage?.hosts ?? []);
   const events = (stage?.state?.events ?? []).slice(-EVENTS_SHOWN).map(eventLine);
   return [
     header,
@@ -34,26 +36,57 @@ export function renderRun(snapshot: RunSnapshot): string {
   ].join('\n');
 }
 
-function stageLine(one: StageStatus, { stage }: RunSnapshot): string {
+function stageLine(one: StageStatus, { run, state: runState, stage }: RunSnapshot): string {
   switch (one.status) {
-    case 'waiting':
-      return `  ${one.stage}  ${pc.dim('waiting')}`;
+    case 'waiting': {
+      const next = runState?.stages.find(({ status }) => status === 'waiting');
+      if (runState?.phase !== 'waiting for approval' || next?.stage !== one.stage)
+        return `  ${one.stage}  ${pc.dim('waiting')}`;
+      return `  ${one.stage}  ${pc.yellow('waiting for approval')}  glee approve ${run} --why ...`;
+    }
     case 'done': {
-      const { artifact, attempts } = one.result;
-      const how = one.reused
-        ? 'done earlier'
-        : attempts === 1
-          ? 'done'
-          : `done in ${String(attempts)} attempts`;
-      return `  ${one.stage}  ${pc.green(how)}  s3://${artifact.bucket}/${artifact.key}  sha256 ${artifact.sha256.slice(0, 12)}`;
+      const { artifact } = one.result;
+      return `  ${one.stage}  ${pc.green(howDone(one))}  s3://${artifact.bucket}/${artifact.key}  sha256 ${artifact.sha256.slice(0, 12)}`;
     }
     case 'running': {
       const state = stage?.name === one.stage ? stage.state : null;
       if (state === null) return `  ${one.stage}  ${pc.cyan('running')}`;
       const attempt = state.attempt === 0 ? '' : `  attempt ${String(state.attempt)}`;
-      return `  ${one.stage}  ${pc.cyan(state.phase)}${attempt}  ${progressText(stage?.hosts[0])}`;
+      const line = `  ${one.stage}  ${pc.cyan(state.phase)}${attempt}  ${progressText(stage?.hosts[0])}`;
+      return [line, ...standing(state)].join('\n');
     }
   }
+}
+
+function howDone({
+  reused,
+  skipped,
+  result: { attempts },
+}: Extract<StageStatus, { status: 'done' }>): string {
+  if (skipped === true) return 'skipped';
+  if (reused) return 'done earlier';
+  return attempts === 1 ? 'done' : `done in ${String(attempts)} attempts`;
+}
+
+/** What a person would have to know of a stage that does not simply train. */
+function standing({ paused, question, budgets = {}, changes = {} }: StageState): string[] {
+  const spent = FAILURE_CLASSES.flatMap((name) => {
+    const budget = budgets[name];
+    return budget === undefined
+      ? []
+      : [`${name} ${String(budget.limit - budget.spent)} of ${String(budget.limit)}`];
+  });
+  const changed = [
+    changes.maxIterations === undefined ? '' : `ends after ${String(changes.maxIterations)} iterations`,
+    changes.priority === undefined ? '' : `priority ${String(changes.priority)}`,
+    changes.learningRate === undefined ? '' : `SOLVER.BASE_LR ${String(changes.learningRate)}`,
+  ].filter(Boolean);
+  return [
+    ...(paused ? [pc.yellow(`    paused by ${paused.by}: ${paused.why}`)] : []),
+    ...(question ? [pc.yellow(`    has to be decided: ${question.type}: ${question.message}`)] : []),
+    ...(changed.length > 0 ? [`    changed: ${changed.join(', ')}`] : []),
+    ...(spent.length > 0 ? [`    attempts left until it gives up: ${spent.join(', ')}`] : []),
+  ];
 }
 
 /** `iteration 140/300  loss 0.431  lr 0.001  0.03 s/iter  ETA 5 s  safe in S3: 100  initial weights matched: 98 %` */
@@ -86,16 +119,30 @@ export function progressText(progress: Progress | undefined): string {
     .join('  ');
 }
 
-function hostLine({ host, machineRank, phase, pid, memoryMiB, note }: Progress): string {
-  const parts = [
-    `  ${host}`,
-    `machine ${String(machineRank)}`,
-    phase,
-    pid === undefined ? '' : `pid ${String(pid)}`,
-    memoryMiB === undefined ? '' : `${String(memoryMiB)} MiB`,
-    note === undefined ? '' : pc.yellow(note),
-  ];
-  return parts.filter(Boolean).join('  ');
+/** A line for each host of the gang; the one that holds it back is named. */
+export function hostLines(hosts: readonly Progress[]): string[] {
+  const straggler = findStraggler(hosts);
+  return hosts.map(({ host, machineRank, phase, pid, memoryMiB, ownSecondsPerIteration: own, note }) => {
+    const parts = [
+      `  ${host}`,
+      `machine ${String(machineRank)}`,
+      phase,
+      pid === undefined ? '' : `pid ${String(pid)}`,
+      memoryMiB === undefined ? '' : `${String(memoryMiB)} MiB`,
+      own === undefined ? '' : `own ${seconds(own)} s/iter`,
+      straggler?.host === host
+        ? pc.yellow(
+            `holds the gang back: the others take ${seconds(straggler.othersSeconds)} s by themselves`,
+          )
+        : '',
+      note === undefined ? '' : pc.yellow(note),
+    ];
+    return parts.filter(Boolean).join('  ');
+  });
+}
+
+function seconds(value: number): string {
+  return String(Number(value.toPrecision(2)));
 }
 
 export function eventLine({ at, text, failure }: RunEvent): string {

@@ -3,7 +3,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
-import { CONTROL_TASK_QUEUE, runIdProblem } from '../contracts/ids.ts';
+import { CONTROL_TASK_QUEUE, kindOfConfig, runIdProblem } from '../contracts/ids.ts';
 import type { JointTrainingInput } from '../contracts/runs.ts';
 import { withClient } from './client.ts';
 import { UserError } from './errors.ts';
@@ -22,6 +22,8 @@ export async function start(config: string, options: StartOptions): Promise<void
   const run = options.run ?? defaultRun(config);
   const problem = runIdProblem(run);
   if (problem !== undefined) throw new UserError(problem);
+  if (kindOfConfig(config) === 'sweep')
+    throw new UserError(`a sweep is begun with: glee sweep start ${config} --id ${run}`);
   await withClient(async (client) => {
     await startRun(client, run, { config });
     const snapshot = await planned(client, run);
@@ -33,11 +35,13 @@ export async function start(config: string, options: StartOptions): Promise<void
 /** @throws UserError when the id is taken by a run that still goes on. */
 export async function startRun(client: Client, run: string, input: JointTrainingInput): Promise<void> {
   try {
-    await client.workflow.start('jointTraining', {
+    const { config = 'joint/lite' } = input;
+    const kind = kindOfConfig(config);
+    await client.workflow.start(kind === 'fine-tune' ? 'fineTune' : 'jointTraining', {
       workflowId: run,
       taskQueue: CONTROL_TASK_QUEUE,
       args: [input],
-      staticSummary: `joint training, ${input.config ?? 'joint/lite'}`,
+      staticSummary: `${kind}, ${config}`,
     });
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import type { DatasetPlan } from '../contracts/datasets.ts';
 import { packageRoot } from './package-root.ts';
 
 const fileSchema = z.strictObject({
@@ -14,7 +15,7 @@ const fileSchema = z.strictObject({
 });
 
 /** Paths relative to `DETECTRON2_DATASETS`. */
-interface Dataset {
+export interface Dataset {
   readonly annotations: string;
   readonly images: string;
 }
@@ -33,4 +34,11 @@ export async function loadDatasets(): Promise<Datasets> {
     registered: new Map(Object.values(registered).flatMap((group) => Object.entries(group))),
     unregistered: new Map(Object.entries(unregistered)),
   };
+}
+
+/** Those and what the companion registers. */
+export function withDeclared(datasets: Datasets, declared: readonly DatasetPlan[]): Datasets {
+  if (declared.length === 0) return datasets;
+  const more = declared.map(({ name, annotations, images }) => [name, { annotations, images }] as const);
+  return { ...datasets, registered: new Map([...datasets.registered, ...more]) };
 }

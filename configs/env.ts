@@ -2,7 +2,7 @@
  * @module The only reader of process.env, but for what Temporal's, AWS's and undici's own code reads (TEMPORAL_*, AWS_*,
  * HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
  */
-import { hostname, tmpdir } from 'node:os';
+import { homedir, hostname, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { EnvironmentError } from './environment-error.ts';
@@ -20,6 +20,25 @@ const safePath = z
 const name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "must be 1 to 63 letters, digits, '.', '_' or '-'");
+
+/** `zone=b,gpu=h100` */
+const labels = z
+  .string()
+  .regex(
+    /^([A-Za-z0-9._-]+=[A-Za-z0-9._-]+(,(?!$)|$))*$/,
+    "must be key=value pairs with ',' between them, as zone=b,gpu=h100",
+  )
+  .refine(
+    (text) => {
+      const keys = text.split(',').map((pair) => pair.split('=')[0]);
+      return new Set(keys).size === keys.length;
+    },
+    { error: 'must say each key once' },
+  )
+  .transform((text) => {
+    const pairs = text === '' ? [] : text.split(',').map((pair) => pair.split('='));
+    return Object.fromEntries(pairs.map(([key = '', value = '']) => [key, value] as const));
+  });
 
 const storageSchema = z.object({
   GLEE_BUCKET: z.string().min(3).default('glee'),
@@ -41,8 +60,12 @@ const hostSchema = storageSchema.extend({
   GLEE_POOL: name.default('default'),
   GLEE_ADDRESS: z.string().default(hostname()),
   GLEE_GPUS: z.coerce.number().int().min(1).max(64).optional(),
+  GLEE_PRETEND_GPUS: z.enum(['0', '1'], { error: 'must be 1 or 0' }).default('0'),
+  GLEE_LABELS: labels.default({}),
+  GLEE_DRAIN_MINUTES: z.coerce.number().min(0).default(10),
   GLEE_PYTHON: z.string().default('python3'),
   GLEE_CACHE_GIB: z.coerce.number().min(0).default(100),
+  DETECTRON2_DATASETS: z.string().default('datasets'),
 });
 
 /** The names that Hugging Face's own tools read. */
@@ -75,11 +98,18 @@ export interface HostSettings extends StorageSettings {
   readonly pool: string;
   /** Address at which other hosts reach this one. */
   readonly address: string;
-  /** Undefined: count them with nvidia-smi. */
+  /** Undefined: all that nvidia-smi finds. */
   readonly gpus: number | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Told to leave, the worker waits so long for its host to become free. */
+  readonly drainMs: number;
   readonly python: string;
   /** What the cache of weights below `scratch` may hold, in bytes. */
   readonly cacheBytes: number;
+  /** It has no GPUs, and there are none to be checked. */
+  readonly pretend: boolean;
+  /** Folder that the paths of data sets are relative to, as GLEE finds it. */
+  readonly datasets: string;
 }
 
 /** @throws EnvironmentError naming each variable that will not do. */
@@ -99,8 +129,13 @@ export function readHostSettings(): HostSettings {
     pool: env.GLEE_POOL,
     address: env.GLEE_ADDRESS,
     gpus: env.GLEE_GPUS,
+    labels: env.GLEE_LABELS,
+    drainMs: env.GLEE_DRAIN_MINUTES * 60_000,
     python: env.GLEE_PYTHON,
     cacheBytes: env.GLEE_CACHE_GIB * 2 ** 30,
+    pretend: env.GLEE_PRETEND_GPUS === '1',
+    // Trainers run in the checkout; detectron2 knows `~`.
+    datasets: resolve(env.GLEE_CHECKOUT, env.DETECTRON2_DATASETS.replace(/^~(?=\/|$)/, homedir())),
   };
 }
 
@@ -128,6 +163,7 @@ const s3Schema = z.object({
   GLEE_S3_SSE: z.enum(['AES256', 'aws:kms']).optional(),
   GLEE_S3_SSE_KMS_KEY: z.string().min(1).optional(),
   GLEE_S3_PATH_STYLE: z.enum(['true', 'false']).optional(),
+  GLEE_S3_STALL_SECONDS: z.coerce.number().min(1).default(60),
   AWS_CA_BUNDLE: z.string().optional(),
 });
 
@@ -138,6 +174,8 @@ export interface S3Settings {
   readonly kmsKey: string | undefined;
   /** Undefined: as the SDK decides by the endpoint. */
   readonly pathStyle: boolean | undefined;
+  /** Of which nothing has come for so long is asked for again. */
+  readonly stallMs: number;
   /** PEM file of the authorities that are trusted instead of the usual ones; the `aws` command line reads it too. */
   readonly caBundle: string | undefined;
 }
@@ -152,6 +190,7 @@ export function readS3Settings(): S3Settings {
     encryption: env.GLEE_S3_SSE,
     kmsKey: env.GLEE_S3_SSE_KMS_KEY,
     pathStyle: env.GLEE_S3_PATH_STYLE === undefined ? undefined : env.GLEE_S3_PATH_STYLE === 'true',
+    stallMs: env.GLEE_S3_STALL_SECONDS * 1000,
     caBundle: env.AWS_CA_BUNDLE === '' ? undefined : env.AWS_CA_BUNDLE,
   };
 }
@@ -175,6 +214,28 @@ export function trainerEnvironment(additions: Readonly<Record<string, string>>):
     value === undefined || /^(AWS_|TEMPORAL_|HF_TOKEN)/.test(key) ? [] : [[key, value] as const],
   );
   return { ...Object.fromEntries(inherited), PYTHONUNBUFFERED: '1', ...additions };
+}
+
+/**
+ * The part of a host's GPUs that a trainer gets. Where the worker has CUDA_VISIBLE_DEVICES itself, the indices count
+ * what that names; else they are nvidia-smi's, which CUDA counts alike only when it is told to.
+ *
+ * @throws EnvironmentError when the worker has not so many.
+ */
+export function gpuVariables(indices: readonly number[] | undefined): Record<string, string> {
+  if (indices === undefined) return {};
+  const { CUDA_VISIBLE_DEVICES: own, CUDA_DEVICE_ORDER: order = 'PCI_BUS_ID' } = process.env;
+  if (own === undefined) return { CUDA_VISIBLE_DEVICES: indices.join(','), CUDA_DEVICE_ORDER: order };
+  const devices = own.split(',').map((device) => device.trim());
+  // A worker that hides its GPUs, as where they are pretended, has none to give.
+  if (devices.length === 1 && (devices[0] === '' || devices[0] === '-1')) return {};
+  const given = indices.map((index) => {
+    const device = devices[index];
+    if (device !== undefined) return device;
+    const message = `GPU ${String(index)} of this host was asked for, but its worker's CUDA_VISIBLE_DEVICES is '${own}'`;
+    throw new EnvironmentError(message);
+  });
+  return { CUDA_VISIBLE_DEVICES: given.join(',') };
 }
 
 /** Variables of the caller's shell that would point a worker of the sandbox elsewhere; undefined removes them. */

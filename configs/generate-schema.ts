@@ -1,10 +1,14 @@
-/** @module Writes `joint.schema.json`, by which editors complete and check the configs. */
+/** @module Writes the JSON Schemas by which editors complete and check the configs. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fineTuneJsonSchema } from './fine-tune-schema.ts';
 import { packageRoot } from './package-root.ts';
 import { jointJsonSchema } from './schema.ts';
+import { sweepJsonSchema } from './sweep-schema.ts';
 
-writeFileSync(
-  join(packageRoot, 'configs/joint.schema.json'),
-  `${JSON.stringify(jointJsonSchema(), null, 2)}\n`,
-);
+const schemas = { joint: jointJsonSchema(), finetune: fineTuneJsonSchema(), sweep: sweepJsonSchema() };
+
+for (const [name, schema] of Object.entries(schemas)) {
+  const path = join(packageRoot, `configs/${name}.schema.json`);
+  writeFileSync(path, `${JSON.stringify(schema, null, 2)}\n`);
+}

@@ -1,9 +1,9 @@
 /** @module Which GLEE config trains which stage of which variant: GLEE's file names follow no rule. */
-import type { StageName, Variant } from '../contracts/plan.ts';
+import type { JointStageName, StageName, Variant } from '../contracts/plan.ts';
 
 const CONFIGS = 'projects/GLEE/configs/images';
 
-const FILES: Readonly<Record<Variant, Readonly<Record<StageName, string>>>> = {
+const FILES: Readonly<Record<Variant, Readonly<Record<JointStageName, string>>>> = {
   Lite: {
     stage1: 'Lite/Stage1_pretrain_openimage_obj365_CLIPfrozen_R50.yaml',
     stage2: 'Lite/Stage2_joint_training_CLIPteacher_R50.yaml',
@@ -22,14 +22,15 @@ const FILES: Readonly<Record<Variant, Readonly<Record<StageName, string>>>> = {
 };
 
 /** GLEE's own config for the stage, relative to the checkout's root. */
-export function gleeConfigFile(variant: Variant, stage: StageName): string {
+export function gleeConfigFile(variant: Variant, stage: JointStageName): string {
   return `${CONFIGS}/${FILES[variant][stage]}`;
 }
 
-/** The stage whose weights `stage` begins from, or undefined for the first. */
-export function stageBefore(stage: StageName): StageName | undefined {
+/** The stage whose weights `stage` begins from, or undefined where it may begin from several's. */
+export function stageBefore(stage: StageName): JointStageName | undefined {
   switch (stage) {
     case 'stage1':
+    case 'finetune':
       return undefined;
     case 'stage2':
       return 'stage1';

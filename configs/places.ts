@@ -14,6 +14,8 @@ export interface StageUnderCheck {
 /** The files and overrides that a stage's settings come from. */
 export interface StagePlaces {
   readonly stage: StageName;
+  /** Before the stage's own keys in the user's config: `stages.stage1.`, or nothing. */
+  readonly at: string;
   /** The user's config, as problems name it. */
   readonly file: string;
   /** The GLEE config, relative to the checkout. */
@@ -36,11 +38,11 @@ export function settingProblem(
   places: StagePlaces,
   { level, key, message, change }: SettingProblem,
 ): Problem {
-  const ownKey = `stages.${places.stage}.overrides.${key}`;
-  const standsAt = settingAt(places.ownOverrides, key) !== undefined ? ownKey : `overrides.${key}`;
-  if (standsAt === ownKey || settingAt(places.sharedOverrides, key) !== undefined) {
+  const ownKey = `${places.at}overrides.${key}`;
+  const isOwn = settingAt(places.ownOverrides, key) !== undefined;
+  if (isOwn || settingAt(places.sharedOverrides, key) !== undefined) {
     const text = `${places.stage}: ${message}. Set it ${change}`;
-    return { level, file: places.file, key: standsAt, message: text };
+    return { level, file: places.file, key: isOwn ? ownKey : `overrides.${key}`, message: text };
   }
   const text = `${places.stage}: ${message}. Set ${ownKey} in ${places.file} ${change}`;
   return { level, file: places.gleeFile, key, message: text };

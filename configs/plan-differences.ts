@@ -33,9 +33,16 @@ function settingDifferences(prefix: string, before: StagePlan, after: StagePlan)
 }
 
 /** All of a stage that decides what is trained. */
-function trained({ configFile, weights, overrides, gang }: StagePlan): Settings {
+function trained({ configFile, weights, overrides, gang, datasets = [] }: StagePlan): Settings {
   const { hosts, gpusPerHost } = gang;
-  return { configFile, weights: weightsText(weights), overrides, gang: { hosts, gpusPerHost } };
+  const declared = Object.fromEntries(datasets.map((dataset) => [dataset.name, canonicalJson(dataset)]));
+  return {
+    configFile,
+    weights: weightsText(weights),
+    overrides,
+    gang: { hosts, gpusPerHost },
+    datasets: declared,
+  };
 }
 
 function leafTexts(settings: Settings): ReadonlyMap<string, string> {

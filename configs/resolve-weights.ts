@@ -2,9 +2,10 @@
 import { join } from 'node:path';
 import { parseCheckpointRef } from '../contracts/checkpoints.ts';
 import {
-  STAGES,
+  ALL_STAGES,
   type Artifact,
   type Problem,
+  type JointStageName,
   type StageName,
   type Variant,
   type WeightsSource,
@@ -14,7 +15,7 @@ import { checksum, hasFile } from './checkout.ts';
 import { stageBefore } from './glee-stages.ts';
 import { checkoutPathProblem } from './path-traps.ts';
 import type { StagePlaces } from './places.ts';
-import type { StageConfig } from './schema.ts';
+import type { WeightsConfig } from './schema-parts.ts';
 import { settingAt, type Settings } from './settings.ts';
 import { madeByName, weightsProblem } from './weights-traps.ts';
 
@@ -24,9 +25,9 @@ export type FindArtifact = (run: string, stage: string, iterations?: number) => 
 export interface WeightsRequest {
   readonly stage: StageName;
   readonly variant: Variant;
-  readonly given: StageConfig['weights'];
+  readonly given: WeightsConfig | undefined;
   /** Stages that this run trains before this one. */
-  readonly earlier: readonly StageName[];
+  readonly earlier: readonly JointStageName[];
   readonly settings: Settings;
   readonly places: StagePlaces;
   readonly checkout: string;
@@ -40,18 +41,19 @@ export type WeightsAnswer = WeightsSource | Problem;
 export async function resolveWeights(request: WeightsRequest): Promise<WeightsAnswer> {
   const { given, stage, earlier, settings, places } = request;
   if (given !== undefined && 'path' in given) {
-    return fromCheckout(request, given.path, { file: places.file, key: `stages.${stage}.weights.path` });
+    return fromCheckout(request, given.path, { file: places.file, key: `${places.at}weights.path` });
   }
   if (given !== undefined && 'artifact' in given) return fromCatalogue(request, given.artifact);
   if (given !== undefined && 'from' in given) return fromCheckpoint(request, given.from);
-  if (given !== undefined) return fromRun(request, given.run, given.stage);
+  if (given?.stage !== undefined) return fromRun(request, given.run, given.stage);
+  if (given !== undefined) return fromNewest(request, given.run);
   const before = stageBefore(stage);
   if (before !== undefined && earlier.includes(before)) return { kind: 'stage', stage: before };
   if (before !== undefined) return nothingHandedOver(request, before);
   const path = settingAt(settings, 'MODEL.WEIGHTS');
   const place = { file: places.gleeFile, key: 'MODEL.WEIGHTS' };
   if (typeof path === 'string' && path !== '') return fromCheckout(request, path, place);
-  const message = `names no initial weights: give stages.${stage}.weights in ${places.file}`;
+  const message = `names no initial weights: give ${places.at}weights in ${places.file}`;
   return { level: 'error', ...place, message };
 }
 
@@ -66,14 +68,14 @@ async function fromCheckout(
   if (!(await hasFile(checkout, path))) {
     const artifact = artifactAt(path, catalogue);
     if (artifact !== undefined) return { kind: 'prepared', artifact };
-    const message = `the initial weights '${path}' of ${stage} are not in the GLEE checkout ${checkout}: put them there (GLEE's TRAIN.md says where from), add them to your artifacts.yaml, or name others in stages.${stage}.weights of ${places.file}`;
+    const message = `the initial weights '${path}' of ${stage} are not in the GLEE checkout ${checkout}: put them there (GLEE's TRAIN.md says where from), add them to your artifacts.yaml, or name others in ${places.at}weights of ${places.file}`;
     return { level: 'error', ...place, message };
   }
   return { kind: 'checkout', path, ...(await checksum(join(checkout, path))) };
 }
 
 function fromCatalogue({ stage, variant, places, catalogue }: WeightsRequest, name: string): WeightsAnswer {
-  const place = { file: places.file, key: `stages.${stage}.weights.artifact` };
+  const place = { file: places.file, key: `${places.at}weights.artifact` };
   const artifact = catalogue.get(name);
   if (artifact === undefined) {
     const message = `no artifact '${name}' in the catalogue${knownArtifacts(name, catalogue)}`;
@@ -95,7 +97,7 @@ async function fromRun(
   run: string,
   from: StageName,
 ): Promise<WeightsAnswer> {
-  const key = `stages.${stage}.weights`;
+  const key = `${places.at}weights`;
   const shown = `${run}/${from}`;
   const stageProblem = weightsProblem({ stage, variant, shown, madeBy: from, madeFor: undefined });
   if (stageProblem !== undefined) {
@@ -112,30 +114,53 @@ async function fromRun(
   return { level: 'error', file: places.file, key: `${key}.run`, message: variantProblem };
 }
 
+async function fromNewest(request: WeightsRequest, run: string): Promise<WeightsAnswer> {
+  const newest = await newestFinal(run, request.findArtifact);
+  if (newest !== undefined) return fromRun(request, run, newest.stage);
+  const { places } = request;
+  return { level: 'error', file: places.file, key: `${places.at}weights.run`, message: noFinalWeights(run) };
+}
+
+/** The final weights of the last stage that the run has finished; undefined where it has finished none. */
+export async function newestFinal(
+  run: string,
+  findArtifact: FindArtifact,
+): Promise<{ readonly stage: StageName; readonly artifact: Artifact } | undefined> {
+  for (const stage of ALL_STAGES.toReversed()) {
+    const artifact = await findArtifact(run, stage);
+    if (artifact !== undefined) return { stage, artifact };
+  }
+  return undefined;
+}
+
+export function noFinalWeights(run: string): string {
+  return `run '${run}' has no final weights in S3: it has finished no stage yet, or there is no such run ('glee list' shows those that there are)`;
+}
+
 /** The schema has seen to the form. */
 async function fromCheckpoint(
   { stage, variant, places, findArtifact }: WeightsRequest,
   shown: string,
 ): Promise<WeightsAnswer> {
-  const place = { file: places.file, key: `stages.${stage}.weights.from` };
+  const place = { file: places.file, key: `${places.at}weights.from` };
   const { run = '', stage: from = '', which } = parseCheckpointRef(shown) ?? {};
   const artifact = await findArtifact(run, from, typeof which === 'number' ? which : undefined);
   if (artifact === undefined) {
     const message = `S3 has no checkpoint ${shown}: 'glee checkpoints list ${run}' shows those that there are`;
     return { level: 'error', ...place, message };
   }
-  const madeBy = STAGES.find((name) => name === from);
+  const madeBy = ALL_STAGES.find((name) => name === from);
   const { madeFor } = madeByName(artifact.configFile);
   const wrong = weightsProblem({ stage, variant, shown, madeBy, madeFor });
   return wrong === undefined ? { kind: 'artifact', artifact } : { level: 'error', ...place, message: wrong };
 }
 
-function nothingHandedOver({ stage, variant, places }: WeightsRequest, before: StageName): Problem {
+function nothingHandedOver({ stage, variant, places }: WeightsRequest, before: JointStageName): Problem {
   const made = { stage1: 'pretrain', stage2: 'joint', stage3: 'scaleup' }[before];
   return {
     level: 'error',
     file: places.file,
-    key: `stages.${stage}.weights`,
+    key: `${places.at}weights`,
     message:
       `${before} is not in this run, so ${stage} must be told where its initial weights are: ` +
       `{ run: <a run that finished ${before}>, stage: ${before} }, { artifact: glee-${variant.toLowerCase()}-${made} } or { path: model_zoo/GLEE_${variant}_${made}.pth }`,

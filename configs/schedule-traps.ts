@@ -64,14 +64,24 @@ export function scheduleTraps({ settings, places }: StageUnderCheck): Problem[] 
       settingProblem(places, { level: 'error', key: 'SOLVER.CHECKPOINT_PERIOD', message, change }),
     );
   }
-  const steps = settingAt(settings, 'SOLVER.STEPS');
-  const beyond = isList(steps)
-    ? steps.filter((step) => typeof step === 'number').filter((step) => step > last)
-    : [];
+  const steps = learningRateSteps(settings);
+  const beyond = steps.filter((step) => step > last);
   if (beyond.length > 0) {
     const message = `the learning rate is to drop at ${beyond.join(', ')}, but training ends after ${last}: detectron2 leaves such steps out`;
     const change = `to iterations below ${last}`;
     problems.push(settingProblem(places, { level: 'warning', key: 'SOLVER.STEPS', message, change }));
   }
+  // fvcore 0.1.5's param_scheduler, by way of detectron2's solver/build.py, which leaves out larger ones alone.
+  if (steps.includes(last)) {
+    const message = `the learning rate is to drop at ${last}, where training ends: the trainer refuses that when it starts`;
+    const change = `to iterations below ${last}`;
+    problems.push(settingProblem(places, { level: 'error', key: 'SOLVER.STEPS', message, change }));
+  }
   return problems;
+}
+
+/** After how many iterations the learning rate drops. */
+export function learningRateSteps(settings: Settings): readonly number[] {
+  const steps = settingAt(settings, 'SOLVER.STEPS');
+  return isList(steps) ? steps.filter((step) => typeof step === 'number') : [];
 }

@@ -86,9 +86,11 @@ function unknownKey(key: string, known: readonly string[]): string {
   return `unknown key${guess === '' ? `; known here: ${known.join(', ')}` : guess}`;
 }
 
-/** The branch of a union that the user most likely meant: the one with the least to change. */
+/** The branch of a union that the user most likely meant: one of the value's type, and of those the one with the least to change. */
 function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] {
-  return [...branches].sort((a, b) => a.length - b.length)[0] ?? [];
+  const otherType = (branch: readonly Issue[]) =>
+    branch.some(({ code, path }) => code === 'invalid_type' && path.length === 0) ? 1 : 0;
+  return [...branches].sort((a, b) => otherType(a) - otherType(b) || a.length - b.length)[0] ?? [];
 }
 
 /** Keys that the JSON Schema allows in the map at `path`. */

@@ -1,5 +1,6 @@
 /** @module What went into a stage, as one checksum: a stage with the same inputs is done when it was done before. */
 import { createHash } from 'node:crypto';
+import type { DatasetPlan } from '../contracts/datasets.ts';
 import type { StagePlan } from '../contracts/plan.ts';
 import type { InitialWeights } from '../contracts/training.ts';
 import { leavesOf, type Settings } from './settings.ts';
@@ -17,19 +18,28 @@ export function isSteering(key: string): boolean {
   return STEERING.has(key);
 }
 
-/** SHA-256, in hex, over a stage's merged settings without those that only steer. */
-export function settingsSha256(settings: Settings): string {
+/**
+ * SHA-256, in hex, over a stage's merged settings without those that only steer.
+ * @param declared Data sets that the companion registers: which images of them count as settings do.
+ */
+export function settingsSha256(settings: Settings, declared: readonly DatasetPlan[] = []): string {
   const decisive = leavesOf(settings).flatMap(({ path, value }) => {
     const key = path.join('.');
     return isSteering(key) ? [] : [[key, value] as const];
   });
-  return hash(Object.fromEntries(decisive));
+  const all = Object.fromEntries(decisive);
+  return hash(declared.length === 0 ? all : { ...all, declared });
 }
 
 /** SHA-256, in hex, over settings, gang and the checksum of the initial weights. */
 export function stageInputs(plan: StagePlan, weights: InitialWeights): string {
   const sha256 = weights.kind === 'artifact' ? weights.artifact.sha256 : weights.sha256;
   return hash({ settings: plan.settingsSha256, gang: plan.gang, weights: sha256 });
+}
+
+/** SHA-256, in hex, over what decides the figures of an evaluation. */
+export function evaluationInputs(plan: StagePlan, weights: string, datasets: readonly string[]): string {
+  return hash({ settings: plan.settingsSha256, weights, datasets });
 }
 
 function hash(value: unknown): string {

@@ -1,5 +1,5 @@
 /** @module Initial weights of the wrong stage or variant: GLEE would load them with `strict=False`, and train on. */
-import { VARIANTS, type StageName, type Variant } from '../contracts/plan.ts';
+import { FINE_TUNE_STAGE, VARIANTS, type StageName, type Variant } from '../contracts/plan.ts';
 import { stageBefore } from './glee-stages.ts';
 
 export interface WeightsUnderCheck {
@@ -39,8 +39,11 @@ export function weightsProblem({
   madeFor,
 }: WeightsUnderCheck): string | undefined {
   const before = stageBefore(stage);
-  if (before === undefined) return undefined;
-  if (madeBy !== undefined && madeBy !== before) {
+  if (before === undefined && stage !== FINE_TUNE_STAGE) return undefined;
+  if (before === undefined && madeBy === 'before stage1') {
+    return `${shown}: these weights are made for the start of stage1, and a fine-tune begins from what a stage has trained. Name weights of stage2 or stage3`;
+  }
+  if (before !== undefined && madeBy !== undefined && madeBy !== before) {
     const origin = madeBy === 'before stage1' ? 'are made for the start of stage1' : `come from ${madeBy}`;
     return `${shown}: these weights ${origin}, and ${stage} begins from those of ${before}. Name weights of ${before}`;
   }

@@ -1,9 +1,16 @@
 /** @module The activities, as workflows see them. Workers build factories that satisfy these. */
-import type { Host, LeaseRequest } from './pool.ts';
-import type { Gang, Plan } from './plan.ts';
+import type { Control } from './controls.ts';
+import type { Artifact, Gang, Plan } from './plan.ts';
+import type { Host, LeaseRequest, PoolSettings } from './pool.ts';
 import type { StageResult, TrainStageInput } from './runs.ts';
+import type { News } from './schedule.ts';
+import type { SweepComparison, SweepResult, SweepRules, SweepState, Trial, TrialRef } from './sweep.ts';
 import type { ArtifactPlan, PreparedArtifact, Recipe } from './weights.ts';
+import type { EvaluateInput, EvaluateOnHostInput, EvaluationResult, EvaluationTask } from './evaluation.ts';
+import type { FineTunePlan, FineTuneResult } from './fine-tune.ts';
+import type { CheckHostInput, HostReport, MeetHostsInput, MeetReport } from './health.ts';
 import type {
+  AwaitCheckpointInput,
   DiskRoom,
   OpenAttemptInput,
   OpenAttemptResult,
@@ -16,6 +23,63 @@ import type {
 export interface PlanActivities {
   /** Resolves and checks a config, freezes it in S3, and says which stages are done already. Spends nothing. */
   resolvePlan(input: { readonly run: string; readonly config: string }): Promise<ResolvedPlan>;
+  /** The same for a fine-tune. */
+  resolveFineTune(input: {
+    readonly run: string;
+    readonly config: string;
+    readonly trial?: TrialRef;
+  }): Promise<ResolvedFineTune>;
+  /** Finds the checkpoint, and how it is to be evaluated; with the result where that was done already. */
+  planEvaluation(input: EvaluateInput): Promise<PlannedEvaluation>;
+  /** Iterations of the stage's checkpoints that S3 has, the final one last. */
+  listCheckpoints(input: { readonly run: string; readonly stage: string }): Promise<readonly number[]>;
+}
+
+/** What a sweep does in S3. */
+export interface SweepActivities {
+  /** Resolves and checks a sweep's config, and freezes it in S3. */
+  resolveSweep(input: { readonly sweep: string; readonly config: string }): Promise<ResolvedSweep>;
+  /** Keeps how the sweep ended, and makes its leaderboard. */
+  publishSweep(input: { readonly sweep: string; readonly state: SweepState }): Promise<SweepResult>;
+  /** Waits for the end of a trial that runs, or has just ended. */
+  awaitTrial(input: { readonly run: string }): Promise<TrialEnd>;
+}
+
+export type TrialEnd =
+  | { readonly result: FineTuneResult }
+  /** Why. */
+  | { readonly failed: string }
+  | { readonly cancelled: true };
+
+/** What executions of a schedule do besides what they run. */
+export interface ScheduleActivities {
+  /** Resolves and checks the config as `run`, and says whether the schedule has trained from all of it already. Changes nothing. */
+  lookForNews(input: ScheduledInput): Promise<News>;
+  /** Keeps that the run has ended. A sweep is compared with the one before, and the comparison kept beside its leaderboard. */
+  concludeScheduled(input: ScheduledInput): Promise<{ readonly comparison?: SweepComparison }>;
+}
+
+export interface ScheduledInput {
+  readonly schedule: string;
+  readonly run: string;
+  readonly config: string;
+}
+
+export interface ResolvedSweep {
+  readonly rules: SweepRules;
+  /** In the plan's order. */
+  readonly trials: readonly Pick<Trial, 'id' | 'group'>[];
+}
+
+export interface ResolvedFineTune {
+  readonly plan: FineTunePlan;
+  /** Absent where it has not been trained from the same inputs yet. */
+  readonly done?: StageResult;
+}
+
+export interface PlannedEvaluation {
+  readonly task: EvaluationTask;
+  readonly done?: EvaluationResult;
 }
 
 export interface ResolvedPlan {
@@ -30,8 +94,21 @@ export interface StageActivities {
   requestLease(input: { readonly pool: string; readonly request: LeaseRequest }): Promise<void>;
   /** Hosts of the pool that could be asked for room; none while no gang could be formed, or when the stage goes on from a checkpoint. */
   findCandidates(input: FindCandidatesInput): Promise<readonly string[]>;
-  /** Writes the stage's result from its head; fails while the head does not name a final checkpoint. */
+  /**
+   * Writes the stage's result from its head; fails while the head does not name a final checkpoint. With the stage's
+   * `until`, a checkpoint of as many iterations will do, and nothing is written where it is not final.
+   */
   publishStage(input: PublishStageInput): Promise<StageResult>;
+}
+
+/** What a person's orders need of S3 and of other workflows, from any control worker. */
+export interface ControlActivities {
+  /** Hands a person's order to the stage, and returns its answer; a refusal is a failure with the stage's own words. */
+  forwardControl(input: ForwardControlInput): Promise<string>;
+  /** Names what a stage that is to be skipped would leave, without changing anything; fails where there is no such checkpoint. */
+  findSkipped(input: SkipStageInput): Promise<Artifact>;
+  /** Writes the result of a stage that a person ended, and keeps its weights: a later start of the run finds it done. */
+  publishSkipped(input: SkipStageInput): Promise<StageResult>;
 }
 
 export interface FindCandidatesInput {
@@ -41,10 +118,23 @@ export interface FindCandidatesInput {
   readonly gang: Gang;
 }
 
+export interface ForwardControlInput {
+  /** Workflow id of the stage. */
+  readonly stage: string;
+  readonly control: Control;
+}
+
+export interface SkipStageInput {
+  readonly stage: TrainStageInput;
+  /** A checkpoint of any run, as people name it. Absent: the newest of the stage itself. */
+  readonly weights?: string;
+}
+
 export interface PublishStageInput {
   readonly stage: TrainStageInput;
   readonly attempts: number;
   readonly iterationsRun: number;
+  readonly trainedSeconds?: number;
 }
 
 /** What is done with artifacts; needs no GPU host. */
@@ -72,6 +162,8 @@ export interface RecipeInput<How extends Recipe['how']> {
 export interface PoolActivities {
   /** Which of these workflow ids are no longer running: their leases and requests are over. */
   findEndedHolders(input: { readonly holders: readonly string[] }): Promise<readonly string[]>;
+  /** What the pool's file says, or the defaults where it has none; fails by name where the file will not do. */
+  readPoolSettings(input: { readonly pool: string }): Promise<PoolSettings>;
 }
 
 /** Work that must happen on one host; run on the host's own queue. */
@@ -82,6 +174,17 @@ export interface HostActivities {
   measureRoom(input: PlacedInput): Promise<readonly DiskRoom[]>;
   /** Claims the stage's head for the token, and a port for the ranks to meet at. */
   openAttempt(input: OpenAttemptInput): Promise<OpenAttemptResult>;
+  /**
+   * Resolves when the attempt may be ended at little loss: at once where the trainer saves when asked, else at its next
+   * committed checkpoint, and after `withinMs` in any case. Asked of rank 0's host.
+   */
+  awaitCheckpoint(input: AwaitCheckpointInput): Promise<void>;
+  /** Looks at the host before a lease of it is used. What fails, or cannot be looked at, is in the report, by name. */
+  checkHost(input: CheckHostInput): Promise<HostReport>;
+  /** Goes to each other host of the gang, all of which have been looked at just before, and adds up something with them. */
+  meetHosts(input: MeetHostsInput): Promise<MeetReport>;
+  /** Evaluates a checkpoint on this host, or adopts the trainer that does, and keeps the figures in S3. */
+  evaluateOnHost(input: EvaluateOnHostInput): Promise<EvaluationResult>;
   /** Starts this host's trainer, or adopts the one that runs, and sees it through. */
   trainRank(input: TrainRankInput): Promise<TrainRankResult>;
 }

@@ -34,6 +34,14 @@ export interface Checkpoint {
   readonly times?: CheckpointTimes;
 }
 
+/** Whether a stage that is to train up to so many iterations, or else to its end, has come there. */
+export function hasArrived(
+  { final, iterations }: Pick<Checkpoint, 'final' | 'iterations'>,
+  until: number | undefined,
+): boolean {
+  return final || (until !== undefined && iterations >= until);
+}
+
 /** Seconds that a checkpoint took, step by step. The head knows those before its own writing; the manifest all. */
 export interface CheckpointTimes {
   /** The trainer's pace when it was saved. */
@@ -55,6 +63,24 @@ export interface Head {
   /** Token of the newest attempt. Whoever holds an older one is refused. */
   readonly token: number;
   readonly checkpoint: Checkpoint | null;
+  /** Where the line of checkpoints was left. Absent when it never was. */
+  readonly left?: readonly LeftLine[];
+}
+
+/** An attempt went back: what older attempts have beyond that is on the line no more. */
+export interface LeftLine {
+  /** Token of the attempt. */
+  readonly by: number;
+  /** Iterations from which it went on. */
+  readonly after: number;
+}
+
+/** What a diverging attempt, or a person, goes back to: the good checkpoint before the newest, or the newest up to so many iterations. */
+export type GoBack = { readonly kind: 'one' } | { readonly kind: 'to'; readonly iterations: number };
+
+/** Whether nobody has gone back to before it since. */
+export function isOnLine({ token, iterations }: Checkpoint, left: readonly LeftLine[] = []): boolean {
+  return !left.some(({ by, after }) => token < by && iterations > after);
 }
 
 /** Which checkpoints of a stage stay, besides its head's, its final one and those that are pinned. */
@@ -63,9 +89,16 @@ export interface Retention {
   readonly newest: number;
   /** Those whose iterations are a multiple of it, for ever. */
   readonly every?: number;
+  /** Those of just so many iterations, for ever: they are to be evaluated. */
+  readonly at?: readonly number[];
 }
 
 export const DEFAULT_RETENTION: Retention = { newest: 3 };
+
+/** Is a checkpoint of so many iterations kept for ever? */
+export function isMilestone({ every, at = [] }: Retention, iterations: number): boolean {
+  return (every !== undefined && iterations % every === 0) || at.includes(iterations);
+}
 
 /** A checkpoint as people name it: `lite-1/stage1@50000`, `lite-1/stage1@final`, or `lite-1/stage1` for the newest good one. */
 export interface CheckpointRef {

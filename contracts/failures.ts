@@ -32,6 +32,14 @@ export const FAILURES = {
   DiskFull: 'stop',
   /** The loss became infinite or NaN. Tried again from the newest checkpoint, within the budget. */
   NonFiniteLoss: 'retry',
+  /** The loss left its usual height far behind. As with a loss that is no number. */
+  LossSpike: 'retry',
+  /** A GPU or its driver failed: Xid, ECC, CUDA that cannot be initialised. The pool sets the host aside. */
+  GpuFault: 'retry',
+  /** A check of the host before the attempt failed, or could not be made. */
+  HostUnfit: 'retry',
+  /** A person decided that the stage ends here. */
+  StoppedByPerson: 'stop',
   /** The trainer exited non-zero for a reason without a name of its own; the log's last line is in the message. */
   TrainerCrashed: 'retry',
   /** A signal ended the trainer: the kernel's OOM killer, a person, a fault. */
@@ -53,6 +61,29 @@ export const FAILURES = {
 } as const satisfies Record<string, 'retry' | 'stop' | 'secondary'>;
 
 export type FailureType = keyof typeof FAILURES;
+
+/** Failures that are tried again count against the budget of their class. */
+export type FailureClass = 'trainer' | 'hang' | 'host' | 'divergence' | 'checkpoint';
+
+const CLASSES: Readonly<Record<FailureClass, readonly FailureType[]>> = {
+  trainer: ['TrainerCrashed', 'TrainerKilled', 'TrainerLost', 'RendezvousFailed', 'PeerLost', 'Superseded'],
+  hang: ['Hang'],
+  host: ['HostLost', 'HostUnfit', 'GpuFault'],
+  divergence: ['NonFiniteLoss', 'LossSpike'],
+  checkpoint: ['DamagedCheckpoint'],
+};
+export const FAILURE_CLASSES = [
+  'trainer',
+  'hang',
+  'host',
+  'divergence',
+  'checkpoint',
+] as const satisfies readonly FailureClass[];
+
+/** Undefined for a failure that counts against none: it stops the stage at once. */
+export function classOf(type: FailureType): FailureClass | undefined {
+  return FAILURE_CLASSES.find((failureClass) => CLASSES[failureClass].includes(type));
+}
 
 /** What a person needs to know of a failure; travels as the details of an ApplicationFailure. */
 export interface FailureDetails {
@@ -78,4 +109,9 @@ export interface NamedFailure extends FailureDetails {
 
 export function isFailureType(type: string | null | undefined): type is FailureType {
   return typeof type === 'string' && Object.hasOwn(FAILURES, type);
+}
+
+/** What the innermost failure says; those around it say only who passed it on. */
+export function innermostMessage(error: Error): string {
+  return error.cause instanceof Error ? innermostMessage(error.cause) : error.message;
 }

@@ -2,6 +2,9 @@
  * @module The plan: the whole of what a run will do, resolved from a config file and checked once, then frozen.
  */
 
+import type { DatasetPlan } from './datasets.ts';
+import type { FailureClass } from './failures.ts';
+import type { HostNeeds } from './pool.ts';
 import type { Retention } from './checkpoints.ts';
 import type { ArtifactPlan, NeededArtifact, WeightsFile } from './weights.ts';
 
@@ -9,7 +12,11 @@ export const VARIANTS = ['Lite', 'Plus', 'Pro'] as const;
 export type Variant = (typeof VARIANTS)[number];
 
 export const STAGES = ['stage1', 'stage2', 'stage3'] as const;
-export type StageName = (typeof STAGES)[number];
+/** The only stage of a fine-tune. */
+export const FINE_TUNE_STAGE = 'finetune';
+export const ALL_STAGES = [...STAGES, FINE_TUNE_STAGE] as const;
+export type JointStageName = (typeof STAGES)[number];
+export type StageName = (typeof ALL_STAGES)[number];
 
 /** The hosts that train together, whole or not at all. World size is hosts × gpusPerHost. */
 export interface Gang {
@@ -44,6 +51,18 @@ export interface Overrides {
   readonly [key: string]: ConfigValue;
 }
 
+/** The parts of an attempt that have time limits of their own; `iteration` is the time between two signs of progress. */
+export const TIMED_PHASES = [
+  'start',
+  'rendezvous',
+  'data',
+  'first iteration',
+  'iteration',
+  'saving',
+  'evaluating',
+] as const;
+export type TimedPhase = (typeof TIMED_PHASES)[number];
+
 /** How long what may take, and how often it may fail. */
 export interface StageLimits {
   /** A train activity without a heartbeat for so long is handed out again; the trainer itself goes on. Milliseconds. @default 60000 */
@@ -54,6 +73,12 @@ export interface StageLimits {
   readonly stallTimeoutMs: number;
   /** Attempts in a row that end without a newer checkpoint before the stage gives up. @default 10 */
   readonly attemptsWithoutProgress: number;
+  /** The same for failures of one class alone. @default attemptsWithoutProgress */
+  readonly budgets?: Readonly<Partial<Record<FailureClass, number>>>;
+  /** What a phase may take, where a person knows better than the run's own pace. Milliseconds. */
+  readonly phaseTimeoutsMs?: Readonly<Partial<Record<TimedPhase, number>>>;
+  /** A loss so many times the median of the run's last ones, for several lines of metrics, is a spike. Absent: none is looked for. */
+  readonly lossSpike?: number;
   /**
    * Share of the model's parameters, 0 to 1, that the initial weights must match; below it the trainer ends before it
    * trains. Absent in plans that were frozen before there was such a limit: then it is only measured.
@@ -74,15 +99,27 @@ export interface StagePlan {
   readonly settingsSha256: string;
   readonly gang: Gang;
   readonly pool: string;
+  /** The pool serves larger ones first. @default 0 */
+  readonly priority?: number;
+  /** Whose quota of the pool it counts for. */
+  readonly team?: string;
+  /** What its hosts must have. */
+  readonly needs?: HostNeeds;
+  /** True: a person has to approve before the stage begins, and until then it holds no hosts. */
+  readonly approval?: true;
   /** SOLVER.MAX_ITER after overrides. */
   readonly maxIterations: number;
   /** SOLVER.CHECKPOINT_PERIOD after overrides, in iterations. */
   readonly checkpointPeriod: number;
+  /** SOLVER.STEPS after overrides: none may be where the training ends. Absent in plans of older versions. */
+  readonly learningRateSteps?: readonly number[];
   /** Instead of by iterations: at most so many seconds apart, or as often as loses the least. Absent: by iterations. */
   readonly saveEvery?: SaveEvery;
   /** Which checkpoints stay in S3. @default the newest 3 */
   readonly retention?: Retention;
   readonly limits: StageLimits;
+  /** What the companion registers for it. Absent where the checkout has all. */
+  readonly datasets?: readonly DatasetPlan[];
   /** Files besides the initial weights that the hosts' checkouts lack. Absent in plans that were frozen before there were any. */
   readonly files?: readonly NeededArtifact[];
 }

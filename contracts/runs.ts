@@ -1,7 +1,10 @@
 /** @module What a run is given, what it answers when asked, and what it leaves. */
 import type { Artifact, StageName, StagePlan, Variant } from './plan.ts';
 import type { InitialWeights } from './training.ts';
-import type { FailureType } from './failures.ts';
+import type { GoBack } from './checkpoints.ts';
+import type { Order } from './controls.ts';
+import type { FailureClass, FailureType, NamedFailure } from './failures.ts';
+import type { EvaluationResult } from './evaluation.ts';
 import type { Lease } from './pool.ts';
 import type { ArtifactStatus, PlacedFile } from './weights.ts';
 
@@ -17,6 +20,11 @@ export interface TrainStageInput {
   readonly weights: InitialWeights;
   /** Other files that its hosts need; absent when there are none. */
   readonly files?: readonly PlacedFile[];
+  /**
+   * So many iterations, counted from the stage's first one: it trains up to there, saves, and rests, its schedule as it is.
+   * A later execution goes on from there. Absent: to its end.
+   */
+  readonly until?: number;
   /** What crosses a continue-as-new; absent at the start. */
   readonly carried?: { readonly state: StageState; readonly lease: Lease | null };
 }
@@ -29,7 +37,32 @@ export interface RunEvent {
   readonly failure?: FailureType;
 }
 
-export type StagePhase = 'waiting for hosts' | 'opening' | 'training' | 'backing off' | 'publishing' | 'done';
+export type StagePhase =
+  | 'waiting for hosts'
+  | 'checking hosts'
+  | 'opening'
+  | 'training'
+  | 'backing off'
+  /** By a person: without hosts until `resume`. */
+  | 'paused'
+  /** Without hosts until `resolve`. */
+  | 'waiting for a decision'
+  | 'publishing'
+  | 'done';
+
+/** What people have changed of a stage since it began. */
+export interface StageChanges {
+  readonly maxIterations?: number;
+  readonly priority?: number;
+  /** SOLVER.BASE_LR. */
+  readonly learningRate?: number;
+}
+
+/** How many attempts of a class of failures have ended without a newer checkpoint, and how many may. */
+export interface Budget {
+  readonly spent: number;
+  readonly limit: number;
+}
 
 /** State of one stage: what its query answers, and what crosses a continue-as-new. Plain JSON. */
 export interface StageState {
@@ -41,6 +74,19 @@ export interface StageState {
   /** Iterations of the newest committed checkpoint that the stage knows of. */
   readonly committedIterations: number;
   readonly attemptsWithoutProgress: number;
+  /** By class of failure, those alone of which something is spent; refilled by a newer checkpoint. Absent in stages that began before. */
+  readonly budgets?: Readonly<Partial<Record<FailureClass, Budget>>>;
+  /** The most that was ever committed: more than that is progress. Absent where nothing was gone back from. */
+  readonly bestIterations?: number;
+  /** Since when and by whom it is paused. Absent when it is not. */
+  readonly paused?: Order & { readonly at: number };
+  /** The failure about which a person has to decide. */
+  readonly question?: NamedFailure;
+  /** From where the next attempt goes on, when not from the newest checkpoint. */
+  readonly goBack?: GoBack;
+  /** It has gone back for a divergence, and has not come further since. */
+  readonly wentBack?: true;
+  readonly changes?: StageChanges;
   /** Hosts of the newest failure, avoided by the next lease where others are free. */
   readonly avoid: readonly string[];
   /** For which its attempts held hosts, and how many of them failed: how often to save follows. Absent before the first has ended. */
@@ -53,7 +99,10 @@ export interface StageState {
   readonly events: readonly RunEvent[];
 }
 
-/** What a finished stage leaves; also `result.json` in S3, by which a later start finds that it is done. */
+/**
+ * What a finished stage leaves; also `result.json` in S3, by which a later start finds that it is done. One that rests
+ * before its end leaves no such file, and its artifact is called `run/stage@iterations`.
+ */
 export interface StageResult {
   readonly stage: StageName;
   readonly artifact: Artifact;
@@ -61,6 +110,8 @@ export interface StageResult {
   readonly inputs: string;
   readonly attempts: number;
   readonly iterationsRun: number;
+  /** For which its attempts held their hosts. Absent in results of earlier versions, and of stages that were skipped. */
+  readonly trainedSeconds?: number;
 }
 
 export type StageStatus =
@@ -71,18 +122,23 @@ export type StageStatus =
       readonly status: 'done';
       readonly result: StageResult;
       readonly reused: boolean;
+      /** A person ended it, and named what the next stage begins from. */
+      readonly skipped?: true;
     };
 
-/** What the `state` query of a joint training answers. */
+/** What the `state` query of a joint training or a fine-tune answers. */
 export interface RunState {
   readonly run: string;
   readonly config: string;
   readonly variant: Variant | null;
-  readonly phase: 'planning' | 'preparing weights' | 'training' | 'done' | 'failed';
+  readonly phase:
+    'planning' | 'preparing weights' | 'waiting for approval' | 'training' | 'evaluating' | 'done' | 'failed';
   readonly stages: readonly StageStatus[];
   readonly warnings: readonly string[];
   /** Weights that are prepared before the first stage; absent when there are none. */
   readonly weights?: readonly ArtifactStatus[];
+  /** Of a fine-tune, as far as it is. */
+  readonly evaluations?: readonly EvaluationResult[];
 }
 
 export interface JointTrainingResult {

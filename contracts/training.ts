@@ -1,5 +1,5 @@
 /** @module What a stage asks of the hosts of its gang, and what they report. */
-import type { Checkpoint } from './checkpoints.ts';
+import type { Checkpoint, GoBack } from './checkpoints.ts';
 import type { StagePlan } from './plan.ts';
 import type { PlacedFile, WeightsFile } from './weights.ts';
 
@@ -27,6 +27,8 @@ export interface OpenAttemptInput {
   readonly token: number;
   /** S3 keys of files that hosts have found to be damaged: never gone on from. Absent when there are none. */
   readonly damaged?: readonly string[];
+  /** Go on from an older checkpoint, and leave the newer ones behind. */
+  readonly goBack?: GoBack;
 }
 
 export interface OpenAttemptResult {
@@ -34,8 +36,16 @@ export interface OpenAttemptResult {
   readonly resumeFrom: Checkpoint | null;
   /** Free port on rank 0's host, fresh for each attempt. */
   readonly port: number;
-  /** The newer checkpoint that would not do, in whose place `resumeFrom` is. */
+  /** The newer checkpoint that would not do, or was left, in whose place `resumeFrom` is. */
   readonly insteadOf?: Checkpoint;
+}
+
+export interface AwaitCheckpointInput {
+  readonly run: string;
+  readonly stage: string;
+  readonly token: number;
+  /** Milliseconds. */
+  readonly withinMs: number;
 }
 
 export interface TrainRankInput {
@@ -47,10 +57,14 @@ export interface TrainRankInput {
   readonly machineRank: number;
   readonly masterAddress: string;
   readonly port: number;
+  /** The lease's GPUs on this host, as CUDA_VISIBLE_DEVICES counts them. Absent: all. */
+  readonly gpuIndices?: readonly number[];
   readonly weights: InitialWeights;
   /** Other files that must lie in the checkout before the trainer starts. */
   readonly files?: readonly PlacedFile[];
   readonly resumeFrom: Checkpoint | null;
+  /** The trainer stops once it has done so many iterations of the stage, and saved. Absent: at its end. */
+  readonly until?: number;
   /** Mean time between the failures of this stage, as far as it has seen any. Seconds. */
   readonly secondsToFailure?: number;
 }
@@ -63,7 +77,7 @@ export interface Coverage {
 
 export interface TrainRankResult {
   readonly host: string;
-  /** The final checkpoint; null on hosts that do not write checkpoints. */
+  /** The final checkpoint, or that of `until`; null on hosts that do not write checkpoints. */
   readonly final: Checkpoint | null;
   /** Iterations that this attempt ran on this host. */
   readonly iterationsRun: number;
@@ -100,6 +114,8 @@ export interface Progress {
   readonly loss?: number;
   readonly learningRate?: number;
   readonly secondsPerIteration?: number;
+  /** What the host's slowest rank takes by itself for an iteration, before it waits for others. */
+  readonly ownSecondsPerIteration?: number;
   readonly etaSeconds?: number;
   /** Peak GPU memory, MiB, as the trainer's log says. */
   readonly memoryMiB?: number;

@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import pc from 'picocolors';
 import { packageRoot } from '../configs/package-root.ts';
 import { untilStopped } from './interrupt.ts';
+import { obtainServer } from './obtain.ts';
 import { createProgress } from './progress.ts';
 import { startStack } from './stack.ts';
 
@@ -27,7 +28,9 @@ await untilStopped(async (signal) => {
   progress.end();
   const envFile = join(directory, 'env.sh');
   const exports = Object.entries(stack.env).map(([name, value]) => `export ${name}='${value}'\n`);
-  await writeFile(envFile, exports.join(''), { mode: 0o600 });
+  // The server's own command line, which need not be on PATH.
+  const temporal = `temporal() { '${await obtainServer('temporal')}' "$@"; }\n`;
+  await writeFile(envFile, [...exports, temporal].join(''), { mode: 0o600 });
   console.log(`
 ${pc.bold('Everything is up.')} Ctrl-C ends it; data stay in ${directory}
 

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import getPort from 'get-port';
 import type { KeptProcess } from './keep-alive.ts';
 import { logTail } from './log-tail.ts';
+import { HERE, type Place } from './place.ts';
 
-export const HOST = '127.0.0.1';
 const READY_DEADLINE_MS = 60_000;
 const PROBE_INTERVAL_MS = 20;
 
@@ -16,7 +16,7 @@ const PROBE_INTERVAL_MS = 20;
  */
 export async function freePort(): Promise<number> {
   const candidates = Array.from({ length: 100 }, () => 20_000 + Math.floor(Math.random() * 12_000));
-  return getPort({ port: candidates, host: HOST });
+  return getPort({ port: candidates, host: HERE.address });
 }
 
 /**
@@ -25,7 +25,7 @@ export async function freePort(): Promise<number> {
  */
 export async function untilReady(
   server: KeptProcess,
-  port: number,
+  { place, port }: { readonly place: Place; readonly port: number },
   probe: () => Promise<void>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -33,7 +33,7 @@ export async function untilReady(
   try {
     for (;;) {
       const failure = await failureOf(async () => {
-        await openAndClose(port);
+        await openAndClose(place.address, port);
         await probe();
       });
       if (failure === undefined) return;
@@ -61,8 +61,8 @@ async function failureOf(attempt: () => Promise<void>): Promise<unknown> {
 }
 
 /** Much quicker to refuse than a gRPC connection, which waits a second before it tries again. */
-async function openAndClose(port: number): Promise<void> {
-  const socket = connect(port, HOST);
+async function openAndClose(address: string, port: number): Promise<void> {
+  const socket = connect(port, address);
   try {
     await once(socket, 'connect');
   } finally {

@@ -1,6 +1,6 @@
 /**
  * @module The embedded servers, each kept alive on its ports and its data: Temporal's dev server on SQLite, and
- * versitygw, which speaks S3 over plain files. Both listen on 127.0.0.1 only.
+ * versitygw, which speaks S3 over plain files. Both listen on 127.0.0.1 only, where nothing else is said.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
@@ -13,13 +13,16 @@ import {
 } from '@aws-sdk/client-s3';
 import { Connection } from '@temporalio/client';
 import { keepAlive, type KeepAliveEvent, type KeptProcess } from './keep-alive.ts';
-import { freePort, HOST, untilReady } from './server-start.ts';
+import { commandAt, HERE, type Place } from './place.ts';
+import { freePort, untilReady } from './server-start.ts';
 
 export interface ServerOptions {
   /** Keeps the server's data and log; a later start on the same folder goes on with them. */
   readonly directory: string;
   /** From obtainServer. */
   readonly executable: string;
+  /** @default 127.0.0.1 */
+  readonly place?: Place;
   readonly onEvent?: (event: KeepAliveEvent) => void;
   /** Gives up a start that is under way; a server that runs is ended by its `process.stop()`. */
   readonly signal?: AbortSignal | undefined;
@@ -36,25 +39,25 @@ export interface TemporalServer {
 /** @throws when it does not serve within a minute, with the end of its log; nothing is left running then. */
 export async function startTemporal(options: ServerOptions): Promise<TemporalServer> {
   await mkdir(options.directory, { recursive: true });
+  const place = options.place ?? HERE;
   const port = await freePort();
   const uiPort = await freePort();
   const database = join(options.directory, 'temporal.sqlite');
   const server = keepAlive({
     name: 'temporal',
-    command: options.executable,
-    args: [
-      ...['server', 'start-dev', '--ip', HOST, '--port', `${port}`, '--ui-port', `${uiPort}`],
+    ...commandAt(place, options.executable, [
+      ...['server', 'start-dev', '--ip', listenAt(place), '--port', `${port}`, '--ui-port', `${uiPort}`],
       ...['--db-filename', database, '--log-level', 'error'],
       // Nearly three times the throughput. Survives SIGKILL; only a power cut may lose the last transactions.
       ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=1'],
-    ],
+    ]),
     logFile: join(options.directory, 'temporal.log'),
     ...(options.onEvent && { onEvent: options.onEvent }),
   });
-  const address = `${HOST}:${port}`;
+  const address = `${place.address}:${port}`;
   const namespace = 'default';
-  await untilReady(server, port, () => probeTemporal(address, namespace), options.signal);
-  return { address, uiUrl: `http://${HOST}:${uiPort}`, namespace, process: server };
+  await untilReady(server, { place, port }, () => probeTemporal(address, namespace), options.signal);
+  return { address, uiUrl: `http://${place.address}:${uiPort}`, namespace, process: server };
 }
 
 export interface S3Server {
@@ -71,27 +74,34 @@ export interface S3Server {
 export async function startS3(options: ServerOptions & { readonly bucket: string }): Promise<S3Server> {
   const objects = join(options.directory, 'objects');
   await mkdir(objects, { recursive: true });
+  const place = options.place ?? HERE;
   const port = await freePort();
   const accessKeyId = `GLEE${randomBytes(8).toString('hex').toUpperCase()}`;
   const secretAccessKey = randomBytes(30).toString('base64url');
   const region = 'us-east-1';
   const server = keepAlive({
     name: 'versitygw',
-    command: options.executable,
-    args: ['--port', `${HOST}:${port}`, '--region', region, '--quiet', 'posix', objects],
+    ...commandAt(place, options.executable, [
+      ...['--port', `${place.address}:${port}`, '--region', region, '--quiet', 'posix', objects],
+    ]),
     env: { ROOT_ACCESS_KEY_ID: accessKeyId, ROOT_SECRET_ACCESS_KEY: secretAccessKey },
     logFile: join(options.directory, 'versitygw.log'),
     ...(options.onEvent && { onEvent: options.onEvent }),
   });
-  const endpoint = `http://${HOST}:${port}`;
+  const endpoint = `http://${place.address}:${port}`;
   const credentials = { accessKeyId, secretAccessKey };
   const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true, maxAttempts: 1 });
   try {
-    await untilReady(server, port, () => createBucket(client, options.bucket), options.signal);
+    await untilReady(server, { place, port }, () => createBucket(client, options.bucket), options.signal);
   } finally {
     client.destroy();
   }
   return { endpoint, region, ...credentials, bucket: options.bucket, process: server };
+}
+
+/** All that a machine of its own has: Temporal's services speak to each other at 127.0.0.1 whatever its address is. */
+function listenAt(place: Place): string {
+  return place === HERE ? HERE.address : '0.0.0.0';
 }
 
 /** Serving, and with its namespace, which a new server creates a moment later. */

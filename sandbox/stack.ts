@@ -12,6 +12,7 @@ import { foreignServiceVariables, quietAwsVersionWarning } from '../configs/env.
 import { packageRoot } from '../configs/package-root.ts';
 import { keepAlive, type KeepAliveEvent, type KeptProcess } from './keep-alive.ts';
 import { obtainServer } from './obtain.ts';
+import { commandAt, HERE, type Place } from './place.ts';
 import { startS3, startTemporal, type S3Server, type TemporalServer } from './servers.ts';
 
 export interface StackOptions {
@@ -21,12 +22,27 @@ export interface StackOptions {
   readonly hosts?: number;
   /** @default 2 */
   readonly gpusPerHost?: number;
+  /** Machines of their own, in the place of `hosts` on this one. */
+  readonly placement?: Placement;
   /** Added to the workers' environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** What is being done, for people: obtaining servers takes minutes the first time. */
   readonly onProgress?: (text: string) => void;
   readonly onEvent?: (event: KeepAliveEvent) => void;
   readonly signal?: AbortSignal;
+}
+
+/** Where the parts are that a network can come between; all else is on this machine. */
+export interface Placement {
+  readonly temporal: Place;
+  readonly s3: Place;
+  readonly hosts: readonly PlacedHost[];
+}
+
+export interface PlacedHost extends Place {
+  readonly name: string;
+  /** Added to its worker's environment, as GLEE_POOL. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface GpuHost {
@@ -50,6 +66,7 @@ export interface Stack {
 /** @throws when a server cannot be had or does not start; nothing is left running then. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { directory, onProgress, onEvent, signal } = options;
+  const placement = options.placement ?? onThisMachine(options);
   quietAwsVersionWarning();
   const stops: (() => Promise<void>)[] = [];
   const stop = async () => {
@@ -65,12 +82,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ...common,
       directory: join(directory, 'temporal'),
       executable: temporalPath,
+      place: placement.temporal,
     });
     stops.push(() => temporal.process.stop());
     const s3 = await startS3({
       ...common,
       directory: join(directory, 's3'),
       executable: s3Path,
+      place: placement.s3,
       bucket: 'glee',
     });
     stops.push(() => s3.process.stop());
@@ -78,19 +97,23 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const env = { ...serverEnvironment(temporal, s3), ...(await makeCheckout(directory)), ...options.env };
     onProgress?.('starting the workers');
     const worker = startWorker(directory, env, onEvent);
-    const control = worker('control', ['control'], {});
+    const control = worker({ ...HERE, name: 'control' }, ['control'], {});
     stops.push(() => control.stop());
-    const hosts = hostNames(options).map((name): GpuHost => {
+    const hosts = placement.hosts.map((host): GpuHost => {
+      const { name, address } = host;
       const scratch = join(directory, 'hosts', name);
       const gpus = String(options.gpusPerHost ?? 2);
       return {
         name,
         scratch,
-        worker: worker(name, ['gpu'], {
+        // Upgrades and ends: SIGTERM leaves at once.
+        worker: worker(host, ['gpu', '--handover'], {
           GLEE_HOST: name,
           GLEE_SCRATCH: scratch,
-          GLEE_ADDRESS: '127.0.0.1',
+          GLEE_ADDRESS: address,
           GLEE_GPUS: gpus,
+          GLEE_PRETEND_GPUS: '1',
+          ...host.env,
         }),
       };
     });
@@ -112,8 +135,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
-function hostNames({ hosts = 2 }: StackOptions): string[] {
-  return Array.from({ length: hosts }, (_, index) => `gpu-${String(index + 1)}`);
+function onThisMachine({ hosts = 2 }: StackOptions): Placement {
+  const names = Array.from({ length: hosts }, (_, index) => `gpu-${String(index + 1)}`);
+  return { temporal: HERE, s3: HERE, hosts: names.map((name) => ({ ...HERE, name })) };
 }
 
 /** The worker first, so that nobody starts another trainer; a trainer would outlive it. */
@@ -151,13 +175,12 @@ function startWorker(
   onEvent: StackOptions['onEvent'],
 ) {
   const program = join(packageRoot, 'dist/workers/main.js');
-  return (name: string, args: readonly string[], more: Readonly<Record<string, string>>): KeptProcess =>
+  return (place: PlacedHost, args: readonly string[], more: Readonly<Record<string, string>>): KeptProcess =>
     keepAlive({
-      name,
-      command: process.execPath,
-      args: ['--enable-source-maps', program, ...args],
+      name: place.name,
+      ...commandAt(place, process.execPath, ['--enable-source-maps', program, ...args]),
       env: { ...foreignServiceVariables(), ...env, ...more },
-      logFile: join(directory, 'logs', `${name}.log`),
+      logFile: join(directory, 'logs', `${place.name}.log`),
       ...(onEvent && { onEvent }),
     });
 }

@@ -27,6 +27,9 @@ if __name__ == "__main__":
     __spec__ = ModuleSpec("companion", None, origin=__file__)
 
 import atomic_checkpoints  # noqa: E402
+import declared_datasets  # noqa: E402
+import learning_rate  # noqa: E402
+import rank_records  # noqa: E402
 import same_checkpoint  # noqa: E402
 import sampler_seed  # noqa: E402
 import save_on_request  # noqa: E402
@@ -36,7 +39,17 @@ import weights_coverage  # noqa: E402
 if __name__ == "__main__":
     trainer_phases.enter("start")
 # Trainers call their hooks in this order: who asked for a save is answered when all else of the iteration is done.
-for _part in (weights_coverage, same_checkpoint, sampler_seed, atomic_checkpoints, trainer_phases, save_on_request):
+for _part in (
+    declared_datasets,
+    weights_coverage,
+    learning_rate,
+    same_checkpoint,
+    sampler_seed,
+    atomic_checkpoints,
+    trainer_phases,
+    save_on_request,
+    rank_records,
+):
     _part.place()
 __file__ = os.environ["GLEE_TRAINER_SCRIPT"]
 with open(__file__, "rb") as _source:

@@ -1,9 +1,12 @@
 """Saves when it is asked to, and then stops if that was asked as well: all ranks after the same iteration.
 
+    GLEE_STOP_AFTER   saves and stops once so many iterations are done, counted from the first of the training
+
 The worker on rank 0's machine asks by save-request.json, {"id": ..., "stop": ...}, and is answered by save-answer.json
 once last_checkpoint names the checkpoint. Rank 0 alone looks. To save, the others need not know: they wait for rank 0
 in the next iteration. That they have to stop, rank 0 tells them in an exchange of a few bytes, about twice a second;
-in it, it also says in which iteration the next will be. Ranks that stop end with status 0.
+in it, it also says in which iteration the next will be. GLEE_STOP_AFTER is known to all: nothing is exchanged for it.
+Ranks that stop end with status 0.
 """
 
 import os
@@ -38,6 +41,7 @@ class _SaveOnRequest:
         self.path = job_files.path_of("save-request.json")
         answer = job_files.read("save-answer.json")
         self.request, self.answered, self.looked_at = None, answer and answer.get("id"), 0.0
+        self.stop_after = int(os.environ.get("GLEE_STOP_AFTER") or self.trainer.max_iter)
         self.agree_in, self.agreed_at, self.agreed_in = self.trainer.start_iter, time.monotonic(), None
 
     def after_step(self):
@@ -48,6 +52,9 @@ class _SaveOnRequest:
             self._look()
             if self.request is not None and not self.request["stop"]:
                 self._save(iteration)
+        if iteration + 1 >= self.stop_after:
+            self.request = self.request or {"id": f"after {self.stop_after}", "stop": True}
+            self._stop(iteration)
         if self.is_alone:
             must_stop = self.request is not None
         elif iteration < self.agree_in:

@@ -1,7 +1,8 @@
 """Says in phase.json what the trainer is doing, since when, and how many iterations it has done.
 
 start, rendezvous, data, first iteration, training, saving, evaluating: limits can then be set for each, and whoever
-waits for a save knows whether one can come. On each machine its first rank writes it.
+waits for a save knows whether one can come. `longest` has how long each has taken at most, which is what later ones
+are measured by. On each machine its first rank writes it.
 """
 
 import functools
@@ -17,7 +18,7 @@ _WRITE_EVERY_S = 0.5
 # The longest of so many iterations is what an iteration may take.
 _PACE_ITERATIONS = 20
 
-_content = {"phase": "start"}
+_content = {"phase": "start", "longest": {}}
 _written_at = 0.0
 _is_first = None
 
@@ -32,6 +33,7 @@ def place():
 
 def enter(phase):
     if _content["phase"] != phase or "since" not in _content:
+        _note_length()
         _content.update(phase=phase, since=job_files.now())
         _write()
 
@@ -44,6 +46,17 @@ def within(phase):
         yield
     finally:
         enter(before)
+
+
+def _note_length():
+    """What ends now may be the longest of its kind. How long a training takes says nothing."""
+    if "since" not in _content and is_first_of_machine():
+        # A rank that was spawned: the process that did it has said when it began.
+        _content.update(job_files.read("phase.json") or {})
+    phase, longest = _content["phase"], _content["longest"]
+    if "since" in _content and phase != "training":
+        seconds = (job_files.now() - _content["since"]) / 1000
+        _content["longest"] = {**longest, phase: max(longest.get(phase, 0), seconds)}
 
 
 def is_first_of_machine():

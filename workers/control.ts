@@ -3,9 +3,14 @@
  */
 import { Worker } from '@temporalio/worker';
 import { createPlanActivities } from '../activities/plan/plan-activities.ts';
+import { finder } from '../activities/checkpoints/start-from.ts';
 import { createSources } from '../activities/weights/sources/open-source.ts';
 import { createWeightsActivities } from '../activities/weights/weights-activities.ts';
 import { openBucket } from '../activities/storage/bucket.ts';
+import { createControlActivities } from '../activities/stages/control-activities.ts';
+import { createPoolActivities } from '../activities/pool/pool-activities.ts';
+import { createScheduleActivities } from '../activities/schedules/schedule-activities.ts';
+import { createSweepActivities } from '../activities/sweeps/sweep-activities.ts';
 import { createStageActivities } from '../activities/stages/stage-activities.ts';
 import { readDownloadSettings, readPlanSettings } from '../configs/env.ts';
 import { createS3Client } from '../configs/s3.ts';
@@ -31,8 +36,17 @@ export async function runControlWorker(signal: AbortSignal): Promise<void> {
     activities: {
       ...createPlanActivities(bucket, settings),
       ...createStageActivities(bucket.store),
+      ...createControlActivities(bucket),
+      ...createSweepActivities(bucket.store, settings.configDirectory, (signal) => ({
+        checkout: settings.checkout,
+        findArtifact: finder(bucket, signal),
+      })),
+      ...createScheduleActivities(bucket, settings),
+      ...createPoolActivities(settings.configDirectory),
       ...weights,
     },
+    // Sweeps wait for trials: what these need in order to end must not queue behind.
+    maxConcurrentActivityTaskExecutions: 2000,
     // What people see of a download is as old as this at most, and so is what it hears of its cancellation.
     maxHeartbeatThrottleInterval: '1s',
     shutdownGraceTime: '10s',

@@ -4,8 +4,9 @@
  */
 import { Command } from 'commander';
 import { EnvironmentError } from '../configs/environment-error.ts';
+import { packageVersion } from '../configs/package-root.ts';
 import { runControlWorker } from './control.ts';
-import { runGpuWorker } from './gpu-host.ts';
+import { runGpuWorker, type Leaving } from './gpu-host.ts';
 
 const ENVIRONMENT = `
 Temporal is reached as its own tools do (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, temporal.toml), S3 by AWS's default
@@ -16,10 +17,12 @@ chain (AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_PROFILE, ...), and over TLS as AWS_C
   GLEE_CHECKOUT  root of a GLEE checkout
   GLEE_S3_SSE    encryption of what is written: AES256 or aws:kms   [the bucket's]
   GLEE_S3_SSE_KMS_KEY  key for aws:kms                        [AWS's own]
-  GLEE_S3_PATH_STYLE   true: bucket in the path; false: in the host name   [by the endpoint]`;
+  GLEE_S3_PATH_STYLE   true: bucket in the path; false: in the host name   [by the endpoint]
+  GLEE_S3_STALL_SECONDS  silent for so long, S3 is asked again   [60]`;
 
 const program = new Command('glee-worker')
   .description('Workers of the GLEE pipeline.')
+  .version(packageVersion(), '--version')
   .addHelpText('after', ENVIRONMENT);
 
 program
@@ -29,37 +32,55 @@ program
     'after',
     `${ENVIRONMENT}\n  GLEE_CONFIG_DIR  folder with your configs             [the package's]`,
   )
-  .action(() => runUntilSignal(runControlWorker));
+  .action(() => runUntilSignal(({ stop }) => runControlWorker(stop.signal), []));
 
 program
   .command('gpu')
   .description("train on this host's GPUs; run one on each host (Linux)")
+  .option('--handover', 'SIGTERM leaves at once, and its trainers to the next worker: for upgrades')
   .addHelpText(
     'after',
     `${ENVIRONMENT}
   GLEE_HOST      name of this host                            [hostname]
   GLEE_ADDRESS   address at which the other hosts reach it    [hostname]
   GLEE_POOL      pool that it joins                           [default]
-  GLEE_GPUS      GPUs to offer                                [nvidia-smi's count]
+  GLEE_GPUS      GPUs to offer                                [all that nvidia-smi finds]
+  GLEE_PRETEND_GPUS=1  offer GLEE_GPUS though there are none: for trying, without any check of them
+  GLEE_LABELS    what runs may ask for, as zone=b,gpu=h100    ['']
+  GLEE_DRAIN_MINUTES  at most so long it waits to leave       [10]
   GLEE_SCRATCH   folder on a fast local disk                  [<tmp>/glee]
   GLEE_CACHE_GIB size of the cache of weights in it, GiB      [100]
   GLEE_PYTHON    Python that runs GLEE                        [python3]
   GLEE_BACKGROUND_SAVE=1  the trainer saves from a copy in host memory, while it goes on
   DETECTRON2_DATASETS  folder of the data sets, handed to the trainer
 
-SIGTERM ends the worker at once; its trainers go on, and the next worker with the same GLEE_HOST adopts them.`,
+SIGTERM or SIGUSR1 drains the host, as for maintenance or when a spot machine is taken back: it gets no new work, its
+gangs are asked to save and yield, and the worker leaves when it is free, at the latest after GLEE_DRAIN_MINUTES. A
+second signal, or SIGINT, ends it at once; trainers that run then go on, and the next worker with the same GLEE_HOST
+adopts them. With --handover SIGTERM does so, too: use it where the worker is only upgraded.`,
   )
-  .action(() => runUntilSignal(runGpuWorker));
+  .action(({ handover = false }: { readonly handover?: boolean }) =>
+    runUntilSignal(runGpuWorker, handover ? ['SIGUSR1'] : ['SIGTERM', 'SIGUSR1']),
+  );
 
 await program.parseAsync();
 
-async function runUntilSignal(run: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort());
+/** @param drainOn Signals that ask to leave when it does no harm; another one after, or any other, ends it at once. */
+async function runUntilSignal(
+  run: (leaving: Leaving) => Promise<void>,
+  drainOn: readonly NodeJS.Signals[],
+): Promise<void> {
+  const stop = new AbortController();
+  const drain = new AbortController();
+  for (const name of new Set<NodeJS.Signals>(['SIGINT', 'SIGTERM', ...drainOn]))
+    process.on(name, () => {
+      if (drainOn.includes(name) && !drain.signal.aborted) drain.abort(name);
+      else stop.abort();
+    });
   try {
-    await run(controller.signal);
+    await run({ drain: drain.signal, stop });
   } catch (error) {
-    if (controller.signal.aborted) return;
+    if (stop.signal.aborted) return;
     if (!(error instanceof EnvironmentError)) throw error;
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 2;

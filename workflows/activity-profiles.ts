@@ -35,6 +35,14 @@ export const bookkeeping: ActivityOptions = {
   },
 };
 
+/** A small file beside the control worker. The pool grants nothing before it is read, so it is not waited for long. */
+export const settingsReading: ActivityOptions = {
+  taskQueue: CONTROL_TASK_QUEUE,
+  startToCloseTimeout: '10s',
+  scheduleToCloseTimeout: '1 minute',
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '5s', maximumAttempts: 20 },
+};
+
 /** HEAD requests to the sources of weights: a person waits to hear that an address is wrong. */
 export const checking: ActivityOptions = {
   taskQueue: CONTROL_TASK_QUEUE,
@@ -58,12 +66,12 @@ export const fetching: ActivityOptions = {
 };
 
 /** The host's life. Lost when nothing was heard for the heartbeat time-out and no worker took the next attempt in as long again. */
-export function presence(host: string): ActivityOptions {
+export function presence(host: string, heartbeatTimeoutMs: number): ActivityOptions {
   return {
     taskQueue: hostTaskQueue(host),
     startToCloseTimeout: '3650 days',
-    scheduleToStartTimeout: '30s',
-    heartbeatTimeout: '30s',
+    scheduleToStartTimeout: heartbeatTimeoutMs,
+    heartbeatTimeout: heartbeatTimeoutMs,
     retry: {
       initialInterval: '1s',
       backoffCoefficient: 1,
@@ -100,6 +108,17 @@ export function opening(host: string, limits: StageLimits): ActivityOptions {
   };
 }
 
+/** Until a trainer that is to be ended has saved. The host may be lost meanwhile: then there is nothing to wait for. */
+export function awaitingCheckpoint(host: string, limits: StageLimits, withinMs: number): ActivityOptions {
+  return {
+    taskQueue: hostTaskQueue(host),
+    scheduleToStartTimeout: limits.hostTimeoutMs,
+    heartbeatTimeout: limits.heartbeatTimeoutMs,
+    scheduleToCloseTimeout: withinMs + limits.hostTimeoutMs,
+    retry: { initialInterval: '1s', backoffCoefficient: 1, maximumInterval: '1s', maximumAttempts: 1000 },
+  };
+}
+
 /**
  * A trainer's life on one host. Retried without end and without growing delay: a new attempt of the *activity* adopts
  * the trainer that runs, so it costs nothing. Failures of the trainer itself are never retried here; the stage decides.
@@ -119,3 +138,29 @@ export function training(host: string, limits: StageLimits): ActivityOptions {
     },
   };
 }
+
+/**
+ * Checks of a host before it is used. They bound themselves to about two minutes, most of it torch's import and NCCL's
+ * start; without a heartbeat the worker is gone. A host that is there but fails to say anything is as good as unfit, so
+ * little is retried; one whose worker does not take the work for so long counts as lost.
+ */
+export function looking(host: string, limits: StageLimits): ActivityOptions {
+  return {
+    taskQueue: hostTaskQueue(host),
+    startToCloseTimeout: '5 minutes',
+    scheduleToStartTimeout: limits.hostTimeoutMs,
+    heartbeatTimeout: '15s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '5s', maximumAttempts: 3 },
+  };
+}
+
+/**
+ * Waits for a workflow's end, days perhaps, and does nothing else: whichever control worker is there goes on with it. The
+ * heartbeat tells a killed worker from a long trial.
+ */
+export const awaitingTrial: ActivityOptions = {
+  taskQueue: CONTROL_TASK_QUEUE,
+  startToCloseTimeout: '3650 days',
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '20s', maximumAttempts: 1_000_000 },
+};

@@ -4,18 +4,28 @@
 import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { HostActivities } from '../contracts/activities.ts';
 import type { NamedFailure } from '../contracts/failures.ts';
-import type { Lease } from '../contracts/pool.ts';
+import type { HostBlame, Lease } from '../contracts/pool.ts';
 import type { Coverage, TrainRankInput, TrainRankResult } from '../contracts/training.ts';
 import { training } from './activity-profiles.ts';
 import { blame, iterationsBefore, nameFailure } from './recovery.ts';
 
 export type GangOutcome =
   | { readonly kind: 'finished'; readonly iterationsRun: number; readonly coverage?: Coverage }
-  | { readonly kind: 'failed'; readonly failure: NamedFailure; readonly iterationsRun: number };
+  | {
+      readonly kind: 'failed';
+      readonly failure: NamedFailure;
+      readonly iterationsRun: number;
+      /** What the check of its hosts says besides. */
+      readonly unfit?: { readonly avoid: readonly string[]; readonly blames: readonly HostBlame[] };
+    }
+  /** It was ended for the pool's sake or a person's. */
+  | { readonly kind: 'stopped'; readonly iterationsRun: number };
+
+export const STOPPED: GangOutcome = { kind: 'stopped', iterationsRun: 0 };
 
 /**
- * Trains one attempt on all hosts of the lease. The first host that fails ends the others; every trainer is known to
- * be gone when this returns. Throws only when the workflow itself is cancelled.
+ * Trains one attempt on all hosts of the lease. The first host that fails ends the others, as the scope around it does;
+ * every trainer is known to be gone when this returns.
  */
 export async function trainGang(
   lease: Lease,
@@ -26,7 +36,8 @@ export async function trainGang(
     Promise.allSettled(
       lease.hosts.map(async (host, machineRank) => {
         try {
-          return await trainRank(host.name, { ...input, machineRank });
+          const gpus = host.gpuIndices && { gpuIndices: host.gpuIndices };
+          return await trainRank(host.name, { ...input, machineRank, ...gpus });
         } catch (error) {
           scope.cancel();
           throw error;
@@ -34,7 +45,6 @@ export async function trainGang(
       }),
     ),
   );
-  if (CancellationScope.current().consideredCancelled) await CancellationScope.current().cancelRequested;
   const failures = ranks.flatMap((rank, index) =>
     rank.status === 'rejected' && !isCancellation(rank.reason)
       ? [nameFailure(rank.reason, lease.hosts[index]?.name ?? 'unknown host')]
@@ -47,6 +57,8 @@ export async function trainGang(
     ),
   );
   const [first, ...rest] = failures;
+  if (CancellationScope.current().consideredCancelled && ranks.some(({ status }) => status === 'rejected'))
+    return { kind: 'stopped', iterationsRun };
   if (first === undefined) {
     const [coverage] = ranks.flatMap((rank) =>
       rank.status === 'fulfilled' ? (rank.value.coverage ?? []) : [],

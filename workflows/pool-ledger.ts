@@ -1,42 +1,29 @@
 /**
- * @module Who has which hosts: the pool's decisions, pure, on plain JSON that crosses a continue-as-new.
+ * @module Who has which GPUs: requests come, are granted whole or not at all, and end. Pure.
  */
-import type { Host, Lease, LeaseRequest, PoolView } from '../contracts/pool.ts';
-
-export interface PoolState {
-  readonly hosts: readonly (Host & { readonly present: boolean })[];
-  readonly leases: readonly Lease[];
-  /** Oldest first. */
-  readonly queue: readonly LeaseRequest[];
-  readonly lastToken: number;
-}
-
-export const emptyPool: PoolState = { hosts: [], leases: [], queue: [], lastToken: 0 };
-
-export function joinHost(state: PoolState, host: Host): PoolState {
-  const others = state.hosts.filter(({ name }) => name !== host.name);
-  // Not localeCompare: workers with different languages would replay the same history to different grants.
-  const hosts = [...others, { ...host, present: true }].sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { ...state, hosts };
-}
-
-/** The host gets no new work. Its leases stay: not to be seen is no proof that its trainer has ended. */
-export function loseHost(state: PoolState, name: string): PoolState {
-  const hosts = state.hosts.map((host) => (host.name === name ? { ...host, present: false } : host));
-  return { ...state, hosts };
-}
+import type { Lease, LeaseRequest } from '../contracts/pool.ts';
+import { effectivePriority, judge, type FirstRules } from './pool-order.ts';
+import type { HeldLease, PoolState, Waiting } from './pool-state.ts';
 
 /**
- * A request that is queued or granted already is not queued twice. The first one of a holder that was started anew
- * proves that its former self has ended: without this it would wait for hosts that a terminated one never returned.
+ * A request that is granted already is not queued; one that waits gets its newest words. The first one of a holder
+ * that was started anew proves that its former self has ended: without this it would wait for hosts that a terminated
+ * one never returned. One that replaces a lease ends it: nobody holds hosts while it waits for more.
  */
-export function enqueue(state: PoolState, request: LeaseRequest): PoolState {
-  const known = [...state.queue, ...state.leases].some(({ requestId }) => requestId === request.requestId);
-  if (known) return state;
+export function enqueue(state: PoolState, request: LeaseRequest, nowMs: number): PoolState {
+  if (state.leases.some(({ requestId }) => requestId === request.requestId)) return state;
+  const known = state.queue.find(({ requestId }) => requestId === request.requestId);
+  if (known !== undefined) {
+    const queue = state.queue.map((one) => (one === known ? { ...placeOf(known), ...request } : one));
+    return { ...state, queue };
+  }
   const stands = ({ holder, holderSince }: LeaseRequest | Lease) =>
     holder !== request.holder || holderSince >= request.holderSince;
-  const leases = state.leases.filter(stands);
-  return { ...state, leases, queue: [...state.queue.filter(stands), request] };
+  const lives = { ...state, leases: state.leases.filter(stands), queue: state.queue.filter(stands) };
+  const replaced = request.replaces === undefined ? undefined : findReplaced(lives, request, nowMs);
+  const waiting: Waiting = { arrivedAt: nowMs, waitingSince: nowMs, ...replaced, ...request };
+  const rest = replaced === undefined ? lives : release(lives, request.replaces ?? '');
+  return { ...rest, queue: [...rest.queue, waiting] };
 }
 
 export function release(state: PoolState, requestId: string): PoolState {
@@ -44,6 +31,15 @@ export function release(state: PoolState, requestId: string): PoolState {
     ...state,
     queue: state.queue.filter((request) => request.requestId !== requestId),
     leases: state.leases.filter((lease) => lease.requestId !== requestId),
+  };
+}
+
+/** Of one that waits, or of a lease: only what is more urgent asks it to yield from now on. */
+export function reprioritise(state: PoolState, requestId: string, priority: number): PoolState {
+  return {
+    ...state,
+    queue: state.queue.map((one) => (one.requestId === requestId ? { ...one, priority } : one)),
+    leases: state.leases.map((one) => (one.requestId === requestId ? { ...one, rank: priority } : one)),
   };
 }
 
@@ -61,42 +57,75 @@ export function holders(state: PoolState): readonly string[] {
 }
 
 /**
- * Grants the oldest request that the present hosts could serve, whole or not at all. A request that waits for busy
- * hosts is never overtaken; one that asks for more hosts than there are does not hold up the others.
+ * Grants all that can be granted, each whole.
  *
- * @param nowMs Floor of the token: tokens grow even when the pool lost its memory, as long as clocks do.
+ * @param nowMs Floor of the tokens: they grow even when the pool lost its memory, as long as clocks do.
  */
-export function grantNext(
+export function grant(
   state: PoolState,
   nowMs: number,
-): { readonly state: PoolState; readonly lease: Lease } | undefined {
-  const request = state.queue.find((candidate) => suitable(state, candidate).length >= candidate.hosts);
-  if (request === undefined) return undefined;
-  const free = suitable(state, request).filter(({ name }) => leaseOf(state, name) === undefined);
-  if (free.length < request.hosts) return undefined;
-  const avoided = (host: Host) => Number(request.avoid.includes(host.name));
-  const chosen = free.toSorted((a, b) => avoided(a) - avoided(b)).slice(0, request.hosts);
-  const token = Math.max(state.lastToken + 1, nowMs);
-  const lease: Lease = {
-    requestId: request.requestId,
-    holder: request.holder,
-    holderSince: request.holderSince,
-    hosts: chosen.map(({ name, gpus, address }) => ({ name, gpus, address })),
-    token,
+  rules: FirstRules = {},
+): { readonly state: PoolState; readonly granted: readonly Lease[] } {
+  const granted: HeldLease[] = [];
+  for (const { request, verdict } of judge(state, nowMs, rules)) {
+    if (verdict.kind !== 'granted') continue;
+    if (rules.oneByOne === true && granted.length === 1) break;
+    const { requestId, holder, holderSince, team, arrivedAt } = request;
+    const lastToken = granted.at(-1)?.token ?? state.lastToken;
+    granted.push({
+      ...{ requestId, holder, holderSince, hosts: verdict.hosts },
+      token: Math.max(lastToken + 1, nowMs),
+      rank: effectivePriority(request, state.settings.ageAfterMs, nowMs),
+      ...{ arrivedAt, grantedAt: nowMs },
+      ...(team !== undefined && { team }),
+    });
+  }
+  const [lastGranted] = granted.slice(-1);
+  if (lastGranted === undefined) return { state, granted };
+  const ids = new Set(granted.map(({ requestId }) => requestId));
+  return {
+    state: {
+      ...state,
+      queue: state.queue.filter(({ requestId }) => !ids.has(requestId)),
+      leases: [...state.leases, ...granted],
+      lastToken: lastGranted.token,
+    },
+    granted: granted.map(asToldToHolder),
   };
-  const queue = state.queue.filter(({ requestId }) => requestId !== request.requestId);
-  return { state: { ...state, queue, leases: [...state.leases, lease], lastToken: token }, lease };
 }
 
-export function viewPool(state: PoolState): PoolView {
-  const hosts = state.hosts.map((host) => ({ ...host, leasedTo: leaseOf(state, host.name)?.holder ?? null }));
-  return { hosts, queue: state.queue };
+function asToldToHolder({ requestId, holder, holderSince, hosts, token }: HeldLease): Lease {
+  return { requestId, holder, holderSince, hosts, token };
 }
 
-function suitable(state: PoolState, request: LeaseRequest): PoolState['hosts'] {
-  return state.hosts.filter((host) => host.present && host.gpus >= request.gpusPerHost);
+type Place = Omit<Waiting, keyof LeaseRequest>;
+
+function findReplaced(
+  state: PoolState,
+  { replaces, holder }: LeaseRequest,
+  nowMs: number,
+): Place | undefined {
+  const lease = state.leases.find((one) => one.requestId === replaces && one.holder === holder);
+  if (lease !== undefined) {
+    const { rank, arrivedAt, hosts, asked } = lease;
+    return {
+      rank,
+      arrivedAt,
+      before: hosts,
+      waitingSince: nowMs,
+      ...(asked === undefined && { keepsPlace: true }),
+    };
+  }
+  const waiting = state.queue.find((one) => one.requestId === replaces && one.holder === holder);
+  return waiting && placeOf(waiting);
 }
 
-function leaseOf(state: PoolState, host: string): Lease | undefined {
-  return state.leases.find((lease) => lease.hosts.some(({ name }) => name === host));
+/** All that a request does not say itself. */
+function placeOf({ arrivedAt, waitingSince, rank, keepsPlace, before }: Waiting): Place {
+  return {
+    ...{ arrivedAt, waitingSince },
+    ...(rank !== undefined && { rank }),
+    ...(keepsPlace && { keepsPlace }),
+    ...(before && { before }),
+  };
 }

@@ -8,27 +8,57 @@ import {
   TimeoutFailure,
   TimeoutType,
 } from '@temporalio/common';
-import { FAILURES, isFailureType, type FailureDetails, type NamedFailure } from '../contracts/failures.ts';
+import {
+  classOf,
+  FAILURES,
+  isFailureType,
+  type FailureDetails,
+  type FailureType,
+  type NamedFailure,
+} from '../contracts/failures.ts';
 import type { StageLimits } from '../contracts/plan.ts';
+import type { HostBlame } from '../contracts/pool.ts';
+import type { Budget } from '../contracts/runs.ts';
 
 export type Decision =
   /** A new attempt on the same hosts. */
   | { readonly kind: 'again'; readonly afterMs: number }
   /** A new attempt on other hosts, where there are others. */
   | { readonly kind: 'elsewhere'; readonly afterMs: number; readonly avoid: readonly string[] }
+  /** A new attempt on the same hosts, from the good checkpoint before the newest. */
+  | { readonly kind: 'back'; readonly afterMs: number }
+  /** A person decides how it goes on. */
+  | { readonly kind: 'ask'; readonly failure: NamedFailure }
   /** A person has to change something first. */
   | { readonly kind: 'stop'; readonly failure: NamedFailure };
 
-/**
- * @param withoutProgress Attempts in a row, this one included, that ended without a newer checkpoint.
- */
-export function decide(failure: NamedFailure, withoutProgress: number, limits: StageLimits): Decision {
+/** How often it went wrong since the newest checkpoint, this failure included. */
+export interface Standing {
+  readonly attempts: number;
+  /** Of this failure's class. */
+  readonly budget: Budget;
+  /** It has gone back for a divergence already. */
+  readonly wentBack: boolean;
+}
+
+export function decide(failure: NamedFailure, { attempts, budget, wentBack }: Standing): Decision {
   if (FAILURES[failure.type] === 'stop') return { kind: 'stop', failure };
-  if (withoutProgress > limits.attemptsWithoutProgress)
-    return { kind: 'stop', failure: budgetSpent(failure, limits) };
-  const afterMs = backoffMs(withoutProgress);
-  if (failure.type !== 'HostLost') return { kind: 'again', afterMs };
+  const failureClass = classOf(failure.type);
+  if (failureClass === 'divergence' && wentBack) return { kind: 'ask', failure };
+  if (budget.spent > budget.limit) return { kind: 'stop', failure: budgetSpent(failure, budget) };
+  const afterMs = backoffMs(attempts);
+  if (failureClass === 'divergence') return { kind: 'back', afterMs };
+  if (failureClass !== 'host') return { kind: 'again', afterMs };
   return { kind: 'elsewhere', afterMs, avoid: failure.host === undefined ? [] : [failure.host] };
+}
+
+/** Attempts without a newer checkpoint that a failure of this type may cost. */
+export function budgetLimit(type: FailureType, limits: StageLimits): number {
+  const failureClass = classOf(type);
+  return (
+    (failureClass === undefined ? undefined : limits.budgets?.[failureClass]) ??
+    limits.attemptsWithoutProgress
+  );
 }
 
 /** None after a first failure, since most are one dead process; then doubling from a second to five minutes. */
@@ -70,6 +100,17 @@ export function nameFailure(error: unknown, host: string): NamedFailure {
   };
 }
 
+/** What the pool is to know of a failure: hardware that fails is nobody's bad luck. It notices lost hosts by itself. */
+export function blamesOf({ type, host, message }: NamedFailure, holder: string): readonly HostBlame[] {
+  if (type !== 'GpuFault' || host === undefined) return [];
+  return [{ host, holder, reason: message, weight: 'at once' }];
+}
+
+/** What a workflow fails with: never retried, since the name has decided. */
+export function failureOf({ type, message, ...details }: NamedFailure): ApplicationFailure {
+  return ApplicationFailure.create({ type, message, nonRetryable: true, details: [details] });
+}
+
 /** Iterations that a host ran before it failed or was cancelled; 0 where it could not say. */
 export function iterationsBefore(error: unknown): number {
   const cause = error instanceof ActivityFailure ? error.cause : error;
@@ -91,8 +132,7 @@ function details(failure: ApplicationFailure | CancelledFailure): FailureDetails
   };
 }
 
-function budgetSpent(last: NamedFailure, limits: StageLimits): NamedFailure {
-  const attempts = String(limits.attemptsWithoutProgress + 1);
-  const message = `${attempts} attempts in a row ended without a newer checkpoint; the last one: ${last.type}: ${last.message}`;
+function budgetSpent(last: NamedFailure, { spent }: Budget): NamedFailure {
+  const message = `${String(spent)} attempts ended so without a newer checkpoint; the last one: ${last.type}: ${last.message}`;
   return { ...last, type: 'BudgetSpent', message };
 }

@@ -2,9 +2,10 @@
  * @module The head of a stage: the one object that all attempts contend for, changed only by conditional writes.
  *
  * Rules: the token never falls. Only the attempt whose token the head bears may change its checkpoint. Iterations never
- * fall, but when an attempt finds that the head's checkpoint is damaged: then an older one takes its place.
+ * fall, but when an attempt finds that the head's checkpoint is damaged, or goes back because the training diverged:
+ * then an older one takes its place.
  */
-import type { Checkpoint, Head } from '../../contracts/checkpoints.ts';
+import type { Checkpoint, Head, LeftLine } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
 import { fail } from '../fail.ts';
 import type { ObjectStore, Version } from '../storage/object-store.ts';
@@ -33,16 +34,10 @@ export async function readHeadFor(
 /**
  * Takes the stage for an attempt: from here on, no older attempt can commit. Asked twice, it answers the same.
  *
- * @returns The checkpoint to go on from.
  * @throws Superseded when a newer attempt has the stage.
  */
-export async function claimHead(
-  store: ObjectStore,
-  stage: StageKey,
-  token: number,
-): Promise<Checkpoint | null> {
-  const head = await changeHead(store, stage, token, (checkpoint) => checkpoint);
-  return head.checkpoint;
+export function claimHead(store: ObjectStore, stage: StageKey, token: number): Promise<Head> {
+  return changeHead(store, stage, token, (head) => head);
 }
 
 /**
@@ -55,8 +50,10 @@ export async function commitHead(
   checkpoint: Checkpoint,
   signal?: AbortSignal,
 ): Promise<void> {
-  const change = (current: Checkpoint | null) =>
-    current !== null && current.iterations > checkpoint.iterations ? current : checkpoint;
+  const change = ({ checkpoint: current, ...rest }: Head) => {
+    const isOlder = current !== null && current.iterations > checkpoint.iterations;
+    return { ...rest, checkpoint: isOlder ? current : checkpoint };
+  };
   await changeHead(store, checkpoint, checkpoint.token, change, signal);
 }
 
@@ -72,8 +69,31 @@ export async function replaceInHead(
   { damaged, by }: { readonly damaged: Checkpoint; readonly by: Checkpoint },
   signal: AbortSignal,
 ): Promise<void> {
-  const change = (current: Checkpoint | null) =>
-    current?.token === damaged.token && current.name === damaged.name ? by : current;
+  const change = ({ checkpoint: current, ...rest }: Head) => {
+    const isDamaged = current?.token === damaged.token && current.name === damaged.name;
+    return { ...rest, checkpoint: isDamaged ? by : current };
+  };
+  await changeHead(store, stage, token, change, signal);
+}
+
+/**
+ * Goes on from an older checkpoint, or from none: what older attempts have beyond it is never gone on from again. Once
+ * for each attempt: asked twice, it has been done.
+ *
+ * @throws Superseded when a newer attempt has the stage.
+ */
+export async function leaveLine(
+  store: ObjectStore,
+  stage: StageKey,
+  token: number,
+  to: Checkpoint | null,
+  signal: AbortSignal,
+): Promise<void> {
+  const change = (head: Head): Head => {
+    const left: readonly LeftLine[] = head.left ?? [];
+    if (left.some(({ by }) => by === token)) return head;
+    return { ...head, checkpoint: to, left: [...left, { by: token, after: to?.iterations ?? 0 }] };
+  };
   await changeHead(store, stage, token, change, signal);
 }
 
@@ -81,13 +101,13 @@ async function changeHead(
   store: ObjectStore,
   stage: StageKey,
   token: number,
-  change: (current: Checkpoint | null) => Checkpoint | null,
+  change: (head: Head) => Head,
   signal?: AbortSignal,
 ): Promise<Head> {
   const name = keys.head(stage.run, stage.stage);
   for (let round = 0; round < MOST_CONFLICTS; round += 1) {
     const found = await readHeadFor(store, stage, token, signal);
-    const next: Head = { token, checkpoint: change(found?.value.checkpoint ?? null) };
+    const next: Head = { ...change(found?.value ?? { token, checkpoint: null }), token };
     const condition = found === undefined ? { ifNoneMatch: '*' as const } : { ifMatch: found.version };
     const text = JSON.stringify(next, undefined, 2);
     // A conflict may also be our own write whose answer was lost: the next round reads what became of it.

@@ -1,7 +1,7 @@
 /**
  * @module Which checkpoints of a stage may go: a pure decision over what S3 has.
  */
-import type { Checkpoint, Retention } from '../../contracts/checkpoints.ts';
+import { isMilestone, isOnLine, type Checkpoint, type Retention } from '../../contracts/checkpoints.ts';
 import type { StageSnapshot } from './snapshot.ts';
 
 /**
@@ -10,22 +10,29 @@ import type { StageSnapshot } from './snapshot.ts';
  */
 export function expired(
   { head, checkpoints, pins, resultKey }: StageSnapshot,
-  { newest, every }: Retention,
+  retention: Retention,
 ): readonly Checkpoint[] {
   // Without a head nothing is known to be superseded.
   const current = head?.checkpoint;
   if (head === undefined || current === null || current === undefined) return [];
-  const behind = checkpoints.filter(({ iterations }) => iterations <= current.iterations);
-  const kept = new Set([...behind.slice(-Math.max(2, newest)), ...checkpoints.filter(isWanted)].map(idOf));
+  const { left } = head;
+  const newest = Math.max(2, retention.newest);
+  const behind = checkpoints.filter((one) => one.iterations <= current.iterations && isOnLine(one, left));
+  const kept = new Set([...behind.slice(-newest), ...checkpoints.filter(isWanted)].map(idOf));
   return checkpoints.filter((checkpoint) => !kept.has(idOf(checkpoint)));
 
   function isWanted(checkpoint: Checkpoint): boolean {
     const { iterations, token, final, file } = checkpoint;
     // Also of an attempt that has claimed the stage since the head was read.
     const isAhead = token >= (head?.token ?? 0) && iterations > (current?.iterations ?? 0);
-    const isMilestone = every !== undefined && iterations % every === 0;
     const isNamed = file.key === current?.file.key || file.key === resultKey;
-    return final || isAhead || isMilestone || isNamed || pins.some((pin) => idOf(pin) === idOf(checkpoint));
+    return (
+      final ||
+      isAhead ||
+      isMilestone(retention, iterations) ||
+      isNamed ||
+      pins.some((pin) => idOf(pin) === idOf(checkpoint))
+    );
   }
 }
 

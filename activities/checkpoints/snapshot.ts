@@ -86,6 +86,9 @@ export function pinOf({ run, stage }: StageKey, objectName: string): Pin | undef
   return name === undefined || by === undefined ? undefined : { token: Number(token), name, by };
 }
 
+/** A run of weeks that keeps every checkpoint has thousands of manifests, and S3 answers so many at once with 503. */
+const READS_AT_ONCE = 32;
+
 /** A manifest that is damaged, or gone since it was listed, is none: its file is garbage unless somebody else names it. */
 async function readManifests(
   { store }: Bucket,
@@ -95,7 +98,11 @@ async function readManifests(
   const names = all.flatMap(({ name }) =>
     name.endsWith('.json') && fileAt(name.slice(0, -'.json'.length)) !== undefined ? [name] : [],
   );
-  const found = await Promise.all(names.map((name) => readManifest(store, name, signal)));
+  const found: (Checkpoint | undefined)[] = [];
+  for (let from = 0; from < names.length; from += READS_AT_ONCE) {
+    const some = names.slice(from, from + READS_AT_ONCE);
+    found.push(...(await Promise.all(some.map((name) => readManifest(store, name, signal)))));
+  }
   return found.flatMap((checkpoint) => checkpoint ?? []).sort(olderFirst);
 }
 

@@ -1,4 +1,5 @@
 /** @module What another run has left for a stage to begin from: final weights, or any of its checkpoints. */
+import type { FindArtifact } from '../../configs/resolve-weights.ts';
 import type { Artifact, Plan } from '../../contracts/plan.ts';
 import { describeRef } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
@@ -8,6 +9,12 @@ import type { Bucket } from '../storage/bucket.ts';
 import { planSchema, readObject } from '../storage/schemas.ts';
 import { findCheckpoint } from './find.ts';
 import { checkpointAt, pin } from './pins.ts';
+
+/** What resolving a config asks of S3. */
+export function finder(bucket: Bucket, signal: AbortSignal): FindArtifact {
+  return (run, stage, iterations) =>
+    findStart(bucket, { run, stage, ...(iterations !== undefined && { iterations }) }, signal);
+}
 
 /** @param iterations Of the checkpoint; the final weights without them. Undefined where there are none. */
 export async function findStart(
@@ -37,11 +44,21 @@ export async function findStart(
 export async function pinStarts(bucket: Bucket, { run, stages }: Plan, signal: AbortSignal): Promise<void> {
   for (const { weights } of stages) {
     if (weights.kind !== 'artifact' || !weights.artifact.name.includes('@')) continue;
-    const start = checkpointAt(bucket, weights.artifact.key);
-    if (start === undefined || (await pin(bucket, start, run, signal))) continue;
-    throw fail(
-      'MissingFile',
-      `${weights.artifact.name} has just been removed from S3: name another checkpoint`,
-    );
+    await pinStart(bucket, weights.artifact, run, signal);
   }
+}
+
+/**
+ * Keeps one, for a run that begins from it; what is no checkpoint of ours is not ours to keep.
+ * @throws MissingFile when it has been removed since it was named.
+ */
+export async function pinStart(
+  bucket: Bucket,
+  { name, key }: Pick<Artifact, 'name' | 'key'>,
+  run: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const start = checkpointAt(bucket, key);
+  if (start === undefined || (await pin(bucket, start, run, signal))) return;
+  throw fail('MissingFile', `${name} has just been removed from S3: name another checkpoint`);
 }

@@ -5,42 +5,89 @@ import { Context } from '@temporalio/activity';
 import getPort from 'get-port';
 import type { HostActivities } from '../../contracts/activities.ts';
 import { claimStage } from '../checkpoints/claim.ts';
+import { evaluateOnHost } from '../evaluation/evaluate-on-host.ts';
+import { checkHost, type CheckedHost } from '../health/check-host.ts';
+import { meetHosts } from '../health/meet-hosts.ts';
+import { awaitCheckpoint } from '../training/await-checkpoint.ts';
 import { measureRoom } from '../training/room.ts';
 import type { TrainingDependencies } from '../training/rank.ts';
 import { trainRank } from '../training/train-rank.ts';
 
 export interface HostDependencies extends TrainingDependencies {
+  readonly settings: TrainingDependencies['settings'] & CheckedHost['settings'];
   /** Tells the pool that this host is there; called when the pool seems to have forgotten it. */
   readonly join: () => Promise<void>;
+  /** The pool lets this host go: nothing is trained on it, and nothing will be. */
+  readonly letGo: () => void;
+  /** Aborted when the worker wants to leave. */
+  readonly leaving: AbortSignal;
 }
 
 const PRESENCE_BEAT_MS = 5000;
+const CHECK_BEAT_MS = 2000;
+
+/** An answer to a heartbeat says that the host may leave: somebody waits for it. */
+const LEAVING_BEAT_MS = 500;
 
 export function createHostActivities(dependencies: HostDependencies): HostActivities {
   return {
     async bePresent() {
       const context = Context.current();
-      const beat = setInterval(() => context.heartbeat(), PRESENCE_BEAT_MS);
+      const { leaving } = dependencies;
+      const every = Math.min(PRESENCE_BEAT_MS, (context.info.heartbeatTimeoutMs ?? Infinity) / 3);
+      let beat = setInterval(() => context.heartbeat(), every);
+      const hurry = () => {
+        clearInterval(beat);
+        beat = setInterval(() => context.heartbeat(), LEAVING_BEAT_MS);
+      };
+      if (leaving.aborted) hurry();
+      leaving.addEventListener('abort', hurry);
       try {
         await context.cancelled;
       } catch (error) {
-        if (context.cancellationDetails?.workerShutdown === true) return;
-        await dependencies.join();
+        const details = context.cancellationDetails;
+        if (details?.workerShutdown === true) return;
+        // Whatever else ends it, as a pool that is gone or goes on under a new history, is answered by joining again.
+        if (details?.cancelRequested === true) dependencies.letGo();
+        else await dependencies.join();
         throw error;
       } finally {
+        leaving.removeEventListener('abort', hurry);
         clearInterval(beat);
       }
     },
 
     measureRoom: (input) => measureRoom(dependencies.settings, input),
 
-    async openAttempt({ run, stage, token, damaged = [] }) {
+    async openAttempt({ run, stage, token, ...options }) {
       const { cancellationSignal } = Context.current();
-      const claim = await claimStage(dependencies, { run, stage }, token, damaged, cancellationSignal);
+      const claim = await claimStage(dependencies, { run, stage }, token, options, cancellationSignal);
       const { checkpoint: resumeFrom, insteadOf } = claim;
       return { resumeFrom, port: await getPort(), ...(insteadOf && { insteadOf }) };
     },
 
+    awaitCheckpoint: (input) => {
+      const { store, settings } = dependencies;
+      return awaitCheckpoint({ store, scratch: settings.scratch }, input);
+    },
+
+    checkHost: (input) => beating((signal) => checkHost(dependencies, input, signal)),
+
+    meetHosts: (input) => beating((signal) => meetHosts(dependencies.settings, input, signal)),
+
+    evaluateOnHost: (input) => evaluateOnHost(dependencies, input),
+
     trainRank: (input) => trainRank(dependencies, input),
   };
+}
+
+/** A worker that dies in the middle of it is known to be gone long before the work would have taken too long. */
+async function beating<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const context = Context.current();
+  const beat = setInterval(() => context.heartbeat(), CHECK_BEAT_MS);
+  try {
+    return await work(context.cancellationSignal);
+  } finally {
+    clearInterval(beat);
+  }
 }

@@ -1,69 +1,73 @@
 /**
  * @module Plans: resolved from a config, checked before anything is spent, frozen in S3.
  */
-import { Context } from '@temporalio/activity';
-import { ConfigError } from '../../configs/problems.ts';
 import { planDifferences } from '../../configs/plan-differences.ts';
-import { resolveJointPlan } from '../../configs/resolve.ts';
 import type { PlanSettings } from '../../configs/env.ts';
-import { storageRefusal } from '../../configs/s3.ts';
+import { trialConfig } from '../../configs/resolve-sweep.ts';
 import { stageInputs } from '../../configs/stage-inputs.ts';
 import type { PlanActivities, ResolvedPlan } from '../../contracts/activities.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { Plan, StagePlan } from '../../contracts/plan.ts';
 import type { StageResult } from '../../contracts/runs.ts';
+import type { TrialRef } from '../../contracts/sweep.ts';
+import { findTrial } from '../sweeps/sweep-objects.ts';
 import type { InitialWeights } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
-import { findStart, pinStarts } from '../checkpoints/start-from.ts';
+import { isOnLine } from '../../contracts/checkpoints.ts';
+import { takeSnapshot } from '../checkpoints/snapshot.ts';
+import { pinStarts } from '../checkpoints/start-from.ts';
 import type { Bucket } from '../storage/bucket.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { findPrepared } from '../weights/find-prepared.ts';
+import { planEvaluation } from './plan-evaluation.ts';
+import { refusing } from './refusing.ts';
+import { asPlan, resolveFineTune, resolveJoint, type AskedFineTune } from './resolve-config.ts';
 import { parseObject, planSchema, readObject, stageResultSchema } from '../storage/schemas.ts';
-
-const HEARTBEAT_MS = 2000;
 
 export function createPlanActivities(bucket: Bucket, settings: PlanSettings): PlanActivities {
   const { store } = bucket;
+  const fineTune = (asked: AskedFineTune, signal: AbortSignal) =>
+    resolveFineTune(bucket, settings, asked, signal);
   return {
-    async resolvePlan({ run, config }) {
-      const context = Context.current();
-      const beat = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
-      try {
-        const { cancellationSignal: signal } = context;
-        const plan = await freeze(store, await resolve(bucket, settings, { run, config }, signal));
+    resolvePlan: ({ run, config }) =>
+      refusing(store, async (signal) => {
+        const plan = await freeze(store, await resolveJoint(bucket, settings, { run, config }, signal));
         await pinStarts(bucket, plan, signal);
         return { plan, done: await findDone(store, plan) };
-      } catch (error) {
-        if (error instanceof ConfigError) throw fail('InvalidConfig', error.message);
-        const refusal = storageRefusal(error);
-        if (refusal === undefined) throw error;
-        throw fail(
-          'StorageRefused',
-          `bucket '${store.bucket}' refuses: ${refusal} (GLEE_BUCKET, AWS_*; 'glee doctor' tells more)`,
-        );
-      } finally {
-        clearInterval(beat);
-      }
-    },
+      }),
+
+    resolveFineTune: ({ trial, ...asked }) =>
+      refusing(store, async (signal) => {
+        const tried = trial && (await settingsOf(store, trial, signal));
+        const plan = await fineTune({ ...asked, ...tried }, signal);
+        const frozen = await freeze(store, asPlan(plan));
+        await pinStarts(bucket, frozen, signal);
+        const [done] = await findDone(store, frozen);
+        return { plan, ...(done !== undefined && { done }) };
+      }),
+
+    listCheckpoints: (stage) =>
+      refusing(store, async (signal) => {
+        const { head, checkpoints } = await takeSnapshot(bucket, stage, signal);
+        const onLine = checkpoints.filter((one) => isOnLine(one, head?.left));
+        return [...new Set(onLine.map(({ iterations }) => iterations))];
+      }),
+
+    planEvaluation: (input) =>
+      refusing(store, (signal) =>
+        planEvaluation(bucket, input, (run, config) => fineTune({ run, config }, signal), signal),
+      ),
   };
 }
 
-async function resolve(
-  bucket: Bucket,
-  settings: PlanSettings,
-  { run, config }: { readonly run: string; readonly config: string },
+/** The base config as the sweep was planned with, the trial's parameters set in it, and its seed. */
+async function settingsOf(
+  store: ObjectStore,
+  ref: TrialRef,
   signal: AbortSignal,
-): Promise<Plan> {
-  const { plan, problems } = await resolveJointPlan({
-    ...settings,
-    run,
-    config,
-    findArtifact: (other, stage, iterations) =>
-      findStart(bucket, { run: other, stage, ...(iterations !== undefined && { iterations }) }, signal),
-  });
-  const errors = problems.filter(({ level }) => level === 'error');
-  if (plan === undefined || errors.length > 0) throw new ConfigError(errors);
-  return plan;
+): Promise<Pick<AskedFineTune, 'config' | 'settings'>> {
+  const { plan, trial } = await findTrial(store, ref, signal);
+  return trialConfig(plan, trial);
 }
 
 /** A run id stands for one plan: the same weights must not come from two. What only steers the run may change. */

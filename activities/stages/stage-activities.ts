@@ -3,15 +3,15 @@
  */
 import { getClient } from '@temporalio/activity';
 import { stageInputs } from '../../configs/stage-inputs.ts';
-import type { PoolActivities, StageActivities } from '../../contracts/activities.ts';
+import type { StageActivities } from '../../contracts/activities.ts';
+import { hasArrived } from '../../contracts/checkpoints.ts';
 import { CONTROL_TASK_QUEUE, keys, poolWorkflowId } from '../../contracts/ids.ts';
 import type { StageResult } from '../../contracts/runs.ts';
 import { poolQuery, requestSignal } from '../../workflows/messages.ts';
 import { readHead } from '../checkpoints/head.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { isRunning } from './running.ts';
 
-export function createStageActivities(store: ObjectStore): StageActivities & PoolActivities {
+export function createStageActivities(store: ObjectStore): StageActivities {
   return {
     async requestLease({ pool, request }) {
       await getClient().workflow.signalWithStart('gpuPool', {
@@ -29,44 +29,38 @@ export function createStageActivities(store: ObjectStore): StageActivities & Poo
         .workflow.getHandle(poolWorkflowId(pool))
         .query(poolQuery)
         .catch(() => undefined);
-      const suitable = (view?.hosts ?? []).filter(({ present, gpus }) => present && gpus >= gang.gpusPerHost);
+      const suitable = (view?.hosts ?? []).filter(({ usable, gpus }) => usable && gpus >= gang.gpusPerHost);
       return suitable.length < gang.hosts ? [] : suitable.map(({ name }) => name);
     },
 
-    async publishStage({ stage: { run, plan, weights }, attempts, iterationsRun }) {
-      const checkpoint = (await readHead(store, { run, stage: plan.stage }))?.checkpoint;
-      if (checkpoint?.final !== true) {
-        const found =
-          checkpoint === null || checkpoint === undefined
-            ? 'no checkpoint'
-            : `iteration ${String(checkpoint.iterations)}`;
-        throw new Error(`the head of ${run}/${plan.stage} does not name final weights: ${found}`);
+    async publishStage({ stage: { run, plan, weights, until }, attempts, iterationsRun, trainedSeconds }) {
+      const checkpoint = (await readHead(store, { run, stage: plan.stage }))?.checkpoint ?? null;
+      if (checkpoint === null || !hasArrived(checkpoint, until)) {
+        const found = checkpoint === null ? 'no checkpoint' : `iteration ${String(checkpoint.iterations)}`;
+        const wanted = until === undefined ? 'final weights' : `iteration ${String(until)}`;
+        throw new Error(`the head of ${run}/${plan.stage} does not name ${wanted}: ${found}`);
       }
-      const { key, sha256, sizeBytes } = checkpoint.file;
+      const { final, iterations, file } = checkpoint;
+      const { key, sha256, sizeBytes } = file;
       const result: StageResult = {
         stage: plan.stage,
         artifact: {
-          name: `${run}/${plan.stage}`,
+          name: `${run}/${plan.stage}${final ? '' : `@${String(iterations)}`}`,
           bucket: store.bucket,
           key,
           sha256,
           sizeBytes,
-          iterations: checkpoint.iterations,
+          iterations,
           configFile: plan.configFile,
         },
         inputs: stageInputs(plan, weights),
         attempts,
         iterationsRun,
+        ...(trainedSeconds !== undefined && { trainedSeconds }),
       };
-      await store.writeText(keys.result(run, plan.stage), JSON.stringify(result, undefined, 2));
+      // By it a later start would find the stage done.
+      if (final) await store.writeText(keys.result(run, plan.stage), JSON.stringify(result, undefined, 2));
       return result;
-    },
-
-    async findEndedHolders({ holders }) {
-      const ended = await Promise.all(
-        holders.map(async (holder) => ((await isRunning(getClient(), holder)) ? [] : [holder])),
-      );
-      return ended.flat();
     },
   };
 }

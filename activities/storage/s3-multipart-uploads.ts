@@ -10,8 +10,14 @@ import {
 } from '@aws-sdk/client-s3';
 import type { MultipartUpload, MultipartUploads, StoredPart } from './multipart-uploads.ts';
 import { explain } from './s3-errors.ts';
+import { PATIENCE, soon, type Patience } from './transfer/steadily.ts';
 
-export function createS3MultipartUploads(client: S3Client, bucket: string, prefix: string): MultipartUploads {
+export function createS3MultipartUploads(
+  client: S3Client,
+  bucket: string,
+  prefix: string,
+  patience: Patience = PATIENCE,
+): MultipartUploads {
   const keyOf = (name: string) => `${prefix}${name}`;
   const target = ({ name, uploadId }: MultipartUpload) => ({
     Bucket: bucket,
@@ -25,7 +31,8 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
   };
   const list: MultipartUploads['list'] = async (folder, signal) => {
     try {
-      const found = await listUploads(client, bucket, keyOf(folder), signal);
+      const look = (abortSignal: AbortSignal) => listUploads(client, bucket, keyOf(folder), abortSignal);
+      const found = await soon(client, patience, signal, look);
       return found.map(({ key, uploadId }) => ({ name: key.slice(prefix.length), uploadId }));
     } catch (error) {
       throw explain('list of uploads', error, bucket, keyOf(folder));
@@ -33,7 +40,8 @@ export function createS3MultipartUploads(client: S3Client, bucket: string, prefi
   };
   const abort: MultipartUploads['abort'] = async (upload, signal) => {
     try {
-      await client.send(new AbortMultipartUploadCommand(target(upload)), { abortSignal: signal });
+      const end = new AbortMultipartUploadCommand(target(upload));
+      await soon(client, patience, signal, (abortSignal) => client.send(end, { abortSignal }));
     } catch (error) {
       mustBeGone('end of the upload', upload.name, error);
     }

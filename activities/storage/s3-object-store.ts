@@ -3,11 +3,12 @@
  */
 import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { httpStatus } from '../../configs/s3.ts';
+import { textOf } from './bodies.ts';
 import type { Condition, ObjectStore } from './object-store.ts';
 import { explain } from './s3-errors.ts';
 import { createS3MultipartUploads } from './s3-multipart-uploads.ts';
 import { downloadFile } from './transfer/download-file.ts';
-import { PATIENCE, type Patience } from './transfer/steadily.ts';
+import { PATIENCE, soon, type Patience } from './transfer/steadily.ts';
 import { uploadFile } from './transfer/upload-file.ts';
 
 export function createS3ObjectStore(
@@ -17,7 +18,7 @@ export function createS3ObjectStore(
   patience: Patience = PATIENCE,
 ): ObjectStore {
   const keyOf = (name: string) => `${prefix}${name}`;
-  const uploads = createS3MultipartUploads(client, bucket, '');
+  const uploads = createS3MultipartUploads(client, bucket, '', patience);
   return {
     bucket,
     keyOf,
@@ -25,8 +26,10 @@ export function createS3ObjectStore(
     async readText(name, signal) {
       try {
         const get = new GetObjectCommand({ Bucket: bucket, Key: keyOf(name) });
-        const found = await client.send(get, { ...(signal && { abortSignal: signal }) });
-        return { text: (await found.Body?.transformToString()) ?? '', version: found.ETag ?? '' };
+        return await soon(client, patience, signal, async (abortSignal) => {
+          const found = await client.send(get, { abortSignal });
+          return { text: await textOf(found.Body, abortSignal), version: found.ETag ?? '' };
+        });
       } catch (error) {
         if (error instanceof Error && error.name === 'NoSuchKey') return undefined;
         throw explain('read', error, bucket, keyOf(name));
@@ -42,7 +45,7 @@ export function createS3ObjectStore(
         ...asHeaders(condition),
       });
       try {
-        await client.send(put, { ...(signal && { abortSignal: signal }) });
+        await soon(client, patience, signal, (abortSignal) => client.send(put, { abortSignal }));
         return 'written';
       } catch (error) {
         // 409: another conditional write to the same key is under way (S3's own answer to a race).

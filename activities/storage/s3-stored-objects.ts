@@ -9,16 +9,25 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { httpStatus } from '../../configs/s3.ts';
-import { toBytes } from './files.ts';
+import { bytesOf } from './bodies.ts';
 import { explain } from './s3-errors.ts';
 import type { StoredObject, StoredObjects } from './stored-objects.ts';
+import { PATIENCE, soon, type Patience } from './transfer/steadily.ts';
 
-export function createS3StoredObjects(client: S3Client, bucket: string, prefix: string): StoredObjects {
+export function createS3StoredObjects(
+  client: S3Client,
+  bucket: string,
+  prefix: string,
+  patience: Patience = PATIENCE,
+): StoredObjects {
   const target = (name: string) => ({ Bucket: bucket, Key: `${prefix}${name}` });
   return {
     async find(name, signal) {
       try {
-        const found = await client.send(new HeadObjectCommand(target(name)), { abortSignal: signal });
+        const head = new HeadObjectCommand(target(name));
+        const found = await soon(client, patience, signal, (abortSignal) =>
+          client.send(head, { abortSignal }),
+        );
         return { sizeBytes: found.ContentLength ?? 0, version: found.ETag ?? '' };
       } catch (error) {
         // An answer to HEAD has no body: a missing bucket looks like a missing object.
@@ -42,7 +51,7 @@ export function createS3StoredObjects(client: S3Client, bucket: string, prefix: 
     async list(folder, signal) {
       const names: string[] = [];
       const what = { Bucket: bucket, Prefix: `${prefix}${folder}`, Delimiter: '/' };
-      for await (const { Contents = [], CommonPrefixes = [] } of pages(client, what, signal)) {
+      for await (const { Contents = [], CommonPrefixes = [] } of pages(client, patience, what, signal)) {
         for (const { Key = '' } of Contents) names.push(Key.slice(prefix.length));
         for (const { Prefix = '' } of CommonPrefixes) names.push(Prefix.slice(prefix.length));
       }
@@ -52,7 +61,7 @@ export function createS3StoredObjects(client: S3Client, bucket: string, prefix: 
     async listAll(folder, signal) {
       const found: StoredObject[] = [];
       const what = { Bucket: bucket, Prefix: `${prefix}${folder}` };
-      for await (const { Contents = [] } of pages(client, what, signal)) {
+      for await (const { Contents = [] } of pages(client, patience, what, signal)) {
         for (const { Key = '', Size = 0, LastModified } of Contents) {
           const modifiedAt = LastModified?.getTime() ?? 0;
           found.push({ name: Key.slice(prefix.length), sizeBytes: Size, modifiedAt });
@@ -63,7 +72,8 @@ export function createS3StoredObjects(client: S3Client, bucket: string, prefix: 
 
     async remove(name, signal) {
       try {
-        await client.send(new DeleteObjectCommand(target(name)), { abortSignal: signal });
+        const remove = new DeleteObjectCommand(target(name));
+        await soon(client, patience, signal, (abortSignal) => client.send(remove, { abortSignal }));
       } catch (error) {
         // S3 says nothing of it; versitygw does when two delete the same at the same time.
         if (httpStatus(error) === 404) return;
@@ -75,31 +85,19 @@ export function createS3StoredObjects(client: S3Client, bucket: string, prefix: 
 
 async function* pages(
   client: S3Client,
+  patience: Patience,
   what: { readonly Bucket: string; readonly Prefix: string; readonly Delimiter?: string },
   signal: AbortSignal,
 ): AsyncGenerator<ListObjectsV2CommandOutput> {
   try {
     for (let token: string | undefined, more = true; more;) {
       const list = new ListObjectsV2Command({ ...what, ContinuationToken: token });
-      const page = await client.send(list, { abortSignal: signal });
+      const page = await soon(client, patience, signal, (abortSignal) => client.send(list, { abortSignal }));
       yield page;
       token = page.NextContinuationToken;
       more = page.IsTruncated === true;
     }
   } catch (error) {
     throw explain('list', error, what.Bucket, what.Prefix);
-  }
-}
-
-/** The SDK lets go of a request when its signal aborts, but not of the body that it has answered with. */
-async function* bytesOf(body: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const abort = () => void body.destroy(new DOMException('This operation was aborted', 'AbortError'));
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    signal.throwIfAborted();
-    for await (const chunk of body) yield toBytes(chunk);
-  } finally {
-    signal.removeEventListener('abort', abort);
-    body.destroy();
   }
 }

@@ -3,14 +3,19 @@
  */
 import { z } from 'zod';
 import type { Checkpoint, Head, StoredFile } from '../../contracts/checkpoints.ts';
+import { FAILURE_CLASSES } from '../../contracts/failures.ts';
 import {
-  STAGES,
+  TIMED_PHASES,
+  ALL_STAGES,
   VARIANTS,
   type Artifact,
   type ConfigValue,
   type Overrides,
   type Plan,
+  type StagePlan,
 } from '../../contracts/plan.ts';
+import type { DatasetPlan } from '../../contracts/datasets.ts';
+import type { EvaluationResult } from '../../contracts/evaluation.ts';
 import type { StageResult } from '../../contracts/runs.ts';
 import type { ArtifactPlan } from '../../contracts/weights.ts';
 import type { ObjectStore, Version } from './object-store.ts';
@@ -52,6 +57,7 @@ export const checkpointSchema: z.ZodType<Checkpoint> = z.object({
 export const headSchema: z.ZodType<Head> = z.object({
   token: count,
   checkpoint: checkpointSchema.nullable(),
+  left: z.array(z.object({ by: count, after: count })).exactOptional(),
 });
 
 const artifact: z.ZodType<Artifact> = z.object({
@@ -65,19 +71,28 @@ const artifact: z.ZodType<Artifact> = z.object({
 });
 
 export const stageResultSchema: z.ZodType<StageResult> = z.object({
-  stage: z.enum(STAGES),
+  stage: z.enum(ALL_STAGES),
   artifact,
   inputs: sha256,
   attempts: count,
   iterationsRun: count,
+  trainedSeconds: z.number().exactOptional(),
+});
+
+export const evaluationSchema: z.ZodType<EvaluationResult> = z.object({
+  checkpoint: z.string(),
+  sha256,
+  iterations: count,
+  inputs: sha256,
+  metrics: z.array(z.object({ dataset: z.string(), metric: z.string(), value: z.number() })),
 });
 
 const gang = z.object({ hosts: count, gpusPerHost: count });
 
-const configValue: z.ZodType<ConfigValue> = z.lazy(() =>
+export const configValue: z.ZodType<ConfigValue> = z.lazy(() =>
   z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(configValue), overrides]),
 );
-const overrides: z.ZodType<Overrides> = z.record(z.string(), configValue);
+export const overrides: z.ZodType<Overrides> = z.record(z.string(), configValue);
 
 const problem = z.object({
   level: z.enum(['error', 'warning']),
@@ -110,43 +125,68 @@ const artifactPlan: z.ZodType<ArtifactPlan> = z.object({
   ]),
 });
 
+const dataset: z.ZodType<DatasetPlan> = z.object({
+  name: z.string(),
+  annotations: z.string(),
+  images: z.string(),
+  task: z.string(),
+  words: z.array(z.string()).exactOptional(),
+  fewShot: z.object({ shots: count, seed: count }).exactOptional(),
+});
+
+const stagePlan: z.ZodType<StagePlan> = z.object({
+  stage: z.enum(ALL_STAGES),
+  configFile: z.string(),
+  weights: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('checkout'), path: z.string(), sha256, sizeBytes: count }),
+    z.object({ kind: z.literal('stage'), stage: z.enum(ALL_STAGES) }),
+    z.object({ kind: z.literal('artifact'), artifact }),
+    z.object({ kind: z.literal('prepared'), artifact: z.string() }),
+  ]),
+  overrides,
+  settingsSha256: sha256,
+  gang,
+  pool: z.string(),
+  priority: count.exactOptional(),
+  team: z.string().exactOptional(),
+  needs: z
+    .object({
+      gpuMemoryMiB: count.exactOptional(),
+      labels: z.record(z.string(), z.string()).exactOptional(),
+    })
+    .exactOptional(),
+  approval: z.literal(true).exactOptional(),
+  maxIterations: count,
+  checkpointPeriod: count,
+  learningRateSteps: z.array(z.number()).exactOptional(),
+  saveEvery: z
+    .discriminatedUnion('kind', [
+      z.object({ kind: z.literal('auto') }),
+      z.object({ kind: z.literal('seconds'), seconds: z.number() }),
+    ])
+    .exactOptional(),
+  retention: z
+    .object({ newest: count, every: count.exactOptional(), at: z.array(count).exactOptional() })
+    .exactOptional(),
+  limits: z.object({
+    heartbeatTimeoutMs: count,
+    hostTimeoutMs: count,
+    stallTimeoutMs: count,
+    attemptsWithoutProgress: count,
+    budgets: z.partialRecord(z.enum(FAILURE_CLASSES), count).exactOptional(),
+    phaseTimeoutsMs: z.partialRecord(z.enum(TIMED_PHASES), count).exactOptional(),
+    lossSpike: z.number().exactOptional(),
+    coverage: z.number().min(0).max(1).exactOptional(),
+  }),
+  datasets: z.array(dataset).exactOptional(),
+  files: z.array(z.object({ artifact: z.string(), path: z.string() })).exactOptional(),
+});
+
 export const planSchema: z.ZodType<Plan> = z.object({
   run: z.string(),
   config: z.string(),
   variant: z.enum(VARIANTS),
-  stages: z.array(
-    z.object({
-      stage: z.enum(STAGES),
-      configFile: z.string(),
-      weights: z.discriminatedUnion('kind', [
-        z.object({ kind: z.literal('checkout'), path: z.string(), sha256, sizeBytes: count }),
-        z.object({ kind: z.literal('stage'), stage: z.enum(STAGES) }),
-        z.object({ kind: z.literal('artifact'), artifact }),
-        z.object({ kind: z.literal('prepared'), artifact: z.string() }),
-      ]),
-      overrides,
-      settingsSha256: sha256,
-      gang,
-      pool: z.string(),
-      maxIterations: count,
-      checkpointPeriod: count,
-      saveEvery: z
-        .discriminatedUnion('kind', [
-          z.object({ kind: z.literal('auto') }),
-          z.object({ kind: z.literal('seconds'), seconds: z.number() }),
-        ])
-        .exactOptional(),
-      retention: z.object({ newest: count, every: count.exactOptional() }).exactOptional(),
-      limits: z.object({
-        heartbeatTimeoutMs: count,
-        hostTimeoutMs: count,
-        stallTimeoutMs: count,
-        attemptsWithoutProgress: count,
-        coverage: z.number().min(0).max(1).exactOptional(),
-      }),
-      files: z.array(z.object({ artifact: z.string(), path: z.string() })).exactOptional(),
-    }),
-  ),
+  stages: z.array(stagePlan),
   artifacts: z.array(artifactPlan).exactOptional(),
   warnings: z.array(problem),
 });

@@ -35,6 +35,12 @@ const RULES: readonly Rule[] = [
     advice: 'every host of the gang needs the same checkpoint: look at the logs of those that lack it',
   },
   {
+    type: 'TrainerConfig',
+    // Ours: trainer/declared_datasets.py.
+    pattern: /^glee: data sets? .*(is registered already|categories)/,
+    advice: "mend the task's data sets in the fine-tune's config, or their annotations",
+  },
+  {
     type: 'OutOfMemory',
     pattern:
       /CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|(CUBLAS|CUDNN)_STATUS_ALLOC_FAILED/,
@@ -68,9 +74,18 @@ const RULES: readonly Rule[] = [
     advice: 'the host may be out of memory or /dev/shm: lower DATALOADER.NUM_WORKERS if it comes back',
   },
   {
+    type: 'GpuFault',
+    // A warning may be lived through; what stops the trainer has a line of its own. `cuda is not available` is
+    // detectron2's assertion after such a warning.
+    pattern:
+      /^(?!.*Warning: ).*(uncorrectable (ECC|NVLink) error|ERROR_ECC_UNCORRECTABLE|NVRM: Xid|GPU is lost|fallen off the bus|CUDA driver initialization failed|CUDA_ERROR_NOT_INITIALIZED|no CUDA-capable device|No CUDA GPUs are available|Found no NVIDIA driver|cuda is not available|CUDA unknown error|CUDA error: (unknown error|system not yet initialized|hardware stack error)|(Failed to|Can't) initialize NVML|Unable to determine the device handle)/i,
+    advice: 'a fault of a GPU or its driver: see dmesg (Xid) and nvidia-smi -q on the host',
+  },
+  {
     type: 'TrainerCrashed',
     pattern: /CUDA error: |cuDNN error: |unhandled cuda error|ncclUnhandledCudaError/i,
-    advice: 'a fault of a GPU or its driver: see dmesg (Xid) and nvidia-smi -q on the host if it comes back',
+    advice:
+      'a fault of the program, as an index out of range, or of a GPU: CUDA_LAUNCH_BLOCKING=1 shows where',
   },
   {
     type: 'RendezvousFailed',

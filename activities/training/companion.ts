@@ -18,6 +18,8 @@ const phaseSchema = z.object({
   iterations: z.number().optional(),
   /** The longest of the last iterations. */
   longestSeconds: z.number().optional(),
+  /** How long each phase before this one has taken at most, in seconds; a companion from before there was such a thing has none. */
+  longest: z.record(z.string(), z.number()).optional(),
 });
 
 const saveSchema = z.object({
@@ -47,8 +49,15 @@ export type SaveAnswer = z.infer<typeof answerSchema>;
 export const KEPT_FILES = ['saves.jsonl', 'starts.jsonl'] as const;
 
 /** What the companion is told through the trainer's environment. */
-export function companionVariables({ folder, identity }: Job): Record<string, string> {
-  return { GLEE_JOB_FOLDER: folder, GLEE_ATTEMPT_TOKEN: String(identity.token) };
+export function companionVariables(
+  { folder, identity }: Job,
+  stopAfter: number | undefined,
+): Record<string, string> {
+  return {
+    GLEE_JOB_FOLDER: folder,
+    GLEE_ATTEMPT_TOKEN: String(identity.token),
+    ...(stopAfter !== undefined && { GLEE_STOP_AFTER: String(stopAfter) }),
+  };
 }
 
 /** Asks rank 0 to save after the iteration it is in, and all ranks to stop then; its answer bears the id. */

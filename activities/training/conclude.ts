@@ -3,14 +3,16 @@
  */
 import { CancelledFailure, log, type ApplicationFailure } from '@temporalio/activity';
 import { basename, join } from 'node:path';
+import { hasArrived } from '../../contracts/checkpoints.ts';
 import type { FailureDetails } from '../../contracts/failures.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
 import { sizeIfThere } from '../storage/files.ts';
 import { classifyExit } from './classify.ts';
+import { fullDiskText } from './disk.ts';
 import { KEPT_FILES, readAnswer } from './companion.ts';
 import { coverageFile, readCoverage } from './coverage.ts';
-import { readExit, type Job } from './job.ts';
+import { readExit, type Job, type TrainerExit } from './job.ts';
 import { readNewestMetrics, readTail, type Metrics } from './metrics.ts';
 import { recordFailure, recordResult } from './outcome.ts';
 import { endTrainer } from './processes.ts';
@@ -19,25 +21,30 @@ import { keepAsWeights } from './host-weights.ts';
 import { saveAndStop } from './last-save.ts';
 import { removeCheckpoints } from './restore.ts';
 import type { TrainerEnd } from './supervise.ts';
+import { passVerdict } from './verdict.ts';
 
 /** After a cancellation S3 gets so long to take the newest checkpoint; without one it may be away for as long as it is. */
 const LAST_UPLOAD_MS = 120_000;
 const LOG_TAIL_BYTES = 64 << 10;
 const LOG_UPLOAD_MS = 10_000;
 
-/** The trainer has ended, or hangs: what it saved goes to S3, and how it ended gets its name. */
+/** The trainer has ended, or is to be: what it saved goes to S3, and how it ended gets its name. */
 export async function conclude(rank: Rank, end: TrainerEnd): Promise<TrainRankResult> {
   const { input, job, uploader, signal, heartbeat, settings } = rank;
-  if (end.kind === 'hangs') await endTrainer(job);
+  const verdict = await passVerdict(rank, end);
+  if (verdict !== undefined) await endTrainer(job);
   heartbeat.phase('uploading');
   uploader.spreadOver(undefined);
-  if (input.machineRank === 0) await uploader.catchUp(signal);
-  const final = uploader.committed?.final === true ? uploader.committed : null;
-  const succeeded = end.kind === 'exited' && end.exit?.code === 0;
+  if (input.machineRank === 0 && verdict?.keepsLast !== false) await uploader.catchUp(signal);
+  const { committed } = uploader;
+  const final = committed !== null && hasArrived(committed, input.until) ? committed : null;
+  const succeeded = verdict === undefined && end.kind === 'exited' && end.exit?.code === 0;
   const logKey = await uploadLog(rank);
   if (!succeeded || (final === null && input.machineRank === 0))
     throw await trainerFailure(rank, end, logKey);
-  const iterationsRun = countIterations(input, end.metrics);
+  // Of a trainer that was to stop before its end, the newest metrics line may be many iterations old.
+  const iteration = Math.max(end.metrics?.iteration ?? 0, final?.iterations ?? 0);
+  const iterationsRun = countIterations(input, { iteration });
   const coverage = await readCoverage(job);
   const result = await recordResult(job, {
     host: settings.host,
@@ -52,20 +59,22 @@ export async function conclude(rank: Rank, end: TrainerEnd): Promise<TrainRankRe
 
 /** What the trainer itself failed with, recorded: an answer that is lost is given again. */
 async function trainerFailure(
-  { input, job, settings }: Rank,
+  rank: Rank,
   end: TrainerEnd,
   logKey: string | undefined,
 ): Promise<ApplicationFailure> {
-  const { type, message, line } = nameEnd(
-    end,
-    await readTail(job.log, LOG_TAIL_BYTES),
-    await wasStopped(job),
-  );
-  const at = end.kind === 'exited' ? (end.exit?.at ?? Date.now()) : Date.now();
+  const { input, job, settings } = rank;
+  const verdict = await passVerdict(rank, end);
+  const exit = end.kind === 'exited' ? end.exit : undefined;
+  const named = verdict ?? nameExit(exit, await readTail(job.log, LOG_TAIL_BYTES), await wasStopped(job));
+  const { type, line } = named;
+  const disk = type === 'DiskFull' ? `; ${await fullDiskText(settings.scratch)}` : '';
+  const message = `${named.message}${disk}`;
   const details: FailureDetails = {
     host: settings.host,
     line,
-    at,
+    // Of two hosts that fail alike, the first is the one blamed.
+    at: verdict?.at ?? exit?.at ?? Date.now(),
     iterationsRun: countIterations(input, end.metrics),
     ...(logKey !== undefined && { log: logKey }),
   };
@@ -81,28 +90,24 @@ async function wasStopped(job: Job): Promise<boolean> {
   return (await readAnswer(job))?.stop === true;
 }
 
-function nameEnd(end: TrainerEnd, tail: string, stopped: boolean): ReturnType<typeof classifyExit> {
+function nameExit(
+  exit: TrainerExit | undefined,
+  tail: string,
+  stopped: boolean,
+): ReturnType<typeof classifyExit> {
   const line = tail.trimEnd().split('\n').at(-1) ?? '';
-  if (end.kind === 'hangs') {
-    const seconds = String(Math.round(end.silentMs / 1000));
-    return {
-      type: 'Hang',
-      line,
-      message: `no sign of progress for ${seconds} s, so the trainer was ended; its last line: ${line}`,
-    };
-  }
-  if (end.exit?.code === 0 && stopped) {
+  if (exit?.code === 0 && stopped) {
     const message = 'the trainer has stopped as it was asked, but by a worker that is gone';
     return { type: 'TrainerKilled', line, message };
   }
-  if (end.exit?.code === 0) {
+  if (exit?.code === 0) {
     return {
       type: 'TrainerCrashed',
       line,
       message: 'the trainer ended with status 0 but left no model_final.pth',
     };
   }
-  return classifyExit(end.exit, tail);
+  return classifyExit(exit, tail);
 }
 
 /**

@@ -25,8 +25,13 @@ const ROUND_MS = 5000;
 
 export async function guardTrainers(dependencies: GuardDependencies, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
+    // A host that was cut off learns from its heartbeat that its activity is over: its trainer's time may be as well.
+    const letGo = dependencies.supervisors.untilOneLetsGo();
     await guardOnce(dependencies);
-    await delay(ROUND_MS, undefined, { signal }).catch(() => undefined);
+    const round = new AbortController();
+    const either = AbortSignal.any([signal, round.signal]);
+    await Promise.race([letGo, delay(ROUND_MS, undefined, { signal: either }).catch(() => undefined)]);
+    round.abort();
   }
 }
 

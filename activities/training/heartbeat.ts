@@ -32,8 +32,8 @@ export function startHeartbeat(
     maxIterations: plan.maxIterations,
   };
   const beat = () => {
-    const note = troubleOf();
-    context.heartbeat(note === undefined ? progress : { ...progress, note });
+    const notes = [troubleOf() ?? [], progress.note ?? []].flat();
+    context.heartbeat(notes.length === 0 ? progress : { ...progress, note: notes.join('; ') });
   };
   const timer = setInterval(beat, HEARTBEAT_MS);
   beat();

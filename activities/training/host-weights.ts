@@ -80,8 +80,11 @@ export async function placeFile(
 export async function keepAsWeights(scratch: string, path: string, sha256: string): Promise<void> {
   const target = weightsPath(scratch, sha256);
   await mkdir(dirname(target), { recursive: true });
-  await rm(target, { force: true });
-  await link(path, target);
+  // Another run on this host may end with the same weights, or begin from them, at this moment.
+  const temporary = temporaryName(target);
+  await link(path, temporary);
+  await publish(temporary, target);
+  await rm(temporary, { force: true });
   await touch(target);
 }
 

@@ -4,14 +4,17 @@
  *     <scratch>/jobs/<run>/<stage>/<token>/
  *       job.json       whose trainer this is; written before anything else
  *       config.yaml    the config that the trainer gets
+ *       datasets.json  data sets that the companion registers, where the plan declares any
  *       weights.json   checksums of the weights that it reads from the host's cache
  *       activity.json  task token of the activity that watches it: lets the next worker say that it is gone
  *       launched       exists once the shim was started: from here on, look before launching again
  *       trainer.json, exit.json, trainer.log    the shim's (trainer/shim.py)
  *       coverage.json  how much of the model the initial weights matched (trainer/companion.py, as what follows)
  *       phase.json     what the trainer does, since when, and its iterations
+ *       rank-N.json    whether each rank waits for others, and what it takes by itself for an iteration
  *       starts.jsonl, saves.jsonl               sampler's seeds of a start; how long each save took
  *       save-request.json, save-answer.json     the worker asks for a save, the trainer has saved
+ *       verdict.json   why a trainer that still ran is ended; written before it is
  *       outcome.json   how the activity ended; written before it returns, since the answer may get lost
  *       out/           the trainer's OUTPUT_DIR
  */
@@ -101,7 +104,7 @@ export async function writeTaskToken(job: Job, taskToken: Uint8Array): Promise<v
 
 export async function readJobFile<T>(
   job: Job,
-  name: 'outcome.json' | 'weights.json' | 'phase.json' | 'save-answer.json',
+  name: 'outcome.json' | 'verdict.json' | 'weights.json' | 'phase.json' | 'save-answer.json',
   schema: z.ZodType<T>,
 ): Promise<T | undefined> {
   return readPart(job.folder, name, schema);
@@ -109,7 +112,7 @@ export async function readJobFile<T>(
 
 export async function writeJobFile(
   job: Job,
-  name: 'outcome.json' | 'weights.json' | 'save-request.json' | 'launched',
+  name: 'outcome.json' | 'verdict.json' | 'weights.json' | 'save-request.json' | 'launched',
   content: unknown,
 ): Promise<void> {
   await writeFileAtomically(join(job.folder, name), JSON.stringify(content));

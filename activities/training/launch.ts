@@ -4,12 +4,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { trainerEnvironment } from '../../configs/env.ts';
+import { gpuVariables, trainerEnvironment } from '../../configs/env.ts';
+import { EnvironmentError } from '../../configs/environment-error.ts';
 import { packageRoot } from '../../configs/package-root.ts';
+import type { StagePlan } from '../../contracts/plan.ts';
 import type { TrainRankInput } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
 import { companionVariables } from './companion.ts';
 import { coverageVariables } from './coverage.ts';
+import { datasetVariables } from './declared-datasets.ts';
 import { writeJobFile, type Job } from './job.ts';
 import { jobMark } from './processes.ts';
 
@@ -19,6 +22,17 @@ const COMPANION = join(packageRoot, 'trainer/companion.py');
 export interface Launcher {
   readonly python: string;
   readonly checkout: string;
+}
+
+export interface LaunchLimits {
+  /** The least share of the model that the initial weights must match. */
+  readonly coverage?: number | undefined;
+  /** The lease's GPUs on this host. Absent: all. */
+  readonly gpuIndices?: readonly number[] | undefined;
+  /** What the companion registers; its file is written already. */
+  readonly datasets?: StagePlan['datasets'];
+  /** It stops after so many iterations of the stage. Absent: at its end. */
+  readonly stopAfter?: number | undefined;
 }
 
 /**
@@ -41,6 +55,20 @@ export function trainerArguments(input: TrainRankInput, config: string): string[
   ];
 }
 
+/** The same for an evaluation on one host. */
+export function evaluatorArguments({
+  gpus,
+  port,
+  config,
+}: {
+  readonly gpus: number;
+  readonly port: number;
+  readonly config: string;
+}): string[] {
+  const rendezvous = ['--dist-url', `tcp://127.0.0.1:${String(port)}`];
+  return [COMPANION, '--num-gpus', String(gpus), ...rendezvous, '--config-file', config, '--eval-only'];
+}
+
 /** A path as launch.py's shell takes it whole: this package may lie in a folder with a space in its name. */
 export function shellWord(path: string): string {
   return /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
@@ -51,16 +79,19 @@ export async function launchTrainer(
   { python, checkout }: Launcher,
   job: Job,
   argv: readonly string[],
-  coverageLimit?: number,
+  { coverage, gpuIndices, stopAfter, ...declared }: LaunchLimits = {},
 ): Promise<void> {
+  const gpus = gpusOf(gpuIndices);
   await writeJobFile(job, 'launched', { argv });
   const shim = spawn(python, [join(packageRoot, 'trainer/shim.py'), job.folder, checkout, python, ...argv], {
     detached: true,
     stdio: 'ignore',
     env: trainerEnvironment({
       ...jobMark(job),
-      ...companionVariables(job),
-      ...coverageVariables(job, coverageLimit),
+      ...companionVariables(job, stopAfter),
+      ...coverageVariables(job, coverage),
+      ...datasetVariables(job, declared),
+      ...gpus,
     }),
   });
   try {
@@ -69,4 +100,13 @@ export async function launchTrainer(
     throw fail('MissingFile', `GLEE_PYTHON '${python}' does not start: ${String(error)}`);
   }
   shim.unref();
+}
+
+function gpusOf(indices: readonly number[] | undefined): Record<string, string> {
+  try {
+    return gpuVariables(indices);
+  } catch (error) {
+    if (error instanceof EnvironmentError) throw fail('HostUnfit', error.message);
+    throw error;
+  }
 }

@@ -36,6 +36,22 @@ export async function readNewestMetrics(path: string): Promise<Metrics | undefin
   return undefined;
 }
 
+/** A line of metrics that has a loss. */
+export interface LossLine {
+  /** Counted from 1: iterations done. */
+  readonly iteration: number;
+  readonly loss: number;
+}
+
+/** Those of the last complete lines that have a loss which is a number, oldest first. */
+export async function readLosses(path: string, maxBytes: number): Promise<LossLine[]> {
+  const lines = (await readTail(path, maxBytes)).split('\n').slice(0, -1);
+  return lines.flatMap((line) => {
+    const { iteration, loss } = parseLine(line) ?? {};
+    return iteration === undefined || loss === undefined ? [] : [{ iteration, loss }];
+  });
+}
+
 /** Peak GPU memory in MiB from the newest `max_mem: 123M` of the log. */
 export function peakMemoryMiB(logTail: string): number | undefined {
   const found = [...logTail.matchAll(/max_mem: (\d+)M/g)].at(-1)?.[1];

@@ -3,11 +3,13 @@
  */
 import { link, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Checkpoint } from '../../contracts/checkpoints.ts';
+import type { Checkpoint, CheckpointTimes } from '../../contracts/checkpoints.ts';
 import { addTimes } from '../checkpoints/commit.ts';
 import { fail } from '../fail.ts';
 import { finalName, hasContent, removeAbandoned, writeFileAtomically } from '../storage/files.ts';
 import { WrongContent, type ObjectStore } from '../storage/object-store.ts';
+import { within } from '../within.ts';
+import { weightsPath } from './host-weights.ts';
 import { listJobs, type Job } from './job.ts';
 
 const NOTE_MS = 5000;
@@ -23,7 +25,9 @@ export async function restoreCheckpoint(
 ): Promise<void> {
   const { name, file } = checkpoint;
   const target = join(job.output, name);
-  const candidates = (await listJobs(scratch, job.identity)).map(({ output }) => join(output, name));
+  const jobs = (await listJobs(scratch, job.identity)).map(({ output }) => join(output, name));
+  // An execution that rested at this checkpoint has left it in the cache.
+  const candidates = [...jobs, weightsPath(scratch, file.sha256)];
   if (!(await linkSame(candidates, target, file, signal))) {
     await removeAbandoned(target);
     const began = performance.now();
@@ -41,13 +45,13 @@ async function noteRestore(
   signal: AbortSignal,
 ): Promise<void> {
   const note = { host, at: Date.now(), seconds };
-  const either = AbortSignal.any([signal, AbortSignal.timeout(NOTE_MS)]);
-  await addTimes(
-    store,
-    checkpoint,
-    (times) => ({ ...times, restores: [...(times.restores ?? []), note].slice(-RESTORES_KEPT) }),
-    either,
-  ).catch(() => undefined);
+  const change = ({ restores = [], ...times }: CheckpointTimes) => ({
+    ...times,
+    restores: [...restores, note].slice(-RESTORES_KEPT),
+  });
+  await within(NOTE_MS, signal, (either) => addTimes(store, checkpoint, change, either)).catch(
+    () => undefined,
+  );
 }
 
 /** Twice, before S3 is blamed: what was damaged on the way is whole the second time. */

@@ -4,11 +4,15 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Phase, Progress, TrainRankInput } from '../../contracts/training.ts';
-import { readPhase, type PhaseRecord } from './companion.ts';
+import { readPhase } from './companion.ts';
 import { COVERAGE_UNKNOWN, isMeasured, readCoverage } from './coverage.ts';
+import { createDiskWatch, type Disk } from './disk.ts';
+import { createHangWatch, lengthsBefore, type Hang, type Signs } from './hang.ts';
 import { readExit, readTrainer, type Job, type TrainerExit } from './job.ts';
+import { createSpikeWatch, type LossSpike } from './loss-spike.ts';
 import { peakMemoryMiB, readNewestMetrics, readTail, type Metrics } from './metrics.ts';
 import { isAlive } from './processes.ts';
+import { ownSecondsOf, readRanks } from './rank-records.ts';
 import type { OutputFollower } from './output-follower.ts';
 import { createSaveClock } from './save-clock.ts';
 import type { Uploader } from './uploader.ts';
@@ -17,24 +21,26 @@ import type { Uploader } from './uploader.ts';
 const EXIT_POLL_MS = 50;
 /** Metrics, the pointer to the newest checkpoint and the processes cost more to look at. */
 const LOOK_EVERY_MS = 500;
+/** A shim that has not said yet that its trainer runs may be starting for so long. */
+const SHIM_START_MS = 5000;
 
 export type TrainerEnd =
   | { readonly kind: 'exited'; readonly exit: TrainerExit | undefined; readonly metrics: Metrics | undefined }
-  /** No sign of progress for longer than the stall time-out; it still runs. */
-  | { readonly kind: 'hangs'; readonly silentMs: number; readonly metrics: Metrics | undefined };
+  /** No sign of progress for too long; it still runs. */
+  | { readonly kind: 'hangs'; readonly hang: Hang; readonly metrics: Metrics | undefined }
+  /** It diverges, and still runs. */
+  | { readonly kind: 'spikes'; readonly spike: LossSpike; readonly metrics: Metrics | undefined };
 
-export interface Watch {
+export interface Watch extends Disk {
   readonly input: TrainRankInput;
   readonly host: string;
-  readonly job: Job;
-  readonly uploader: Uploader;
   readonly follower: OutputFollower;
   readonly report: (progress: Progress) => void;
   /** Aborted when the activity must let go, whatever the reason; the trainer is not touched here. */
   readonly signal: AbortSignal;
 }
 
-/** Resolves when the trainer has ended or hangs. Throws Superseded, or AbortError when the signal says so. */
+/** Resolves when the trainer has ended, hangs or diverges. Throws Superseded, or AbortError when the signal says so. */
 export async function superviseTrainer(watch: Watch): Promise<TrainerEnd> {
   const { uploader, follower, signal } = watch;
   const failed = new AbortController();
@@ -62,30 +68,32 @@ export async function superviseTrainer(watch: Watch): Promise<TrainerEnd> {
 }
 
 async function watchUntilEnd(watch: Watch, signal: AbortSignal, upload: () => void): Promise<TrainerEnd> {
-  const { job, input } = watch;
+  const { job, input, scratch } = watch;
   const clock = createSaveClock(job, input);
-  let look = await lookAt(watch);
-  let sign = look.sign;
-  let signAt = Date.now();
+  const hangs = createHangWatch(input, await lengthsBefore(scratch, job, input));
+  const disk = createDiskWatch(watch);
+  const spikes = await createSpikeWatch(scratch, job, input);
   for (let lookedAt = 0; ;) {
     await delay(EXIT_POLL_MS, undefined, { signal });
     const exit = await readExit(job);
     if (exit !== undefined) return { kind: 'exited', exit, metrics: (await lookAt(watch)).metrics };
     if (Date.now() - lookedAt < LOOK_EVERY_MS) continue;
     lookedAt = Date.now();
-    look = await lookAt(watch);
+    const look = await lookAt(watch);
+    const { metrics } = look;
+    // Only rank 0 saves.
+    const note = input.machineRank === 0 ? await disk.look() : undefined;
     watch.report({
       ...look.progress,
-      ...(input.machineRank === 0 && (await clock.tick(look.metrics?.secondsPerIteration))),
+      ...(input.machineRank === 0 && (await clock.tick(metrics?.secondsPerIteration))),
+      ...(note !== undefined && { note }),
     });
-    watch.uploader.spreadOver(uploadSeconds(look.metrics, input));
+    watch.uploader.spreadOver(uploadSeconds(metrics, input));
     if (await isUploading(input, watch.uploader)) upload();
-    if (look.sign !== sign) [sign, signAt] = [look.sign, Date.now()];
-    // Only rank 0's host writes metrics; a gang hangs together.
-    const silentMs = Date.now() - signAt;
-    if (input.machineRank === 0 && silentMs > input.plan.limits.stallTimeoutMs) {
-      return { kind: 'hangs', silentMs, metrics: look.metrics };
-    }
+    const hang = hangs.look(look, Date.now());
+    if (hang !== undefined) return { kind: 'hangs', hang, metrics };
+    const spike = await spikes.look(metrics);
+    if (spike !== undefined) return { kind: 'spikes', spike, metrics };
     if (await isGone(job, signal)) {
       return { kind: 'exited', exit: await readExit(job), metrics: (await lookAt(watch)).metrics };
     }
@@ -100,24 +108,23 @@ function uploadSeconds(metrics: Metrics | undefined, { plan }: TrainRankInput): 
   return pace === undefined ? undefined : Math.min(LONGEST_UPLOAD_S, 0.5 * pace * plan.checkpointPeriod);
 }
 
-interface Look {
-  readonly metrics: Metrics | undefined;
+interface Look extends Signs {
   readonly progress: Progress;
-  /** Changes whenever the trainer shows that it lives: a line of its log, a metrics line, a checkpoint. */
-  readonly sign: string;
 }
 
 async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
-  const [metrics, log, trainer, behind, coverage, said] = await Promise.all([
+  const [metrics, log, trainer, behind, coverage, said, ranks] = await Promise.all([
     readNewestMetrics(join(job.output, 'metrics.json')),
     readTail(job.log),
     readTrainer(job),
     isUploading(input, uploader),
     isMeasured(input) ? readCoverage(job) : undefined,
     readPhase(job),
+    readRanks(job),
   ]);
   const isUnknown = isMeasured(input) && metrics !== undefined && coverage === undefined;
   const memoryMiB = peakMemoryMiB(log);
+  const own = ownSecondsOf(ranks);
   const progress: Progress = {
     host,
     machineRank: input.machineRank,
@@ -130,17 +137,16 @@ async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
     }),
     ...(trainer && { pid: trainer.pid }),
     ...(memoryMiB !== undefined && { memoryMiB }),
+    ...(own !== undefined && { ownSecondsPerIteration: own }),
     ...(uploader.committed && { committedIterations: uploader.committed.iterations }),
     ...(coverage && { coverage }),
     ...(isUnknown && { note: COVERAGE_UNKNOWN }),
   };
-  return { metrics, progress, sign: JSON.stringify([metrics, log, behind, said?.phase, said?.iterations]) };
+  return { metrics, progress, said, ranks, log: JSON.stringify([log, behind]) };
 }
 
-interface Signs {
-  readonly metrics: Metrics | undefined;
+interface PhaseSigns extends Pick<Signs, 'metrics' | 'said'> {
   readonly behind: boolean;
-  readonly said: PhaseRecord | undefined;
   readonly started: boolean;
 }
 
@@ -150,16 +156,21 @@ async function isUploading({ machineRank }: TrainRankInput, uploader: Uploader):
 }
 
 /** Without a companion that says more, only rank 0's host has metrics to tell starting from training. */
-function phaseOf({ machineRank }: TrainRankInput, { metrics, behind, said, started }: Signs): Phase {
+function phaseOf({ machineRank }: TrainRankInput, { metrics, behind, said, started }: PhaseSigns): Phase {
   if (behind) return 'uploading';
   if (said !== undefined && said.phase !== 'start') return said.phase;
   return metrics !== undefined || (machineRank !== 0 && started) ? 'training' : 'starting';
 }
 
 /** Nothing of the job lives, its shim included, so nobody will write down a status any more. */
-async function isGone(job: Job, signal: AbortSignal): Promise<boolean> {
+export async function isGone(job: Job, signal: AbortSignal): Promise<boolean> {
   if (await isAlive(job)) return false;
-  // A process that is just being executed shows no environment.
-  await delay(EXIT_POLL_MS, undefined, { signal });
-  return !(await isAlive(job));
+  // A process that is just being executed shows no environment: a moment, but for a shim that starts on a busy machine.
+  const patienceMs = (await readTrainer(job)) === undefined ? SHIM_START_MS : EXIT_POLL_MS;
+  for (const deadline = Date.now() + patienceMs; Date.now() < deadline;) {
+    await delay(EXIT_POLL_MS, undefined, { signal });
+    if (await isAlive(job)) return false;
+    if ((await readExit(job)) !== undefined) return true;
+  }
+  return true;
 }

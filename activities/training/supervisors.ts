@@ -14,6 +14,7 @@ export class Supervisors {
     string,
     { readonly controller: AbortController; readonly ended: Promise<void> }
   >();
+  #letGo = newDeferred();
 
   /** Resolves once the supervisor before, if there is one, has let go. */
   async takeOver(jobFolder: string): Promise<Supervision> {
@@ -27,10 +28,18 @@ export class Supervisors {
     return {
       signal: controller.signal,
       end: () => {
-        if (this.#current.get(jobFolder) === entry) this.#current.delete(jobFolder);
         resolve();
+        if (this.#current.get(jobFolder) !== entry) return;
+        this.#current.delete(jobFolder);
+        this.#letGo.resolve();
+        this.#letGo = newDeferred();
       },
     };
+  }
+
+  /** Resolves when the next job is left without a supervisor. */
+  untilOneLetsGo(): Promise<void> {
+    return this.#letGo.promise;
   }
 
   isWatched(jobFolder: string): boolean {

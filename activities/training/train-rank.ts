@@ -1,22 +1,24 @@
 /**
  * @module One host's part of an attempt: start the trainer or adopt the one that runs, and see it through.
  *
- * The trainer belongs to the job folder, not to this activity. An activity that ends because its worker stops, or
- * because Temporal gave it up, lets go and touches nothing; only a cancellation that was asked for ends the trainer.
+ * The trainer belongs to the job folder, not to this activity (hold-job.ts).
  */
-import { activityInfo, ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/activity';
 import { join } from 'node:path';
 import { writeGleeYaml } from '../../configs/glee-yaml.ts';
 import { mergeSettings } from '../../configs/settings.ts';
 import type { CheckpointTimes } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
-import { fail, handOver } from '../fail.ts';
+import { fail } from '../fail.ts';
 import { isDiskFull, writeFileAtomically } from '../storage/files.ts';
 import { conclude, endAsAsked } from './conclude.ts';
 import { readSaves } from './companion.ts';
+import { fullDiskText, removeLeftovers } from './disk.ts';
+import { writeDeclaredDatasets } from './declared-datasets.ts';
 import { startHeartbeat } from './heartbeat.ts';
-import { listJobs, openJob, wasLaunched, writeTaskToken, type Job } from './job.ts';
+import { holdJob } from './hold-job.ts';
+import { listJobs, wasLaunched, type Job } from './job.ts';
 import { launchTrainer, trainerArguments } from './launch.ts';
 import { readNewestMetrics } from './metrics.ts';
 import { readOutcome } from './outcome.ts';
@@ -29,50 +31,36 @@ import { periodOverride } from './save-clock.ts';
 import { superviseTrainer } from './supervise.ts';
 import { Uploader } from './uploader.ts';
 
-export async function trainRank(
+export function trainRank(
   dependencies: TrainingDependencies,
   input: TrainRankInput,
 ): Promise<TrainRankResult> {
-  const { settings, supervisors } = dependencies;
-  const context = Context.current();
+  return whenDiskIsFull(dependencies, input, () => holdAndTrain(dependencies, input));
+}
+
+function holdAndTrain(dependencies: TrainingDependencies, input: TrainRankInput): Promise<TrainRankResult> {
+  const { settings, store } = dependencies;
   const identity = { run: input.run, stage: input.plan.stage, token: input.token };
-  const job = await openJob(settings.scratch, {
-    ...identity,
-    workflowId: activityInfo().workflowExecution?.workflowId ?? '',
+  return holdJob(dependencies, identity, 'trainer', (job, signal) => {
+    const uploader = new Uploader({
+      ...identity,
+      bucket: dependencies,
+      output: job.output,
+      maxIterations: input.plan.maxIterations,
+      resumedFrom: input.resumeFrom,
+      ...(input.plan.retention && { retention: input.plan.retention }),
+      timesOf: (name) => timesOf(job, name),
+    });
+    const follower = new OutputFollower({
+      store,
+      output: job.output,
+      scratch: job.folder,
+      target: `${keys.attempt(identity.run, identity.stage, identity.token)}/output`,
+    });
+    const heartbeat = startHeartbeat(input, settings.host, () => uploader.trouble ?? follower.trouble);
+    const rank: Rank = { ...dependencies, input, job, uploader, follower, signal, heartbeat };
+    return { work: () => run(rank), endAsAsked: () => endAsAsked(rank), stop: heartbeat.stop };
   });
-  const supervision = await supervisors.takeOver(job.folder);
-  const signal = AbortSignal.any([supervision.signal, context.cancellationSignal]);
-  const uploader = new Uploader({
-    ...identity,
-    bucket: dependencies,
-    output: job.output,
-    maxIterations: input.plan.maxIterations,
-    resumedFrom: input.resumeFrom,
-    ...(input.plan.retention && { retention: input.plan.retention }),
-    timesOf: (name) => timesOf(job, name),
-  });
-  const follower = new OutputFollower({
-    store: dependencies.store,
-    output: job.output,
-    scratch: job.folder,
-    target: `${keys.attempt(identity.run, identity.stage, identity.token)}/output`,
-  });
-  const heartbeat = startHeartbeat(input, settings.host, () => uploader.trouble ?? follower.trouble);
-  const rank: Rank = { ...dependencies, input, job, uploader, follower, signal, heartbeat };
-  try {
-    await writeTaskToken(job, activityInfo().taskToken);
-    return await run(rank);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    if (context.cancellationDetails?.cancelRequested === true) return await endAsAsked(rank);
-    log.info('letting go of the trainer; it goes on', { job: job.folder });
-    if (context.cancellationDetails?.workerShutdown === true)
-      throw handOver('the worker stops; its trainer goes on');
-    throw new CancelledFailure('another attempt of this activity has the trainer');
-  } finally {
-    heartbeat.stop();
-    supervision.end();
-  }
 }
 
 async function run(rank: Rank): Promise<TrainRankResult> {
@@ -81,12 +69,15 @@ async function run(rank: Rank): Promise<TrainRankResult> {
   if (before !== undefined) return before;
   if (!(await wasLaunched(job))) {
     await endOlderAttempts(rank);
-    await prepare(rank).catch(nameFullDisk(rank));
-    const { coverage } = input.plan.limits;
-    await launchTrainer(settings, job, trainerArguments(input, job.config), coverage);
+    await prepare(rank);
+    const { gpuIndices, plan, until } = input;
+    const { datasets } = plan;
+    const coverage = plan.limits.coverage;
+    const limits = { gpuIndices, coverage, stopAfter: until, ...(datasets && { datasets }) };
+    await launchTrainer(settings, job, trainerArguments(input, job.config), limits);
   }
   try {
-    const end = await superviseTrainer({ ...rank, host: settings.host, report: heartbeat.show });
+    const end = await superviseTrainer({ ...rank, ...settings, report: heartbeat.show });
     return await conclude(rank, end);
   } catch (error) {
     // Refused by S3: a newer attempt owns the stage, and this trainer only wastes power.
@@ -125,6 +116,7 @@ async function prepare(rank: Rank): Promise<void> {
     // With --resume the checkpoint is loaded instead; the setting must not name another stage's file all the same.
     weights: weights ?? join(job.output, resumeFrom?.name ?? ''),
   });
+  await writeDeclaredDatasets(job, plan);
   await writeFileAtomically(job.config, config);
   heartbeat.phase('starting');
 }
@@ -139,11 +131,35 @@ async function timesOf(job: Job, name: string): Promise<CheckpointTimes> {
   };
 }
 
-/** A host without space for the checkpoint or the weights needs a person; trying again would only fill the history. */
-function nameFullDisk({ settings }: Rank): (error: unknown) => never {
-  return (error) => {
-    if (!isDiskFull(error)) throw error;
-    const message = `no space left below GLEE_SCRATCH (${settings.scratch}) of ${settings.host}: ${String(error)}`;
-    throw fail('DiskFull', message, { host: settings.host, at: Date.now() });
+/**
+ * Before there is a trainer: tried again once what ended trainers have left, and S3 has, is gone; else it needs a person,
+ * and trying again would only fill the history. A trainer that runs, or has ended, is not given up for a record that has
+ * no room yet: Temporal tries that again.
+ */
+async function whenDiskIsFull<T>(
+  dependencies: TrainingDependencies,
+  { run, plan: { stage }, token }: TrainRankInput,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { settings } = dependencies;
+  const own = async () => {
+    const jobs = await listJobs(settings.scratch, { run, stage });
+    return jobs.find(({ identity }) => identity.token === token);
   };
+  const mustBeNoTrainer = async (error: unknown) => {
+    const job = await own();
+    if (!isDiskFull(error) || (job !== undefined && (await wasLaunched(job)))) throw error;
+    return job;
+  };
+  try {
+    return await work().catch(async (error: unknown) => {
+      const job = await mustBeNoTrainer(error);
+      if ((await removeLeftovers({ ...dependencies, ...settings, ...(job && { job }) })) === 0) throw error;
+      return work();
+    });
+  } catch (error) {
+    await mustBeNoTrainer(error);
+    const message = `no space left on ${settings.host}: ${await fullDiskText(settings.scratch)}: ${String(error)}`;
+    throw fail('DiskFull', message, { host: settings.host, at: Date.now() });
+  }
 }

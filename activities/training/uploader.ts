@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import {
   DEFAULT_RETENTION,
+  isMilestone,
   type Checkpoint,
   type CheckpointTimes,
   type Retention,
@@ -25,6 +26,7 @@ import { prune } from '../checkpoints/prune.ts';
 import { CHECKPOINT_NAME, manifestName } from '../checkpoints/snapshot.ts';
 import type { Bucket } from '../storage/bucket.ts';
 import { readTextIfThere, sizeIfThere } from '../storage/files.ts';
+import { within } from '../within.ts';
 
 const RETRY_MS = 1000;
 /** Tidying S3 is worth no more than this of the time to the next checkpoint. */
@@ -75,6 +77,12 @@ export class Uploader {
     return newest !== undefined && newest !== this.#done;
   }
 
+  /** Of the newest checkpoint on the host's disk. */
+  async newestIterations(): Promise<number | undefined> {
+    const newest = await this.#newest();
+    return newest === undefined ? undefined : (iterationsOf(newest) ?? this.#options.maxIterations);
+  }
+
   /**
    * Commits the newest checkpoint, if it is new, then stores what is kept for ever of those before; tries again while
    * S3 is in trouble.
@@ -97,6 +105,23 @@ export class Uploader {
         this.trouble = `upload of ${name} is tried again: ${error instanceof Error ? error.message : String(error)}`;
         await delay(RETRY_MS, undefined, { signal });
       }
+    }
+  }
+
+  /**
+   * For a disk that has no room for the next checkpoint: removes those that S3 has, the newest too, and those that a newer
+   * one has replaced before S3 could have them. Those that are kept for ever stay until S3 has them.
+   */
+  async removeReplaced(): Promise<void> {
+    const { output, retention } = this.#options;
+    const newest = await this.#newest();
+    for (const name of await readdir(output)) {
+      const isReplaced =
+        iterationsOf(name) !== undefined &&
+        newest !== undefined &&
+        (newest === 'model_final.pth' || name < newest) &&
+        !isKept(name, retention);
+      if (this.#stored.has(name) || isReplaced) await rm(join(output, name), { force: true });
     }
   }
 
@@ -131,7 +156,7 @@ export class Uploader {
   async #unstored(signal: AbortSignal): Promise<string | undefined> {
     const { bucket, retention } = this.#options;
     for (const name of await this.#older()) {
-      if (this.#stored.has(name) || !isMilestone(name, retention)) continue;
+      if (this.#stored.has(name) || !isKept(name, retention)) continue;
       // A worker before this one may have stored it.
       const manifest = manifestName({ ...this.#options, name });
       if ((await bucket.objects.find(manifest, signal)) === undefined) return name;
@@ -157,10 +182,11 @@ export class Uploader {
   /** What retention lets go, and what it took: neither is worth a training, and both are found by the next pass. */
   async #tidy(checkpoint: Checkpoint, commit: number, signal: AbortSignal): Promise<void> {
     const { bucket, run, stage, retention = DEFAULT_RETENTION } = this.#options;
-    const either = AbortSignal.any([signal, AbortSignal.timeout(TIDY_MS)]);
     try {
-      await addTimes(bucket.store, checkpoint, (times) => ({ ...times, commit }), either);
-      await prune(bucket, { run, stage }, { retention, running: true, graceMs: 0 }, either);
+      await within(TIDY_MS, signal, async (either) => {
+        await addTimes(bucket.store, checkpoint, (times) => ({ ...times, commit }), either);
+        await prune(bucket, { run, stage }, { retention, running: true, graceMs: 0 }, either);
+      });
     } catch {
       // The next checkpoint's pass finds what this one has left.
     }
@@ -170,8 +196,7 @@ export class Uploader {
   async #removeOlder(): Promise<void> {
     const { output, retention } = this.#options;
     for (const name of await this.#older()) {
-      if (this.#stored.has(name) || !isMilestone(name, retention))
-        await rm(join(output, name), { force: true });
+      if (this.#stored.has(name) || !isKept(name, retention)) await rm(join(output, name), { force: true });
     }
   }
 
@@ -186,12 +211,13 @@ export class Uploader {
   }
 }
 
-function isMilestone(name: string, retention: Retention | undefined): boolean {
-  return retention?.every !== undefined && (iterationsOf(name) ?? 1) % retention.every === 0;
+function isKept(name: string, retention = DEFAULT_RETENTION): boolean {
+  const iterations = iterationsOf(name);
+  return iterations !== undefined && isMilestone(retention, iterations);
 }
 
 /** 50 for `model_0000049.pth`; undefined for the final one and for all other files. */
-function iterationsOf(name: string): number | undefined {
+export function iterationsOf(name: string): number | undefined {
   const number = /^model_(\d{7,})\.pth$/.exec(name)?.[1];
   return number === undefined ? undefined : Number(number) + 1;
 }

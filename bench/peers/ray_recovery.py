@@ -1,10 +1,10 @@
 """The sandbox's training under Ray Train: two workers, FailureConfig(max_failures=-1), everything else Ray's default.
 
-    python ray_recovery.py CONFIG_FILE FOLDER
+    python ray_recovery.py CONFIG_FILE FOLDER [ADDRESS]
 
 CONFIG_FILE is a config of the sandbox's checkout in GLEE_CHECKOUT; FOLDER gets Ray's session and the checkpoints. Each
 worker runs the sandbox's own Trainer, joined by the sandbox's own TCP gang in the place of torch.distributed; only
-saving and resuming go through Ray. Runs until its standard input ends, then shuts Ray down.
+saving and resuming go through Ray. With an ADDRESS it joins the cluster there instead of starting a node. Runs until its standard input ends, then shuts Ray down.
 """
 
 import os
@@ -50,8 +50,9 @@ def train(settings):
 
     beacon.attach()
     rank = ray.train.get_context().get_world_rank()
-    port = broadcast_from_rank_zero(free_port() if rank == 0 else None)
-    gang = Gang.join(rank, WORKERS, f"tcp://127.0.0.1:{port}", Lifeline(None))
+    host = ray.util.get_node_ip_address() if settings["cluster"] else "127.0.0.1"
+    url = broadcast_from_rank_zero(f"tcp://{host}:{free_port()}" if rank == 0 else None)
+    gang = Gang.join(rank, WORKERS, url, Lifeline(None))
     cfg = load_config(settings["config"], [])
     trainer = Trainer(cfg, gang, Log(cfg.OUTPUT_DIR, rank))
     trainer._hooks = []  # In the place of those that save and evaluate in GLEE's way.
@@ -73,14 +74,12 @@ def free_port():
 
 
 def main():
-    config, folder = sys.argv[1:]
+    config, folder, *addresses = sys.argv[1:]
     threading.Thread(target=end_with_input, daemon=True).start()
-    ray.init(
-        num_cpus=WORKERS, include_dashboard=False, object_store_memory=100 << 20, _temp_dir=os.path.join(folder, "ray")
-    )
+    start_or_join(folder, addresses)
     DataParallelTrainer(
         train,
-        train_loop_config={"config": config},
+        train_loop_config={"config": config, "cluster": bool(addresses)},
         scaling_config=ScalingConfig(num_workers=WORKERS),
         run_config=RunConfig(
             name="recovery",
@@ -88,6 +87,14 @@ def main():
             failure_config=FailureConfig(max_failures=-1),
         ),
     ).fit()
+
+
+def start_or_join(folder, addresses):
+    if addresses:
+        ray.init(address=addresses[0], _node_ip_address=addresses[0].split(":")[0])
+        return
+    temporary = os.path.join(folder, "ray")
+    ray.init(num_cpus=WORKERS, include_dashboard=False, object_store_memory=100 << 20, _temp_dir=temporary)
 
 
 def end_with_input():

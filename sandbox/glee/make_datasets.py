@@ -3,7 +3,8 @@
 
     python3 make_datasets.py FOLDER [NAME ...]
 
-FOLDER is what DETECTRON2_DATASETS will name. Without names: all data sets that the stage configs use, and the whole of
+FOLDER is what DETECTRON2_DATASETS will name. Without names: all data sets that GLEE's configs use, the thirteen of ODinW
+with the training splits that GLEE does not register (by the name of the validation split and `_train`), and the whole of
 SA-1B, since `sa1b_32_train` (registered nowhere) has to be replaced by one of its subsets. Equal names give equal
 bytes. A file appears under its name once it is complete, so several of these may run at the same time.
 
@@ -32,7 +33,7 @@ def main(arguments):
     if not arguments or arguments[0].startswith("-"):
         sys.exit(__doc__.strip())
     folder, *names = arguments
-    catalog = registered()
+    catalog = {**registered(), **odinw_training_splits()}
     for name in names:
         if name not in catalog:
             sys.exit(f"Data set '{name}' is not registered in projects/GLEE/datasets.json.")
@@ -42,11 +43,22 @@ def main(arguments):
 
 
 def default_names(catalog):
-    names = [name for name in catalog if name.startswith("sa1b_")]
-    for path in sorted(glob.glob(os.path.join(CHECKOUT, "projects/GLEE/configs/images/*/Stage*.yaml"))):
+    names = [name for name in catalog if name.startswith(("sa1b_", "odinw"))]
+    configs = os.path.join(CHECKOUT, "projects/GLEE/configs")
+    for path in sorted(glob.glob(f"{configs}/images/*/Stage*.yaml") + glob.glob(f"{configs}/videos/*/*.yaml")):
         datasets = load_config(path, []).DATASETS
         names += [name for name in (*datasets.TRAIN, *datasets.TEST) if name in catalog]
     return sorted(set(names))
+
+
+def odinw_training_splits():
+    """They lie beside the validation splits."""
+    splits = {}
+    for name, places in registered().items():
+        if name.startswith("odinw"):
+            beside = {key: re.sub(r"/(mini_)?val(id)?(?=/|$|_)", "/train", path) for key, path in places.items()}
+            splits[f"{name}_train"] = beside
+    return splits
 
 
 class Rule:

@@ -4,8 +4,8 @@
     python3 make_weights.py [CHECKOUT]
 
 They go into CHECKOUT (by default this one): MaskDINO's, which every Stage 1 begins from, the Swin and EVA02 backbones
-that Plus and Pro load before that, and GLEE-Lite-joint, from which a novel backbone's training takes the rest. A file
-appears under its name once it is complete.
+that Plus and Pro load before that, and the model zoo's joint weights, which fine-tunes begin from. A file appears under its
+name once it is complete.
 """
 
 import os
@@ -21,6 +21,8 @@ FILES = {
     "weights/swin_large_patch4_window12_384_22k.pth": ("D2SwinTransformer", "glee.backbone."),
     "weights/converted_EVA02_m38m_psz14to16.pth": ("D2_EVA02", "glee.backbone."),
     "model_zoo/GLEE_Lite_joint.pth": ("build_resnet_backbone", ""),
+    "model_zoo/GLEE_Plus_joint.pth": ("D2SwinTransformer", ""),
+    "model_zoo/GLEE_Pro_joint.pth": ("D2_EVA02", ""),
 }
 SEED = 1
 

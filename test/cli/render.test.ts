@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { progressText } from '../../cli/render.ts';
+import { hostLines, progressText } from '../../cli/render.ts';
 import { artifactLine, type ArtifactSnapshot } from '../../cli/weights/preparation.ts';
 import type { Progress } from '../../contracts/training.ts';
 
@@ -20,6 +20,18 @@ test("a stage's line says how much of the model its initial weights matched, whe
   assert.equal(line(1), 'iteration 20/300  initial weights matched: 100 %');
   assert.match(line(0.99999), /99\.9 %$/, 'never more than it is');
   assert.equal(progressText({ ...progress, iteration: 20 }), 'iteration 20/300');
+});
+
+test('the line of each host has its own pace, and that of a straggler says so', () => {
+  const hosts: readonly Progress[] = [
+    { ...progress, pid: 7, secondsPerIteration: 0.1, ownSecondsPerIteration: 0.0312 },
+    { ...progress, host: 'gpu-2', machineRank: 1, ownSecondsPerIteration: 0.0789 },
+  ];
+  assert.deepEqual(hostLines(hosts).map(stripVTControlCharacters), [
+    '  gpu-1  machine 0  training  pid 7  own 0.031 s/iter',
+    '  gpu-2  machine 1  training  own 0.079 s/iter  holds the gang back: the others take 0.031 s by themselves',
+  ]);
+  assert.deepEqual(hostLines([progress]).map(stripVTControlCharacters), ['  gpu-1  machine 0  training']);
 });
 
 test("an artifact's line says how far it is, how fast, how long yet, and what it waits for, as far as that is known", () => {

@@ -78,7 +78,7 @@ test('a key far from every right one lists the right ones', async (t) => {
 test('values of the wrong kind say what would be right', async (t) => {
   const folder = await folderWith(
     t,
-    'variant: Lite\ngang: { hosts: 0, gpusPerHost: two }\nlimits:\n  stallTimeout: 30\n  hostTimeout: 30 minutes\nstages:\n  stage1: yes please\n',
+    'variant: Lite\ngang: { hosts: 0, gpusPerHost: two }\nlimits:\n  stallTimeout: 30\n  hostTimeout: 30 minutes\n  phases: { saving: 500ms, itration: 10m }\nstages:\n  stage1: yes please\n',
   );
   const problems = (await problemsOf('joint/mine', folder)).map((line) =>
     line.replace(`${folder}/joint/mine.yaml`, ''),
@@ -88,7 +88,9 @@ test('values of the wrong kind say what would be right', async (t) => {
     ":2: gang.gpusPerHost: must be a number, not 'two'",
     ':4: limits.stallTimeout: must be a text, not 30',
     ":5: limits.hostTimeout: '30 minutes' is no duration: write a number and a unit, as 500ms, 30s, 5m, 2h or 1d",
-    ":7: stages.stage1: must be a map, not 'yes please'",
+    ':6: limits.phases.saving: must be from 1s to 7d',
+    ":6: limits.phases.itration: unknown key; did you mean 'iteration'?",
+    ":8: stages.stage1: must be a map, not 'yes please'",
   ]);
 });
 

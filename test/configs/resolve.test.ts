@@ -33,14 +33,15 @@ for (const name of ['lite', 'plus', 'pro', 'sandbox']) {
 test('a plan holds all that a run needs, each stage begun from the one before', async (t) => {
   const config = await writeConfig(
     t,
-    `${ONE_GPU}pool: a100\nlimits: { stallTimeout: 1h }\noverrides: { SOLVER: { MAX_ITER: 1000, STEPS: [900], CHECKPOINT_PERIOD: 100 } }
+    `${ONE_GPU}pool: a100\nlimits: { stallTimeout: 1h, phases: { iteration: 10m, saving: 1h } }\noverrides: { SOLVER: { MAX_ITER: 1000, STEPS: [900], CHECKPOINT_PERIOD: 100 } }
 stages:
   stage1:
     gang: { hosts: 2, gpusPerHost: 4 }
-    limits: { heartbeatTimeout: 5s }
+    limits: { heartbeatTimeout: 5s, phases: { first iteration: 20m, iteration: 90s } }
     overrides: { SOLVER: { CHECKPOINT_PERIOD: 50 } }
   stage3:
     config: ${LITE.stage3}
+    limits: { lossSpike: 30 }
     weights: { run: other, stage: stage2 }
 `,
     [artifact('other/stage2', LITE.stage2)],
@@ -71,13 +72,16 @@ stages:
         pool: 'a100',
         maxIterations: 1000,
         checkpointPeriod: 50,
+        learningRateSteps: [900],
         retention: { newest: 3 },
         limits: {
           heartbeatTimeoutMs: 5000,
           hostTimeoutMs: 300_000,
           stallTimeoutMs: 3_600_000,
+          phaseTimeoutsMs: { iteration: 90_000, saving: 3_600_000, 'first iteration': 1_200_000 },
           attemptsWithoutProgress: 10,
           coverage: 0.01,
+          lossSpike: 10,
         },
       },
       {
@@ -90,13 +94,16 @@ stages:
         pool: 'a100',
         maxIterations: 1000,
         checkpointPeriod: 100,
+        learningRateSteps: [900],
         retention: { newest: 3 },
         limits: {
           heartbeatTimeoutMs: 60_000,
           hostTimeoutMs: 300_000,
           stallTimeoutMs: 3_600_000,
+          phaseTimeoutsMs: { iteration: 600_000, saving: 3_600_000 },
           attemptsWithoutProgress: 10,
           coverage: 0.95,
+          lossSpike: 30,
         },
       },
     ],
@@ -246,4 +253,37 @@ test('keys that the checkout defines itself are known', async (t) => {
   );
   await writeInto(config.checkout, 'projects/GLEE/configs/ours.yaml', 'MODEL: { OURS: { B: 1 } }\n');
   assert.deepEqual((await config.resolve()).problems, []);
+});
+
+test('what the pool is to know, and what may be spent, is set for the run and for a stage', async (t) => {
+  const config = await writeConfig(
+    t,
+    `${ONE_GPU}team: vision\npriority: 3\nneeds: { labels: { zone: b } }\nlimits: { budgets: { host: 100, hang: 2 } }
+stages:
+  stage1:
+    priority: 7
+    needs: { gpuMemoryGiB: 80 }
+    limits: { budgets: { hang: 0 } }
+  stage3:
+    weights: { run: other, stage: stage2 }
+    approval: true
+`,
+    [artifact('other/stage2', LITE.stage2)],
+  );
+  const { plan, problems } = await config.resolve();
+  assert.deepEqual(errorsOf({ problems }), []);
+  const wishes = plan?.stages.map(({ team, priority, needs, approval, limits: { budgets } }) => ({
+    ...{ team, priority, needs, approval, budgets },
+  }));
+  const labels = { zone: 'b' };
+  assert.deepEqual(wishes, [
+    {
+      ...{ team: 'vision', priority: 7, needs: { gpuMemoryMiB: 81_920, labels }, approval: undefined },
+      budgets: { hang: 0 },
+    },
+    {
+      ...{ team: 'vision', priority: 3, needs: { labels }, approval: true },
+      budgets: { host: 100, hang: 2 },
+    },
+  ]);
 });

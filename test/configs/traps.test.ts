@@ -122,6 +122,13 @@ test('steps beyond the last iteration are a warning: detectron2 leaves them out'
   assert.match(trap.message, /drop at 1200, but training ends after 1000/);
 });
 
+test('a step where the training ends is an error: fvcore refuses it when the trainer starts', async () => {
+  const [trap, ...others] = await trapsIn({ SOLVER: { STEPS: [800, 1000] } });
+  assert.deepEqual(others, []);
+  assert.equal(trap?.level, 'error');
+  assert.match(trap.message, /drop at 1000, where training ends/);
+});
+
 /** Traps of a Stage 2 whose own overrides are `own`, above settings that have none. */
 async function trapsIn(
   own: Settings,
@@ -134,6 +141,7 @@ async function trapsIn(
     datasets: await loadDatasets(),
     places: {
       stage: 'stage2',
+      at: 'stages.stage2.',
       file: 'mine.yaml',
       gleeFile: 'glee.yaml',
       ownOverrides: own,

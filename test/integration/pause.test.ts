@@ -1,9 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { z } from 'zod';
-import { listJobs, type Job } from '../../activities/training/job.ts';
 import { readAnswer, readSaves } from '../../activities/training/companion.ts';
 import { livingTrainers } from '../../activities/training/processes.ts';
 import { startRun } from '../../cli/start.ts';
@@ -11,10 +7,13 @@ import {
   look,
   resultOf,
   startTestStack,
+  trainersOf,
   trainToTheEnd,
   untilIteration,
   type TestStack,
 } from '../support/stack.ts';
+import { iterationsOf, jobsThatWrote } from '../support/iterations.ts';
+import { controlUpdates } from '../../workflows/messages.ts';
 import { until } from '../support/until.ts';
 
 const MAX_ITERATIONS = 300;
@@ -45,9 +44,8 @@ describe('a run that is cancelled in the middle of its training and started agai
       const result = await resultOf(stack, run);
       assert.equal(result.stages[0]?.artifact.sha256, expected.stages[0]?.artifact.sha256);
       assert.equal(result.stages[0]?.iterationsRun, MAX_ITERATIONS - stoppedAfter);
-      const done = (await Promise.all((await jobsThatWrote(stack, run)).map(iterationsOf))).flat();
       assert.deepEqual(
-        done.sort((a, b) => a - b),
+        await iterationsOf(stack, run),
         Array.from({ length: MAX_ITERATIONS }, (_, iteration) => iteration),
         'each iteration was done, and once',
       );
@@ -57,6 +55,26 @@ describe('a run that is cancelled in the middle of its training and started agai
       );
     });
   }
+
+  it('is paused and resumed as a person says, with nothing repeated and the hosts free meanwhile', async () => {
+    const config = 'joint/rare-saves-2';
+    const run = 'rested';
+    await startRun(stack.client, run, { config });
+    await untilIteration(stack, run, 'stage1', 60);
+    const order = (kind: 'pause' | 'resume', why: string) =>
+      stack.client.workflow
+        .getHandle(run)
+        .executeUpdate(controlUpdates[kind], { args: [{ by: 'ada', why }] });
+    await order('pause', 'the hosts are needed');
+    await until('it to rest', async () => (await look(stack, run))?.stage?.state?.phase === 'paused');
+    assert.deepEqual(await trainersOf(stack), []);
+    // Another run has the hosts meanwhile.
+    const expected = await trainToTheEnd(stack, 'urgent', config);
+    await order('resume', 'they are free');
+    const result = await resultOf(stack, run);
+    assert.equal(result.stages[0]?.artifact.sha256, expected.stages[0]?.artifact.sha256);
+    assert.deepEqual([result.stages[0]?.attempts, result.stages[0]?.iterationsRun], [2, MAX_ITERATIONS]);
+  });
 
   it('is ended within seconds when a rank does not answer', async (t) => {
     const run = 'stopped-rank';
@@ -78,25 +96,4 @@ describe('a run that is cancelled in the middle of its training and started agai
 async function cancel(stack: TestStack, run: string): Promise<void> {
   await stack.client.workflow.getHandle(run).cancel();
   await until(`${run} to be cancelled`, async () => (await look(stack, run))?.status === 'CANCELLED');
-}
-
-/** Jobs of rank 0's host, oldest first. */
-async function jobsThatWrote({ hosts }: TestStack, run: string): Promise<Job[]> {
-  const jobs = await Promise.all(hosts.map(({ scratch }) => listJobs(scratch, { run, stage: 'stage1' })));
-  const withMetrics = await Promise.all(
-    jobs.flat().map(async (job) => ((await metricsOf(job)) === '' ? [] : [job])),
-  );
-  return withMetrics.flat().sort((a, b) => a.identity.token - b.identity.token);
-}
-
-async function iterationsOf(job: Job): Promise<number[]> {
-  const line = z.looseObject({ iteration: z.number(), total_loss: z.number().optional() });
-  const lines = (await metricsOf(job)).trimEnd().split('\n');
-  return lines
-    .map((text) => line.parse(JSON.parse(text)))
-    .flatMap((entry) => (entry.total_loss === undefined ? [] : [entry.iteration]));
-}
-
-function metricsOf(job: Job): Promise<string> {
-  return readFile(join(job.output, 'metrics.json'), 'utf8').catch(() => '');
 }

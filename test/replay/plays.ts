@@ -21,12 +21,9 @@ import {
   type Scene,
 } from '../support/scene.ts';
 import { until } from '../support/until.ts';
-import type { Scenario } from './scenarios.ts';
-
-export interface Execution {
-  readonly workflowId: string;
-  readonly runId: string;
-}
+import { HOST_PLAYS } from './host-plays.ts';
+import { PERSON_PLAYS } from './person-plays.ts';
+import { executionOf, type Execution, type Play } from './play.ts';
 
 /** Histories are long after so many events, and nothing is kept in memory: each step replays all those before. */
 export const LAB: LabOptions = {
@@ -34,9 +31,10 @@ export const LAB: LabOptions = {
   maxCachedWorkflows: 0,
 };
 
-type Play = (lab: Lab, name: string) => Promise<Readonly<Partial<Record<Scenario, Execution | undefined>>>>;
-
 export const PLAYS: Readonly<Record<string, Play>> = {
+  ...PERSON_PLAYS,
+  ...HOST_PLAYS,
+
   'a run is trained': async (lab, name) => {
     const scene = await setScene(lab, { name });
     await (await startRun(scene)).result();
@@ -71,6 +69,15 @@ export const PLAYS: Readonly<Record<string, Play>> = {
     await handle.result();
     assert.deepEqual((await stateOf(scene)).hosts, ['host-a', 'host-b']);
     return { 'stage-host-lost': executionOf(handle) };
+  },
+
+  'a stage rests where it was asked to, and goes on to the next place and to its end': async (lab, name) => {
+    const scene = await setScene(lab, { name });
+    await (await startStage(scene, undefined, 40)).result();
+    const second = await startStage(scene, undefined, 70);
+    assert.equal((await second.result()).iterationsRun, 30);
+    assert.equal((await (await startStage(scene)).result()).artifact.iterations, 100);
+    return { 'stage-rested': executionOf(second) };
   },
 
   'a stage finds its newest checkpoint damaged and goes back to the one before': async (lab, name) => {
@@ -193,13 +200,6 @@ function failingUntil(attempt: number): typeof finish {
     self.head = checkpoint(self, input.attempt * 10, input.token);
     return Promise.reject(fail('TrainerKilled', 'SIGKILL', { host, iterationsRun: 10 }));
   };
-}
-
-function executionOf(handle: {
-  readonly workflowId: string;
-  readonly firstExecutionRunId: string;
-}): Execution {
-  return { workflowId: handle.workflowId, runId: handle.firstExecutionRunId };
 }
 
 async function poolOf({ lab, run }: Scene): Promise<Execution> {

@@ -1,12 +1,16 @@
 /**
  * @module Records the histories that the replay test replays: `npm run record`. See README.md beside this file.
  */
-import { rename, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import { execa } from 'execa';
+import { packageRoot } from '../../configs/package-root.ts';
 import { startRun } from '../../cli/start.ts';
 import { obtainServer } from '../../sandbox/obtain.ts';
-import { startLab } from '../support/lab.ts';
+import { startSweepLab } from '../../bench/sweep-lab.ts';
+import { configured, startLab } from '../support/lab.ts';
 import {
   look,
   resultOf,
@@ -15,11 +19,16 @@ import {
   untilIteration,
   type TestStack,
 } from '../support/stack.ts';
+import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
+import { controlUpdates } from '../../workflows/messages.ts';
+import { newGate } from '../support/scene.ts';
 import { until } from '../support/until.ts';
-import { LAB, PLAYS, type Execution } from './plays.ts';
+import type { Execution } from './play.ts';
+import { LAB, PLAYS } from './plays.ts';
 import { historiesFolder, isScenario, type Scenario } from './scenarios.ts';
 
 await recordPlays();
+await recordSweeps();
 await recordTrainings();
 
 /** What can only be had by force. */
@@ -34,6 +43,33 @@ async function recordPlays(): Promise<void> {
     }
   } finally {
     await lab.stop();
+  }
+}
+
+/** A sweep that continues as new while a leg goes on: the recordings are of the sweep alone, its trials do nothing. */
+async function recordSweeps(): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'glee-record-'));
+  const held = newGate();
+  const lab = await startSweepLab({
+    executable: await configured(await obtainServer('temporal'), directory, LAB.dynamicConfig ?? {}),
+    configDirectory: join(packageRoot, 'test/fixtures/configs'),
+    trial: ({ run }) => (run.endsWith('lr0.05-s1') ? held.opened : Promise.resolve()),
+  });
+  try {
+    const handle = await lab.start('swept-long', 'sweeps/continued');
+    const newest = () => lab.client.workflow.getHandle('swept-long').describe();
+    const runId = await until('the sweep to continue as new', async () => {
+      const now = (await newest()).runId;
+      return now !== handle.firstExecutionRunId && now;
+    });
+    held.open();
+    await handle.result();
+    const execution = { workflowId: 'swept-long' };
+    await save(lab.address, 'swept-continued', { ...execution, runId: handle.firstExecutionRunId });
+    await save(lab.address, 'swept-after-continued', { ...execution, runId });
+  } finally {
+    await lab.stop();
+    await rm(directory, { recursive: true, force: true });
   }
 }
 
@@ -62,6 +98,30 @@ async function recordTrainings(): Promise<void> {
     await until('the run to fail', async () => (await look(stack, 'refused'))?.status === 'FAILED');
     await save(address, 'joint-refused-config', { workflowId: 'refused' });
 
+    await startRun(client, 'rabbits', { config: 'finetune/rabbits' });
+    await client.workflow.getHandle('rabbits').result();
+    await save(address, 'fine-tuned', { workflowId: 'rabbits' });
+    await save(address, 'evaluated', { workflowId: 'rabbits/evaluate-80' });
+    await client.schedule.create({
+      scheduleId: 'weekly',
+      spec: { cronExpressions: ['0 3 1 1 *'] },
+      action: {
+        type: 'startWorkflow',
+        workflowType: 'scheduledRun',
+        workflowId: 'weekly',
+        taskQueue: CONTROL_TASK_QUEUE,
+        args: [{ config: 'finetune/follows' }],
+      },
+    });
+    await save(address, 'scheduled', await triggered(client, 1));
+    await save(address, 'scheduled-nothing', await triggered(client, 2));
+    await client.workflow.execute('fineTuneSweep', {
+      workflowId: 'swept',
+      taskQueue: CONTROL_TASK_QUEUE,
+      args: [{ config: 'sweeps/small' }],
+    });
+    await save(address, 'swept', { workflowId: 'swept' });
+
     await startRun(client, 'killed', { config: 'joint/short' });
     const { pid } = await untilIteration(stack, 'killed', 'stage1', 60);
     if (pid !== undefined) process.kill(pid, 'SIGKILL');
@@ -69,6 +129,11 @@ async function recordTrainings(): Promise<void> {
     await save(address, 'stage-trainer-killed', { workflowId: 'killed/stage1' });
 
     await startRun(client, 'diverges', { config: 'joint/bad-setting' });
+    await until('the run to ask', async () => {
+      return (await look(stack, 'diverges'))?.stage?.state?.phase === 'waiting for a decision';
+    });
+    const stop = { by: 'ada', why: 'the learning rate is absurd', action: 'stop' };
+    await client.workflow.getHandle('diverges').executeUpdate(controlUpdates.resolve, { args: [stop] });
     await until('the run to fail', async () => (await look(stack, 'diverges'))?.status === 'FAILED');
     await save(address, 'stage-bad-setting', { workflowId: 'diverges/stage1' });
 
@@ -85,6 +150,18 @@ async function recordTrainings(): Promise<void> {
   } finally {
     await stack.stop();
   }
+}
+
+/** The execution that the schedule begins now, at its end. */
+async function triggered(client: Client, count: number): Promise<Execution> {
+  const schedule = client.schedule.getHandle('weekly');
+  await schedule.trigger();
+  const { workflowId, firstExecutionRunId: runId } = await until('it to begin', async () => {
+    const { recentActions } = (await schedule.describe()).info;
+    return recentActions.length === count && recentActions.at(-1)?.action.workflow;
+  });
+  await client.workflow.getHandle(workflowId, runId).result();
+  return { workflowId, runId };
 }
 
 /** What the checkout has is not made: the converted file becomes what it would be converted from. */

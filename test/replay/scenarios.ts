@@ -27,6 +27,22 @@ export const SCENARIOS = [
   'stage-after-continued',
   'pool-continued',
   'pool-after-continued',
+  'stage-controlled',
+  'joint-controlled',
+  'stage-yielded',
+  'stage-rested',
+  'pool-preempted',
+  'stage-gpu-fault',
+  'pool-quarantined',
+  'stage-drained',
+  'pool-drained',
+  'fine-tuned',
+  'evaluated',
+  'swept',
+  'scheduled',
+  'scheduled-nothing',
+  'swept-continued',
+  'swept-after-continued',
 ] as const;
 
 export type Scenario = (typeof SCENARIOS)[number];

@@ -96,10 +96,13 @@ export async function succeed(training: ReturnType<typeof train>): Promise<strin
 export async function readMetrics(output: string) {
   const line = z.looseObject({ iteration: z.number(), total_loss: z.number().optional() });
   const text = await readFile(join(output, 'metrics.json'), 'utf8');
-  return text
-    .trim()
-    .split('\n')
-    .map((row) => line.parse(JSON.parse(row)));
+  return (
+    text
+      .trim()
+      .split('\n')
+      // Python writes NaN, as detectron2 does where a data set has no objects of a size.
+      .map((row) => line.parse(JSON.parse(row.replaceAll('NaN', 'null'))))
+  );
 }
 
 /** The pids of trainers whose command line names the folder, and the text if there is one. */

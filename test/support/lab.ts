@@ -14,9 +14,12 @@ import {
   Runtime,
   Worker,
 } from '@temporalio/worker';
+import { forwardControl } from '../../activities/stages/control-activities.ts';
+import { createPoolActivities } from '../../activities/pool/pool-activities.ts';
 import { createStageActivities } from '../../activities/stages/stage-activities.ts';
 import type { ObjectStore } from '../../activities/storage/object-store.ts';
 import type {
+  ControlActivities,
   HostActivities,
   PlanActivities,
   PoolActivities,
@@ -45,6 +48,8 @@ export interface LabOptions {
   readonly dynamicConfig?: Readonly<Record<string, string>>;
   /** 0: every workflow task replays the history from its beginning. */
   readonly maxCachedWorkflows?: number;
+  /** Where pools have their files. @default a folder that is not there */
+  readonly configDirectory?: string;
 }
 
 export interface Lab {
@@ -80,7 +85,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
       ...common,
       taskQueue: CONTROL_TASK_QUEUE,
       workflowBundle: { codePath: bundlePath },
-      activities: controlActivities(sceneOf),
+      activities: controlActivities(sceneOf, options.configDirectory),
       ...(options.maxCachedWorkflows !== undefined && { maxCachedWorkflows: options.maxCachedWorkflows }),
     }),
     ...(await Promise.all(
@@ -109,7 +114,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
 }
 
 /** The server with more on its command line. */
-async function configured(
+export async function configured(
   executable: string,
   directory: string,
   config: NonNullable<LabOptions['dynamicConfig']>,
@@ -121,13 +126,23 @@ async function configured(
   return script;
 }
 
-type ControlActivities = PlanActivities & StageActivities & PoolActivities;
+type AllControlActivities = PlanActivities & StageActivities & PoolActivities & ControlActivities;
 
 /** What concerns the pool is the real thing; plans and S3 are the scene's. */
-function controlActivities(sceneOf: (run: string) => Scene): ControlActivities {
+function controlActivities(
+  sceneOf: (run: string) => Scene,
+  configDirectory = 'no-such-folder',
+): AllControlActivities {
   const real = createStageActivities(noStore);
   return {
     ...real,
+    forwardControl,
+    findSkipped: (input) => sceneOf(input.stage.run).findSkipped(input),
+    publishSkipped: (input) => sceneOf(input.stage.run).publishSkipped(input),
+    ...createPoolActivities(configDirectory),
+    resolveFineTune: noFineTunes,
+    planEvaluation: noFineTunes,
+    listCheckpoints: noFineTunes,
     resolvePlan: (input) => unlessShutDown(sceneOf(input.run).resolvePlan(input)),
     publishStage: (input) => unlessShutDown(sceneOf(input.stage.run).publishStage(input)),
   };
@@ -145,6 +160,10 @@ function hostActivities(host: string, sceneOf: (run: string) => Scene): HostActi
       return Promise.resolve(sceneOf(run).measureRoom(host));
     },
     openAttempt: (input) => unlessShutDown(sceneOf(input.run).openAttempt(input, host)),
+    awaitCheckpoint: (input) => sceneOf(input.run).awaitCheckpoint(input),
+    checkHost: (input) => unlessShutDown(sceneOf(input.run).checkHost(input, host)),
+    meetHosts: (input) => unlessShutDown(sceneOf(input.run).meetHosts(input, host)),
+    evaluateOnHost: noFineTunes,
     trainRank: (input) => unlessShutDown(sceneOf(input.run).trainRank(input, host)),
   };
 }
@@ -169,6 +188,9 @@ export async function beating<T>(work: Promise<T>, everyMs = 100): Promise<T> {
     clearInterval(timer);
   }
 }
+
+/** They are tried on the embedded default. */
+const noFineTunes = () => Promise.reject(new Error('the lab has no fine-tunes'));
 
 const refuse = () => Promise.reject(new Error('these tests have no S3'));
 const noStore: ObjectStore = {

@@ -10,13 +10,16 @@ import {
   type WorkflowHandle,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
-import type { PublishStageInput, ResolvedPlan } from '../../contracts/activities.ts';
-import type { Checkpoint } from '../../contracts/checkpoints.ts';
+import { refused } from '../../activities/fail.ts';
+import type { PublishStageInput, ResolvedPlan, SkipStageInput } from '../../contracts/activities.ts';
+import { hasArrived, type Checkpoint } from '../../contracts/checkpoints.ts';
 import { CONTROL_TASK_QUEUE, poolWorkflowId, stageWorkflowId } from '../../contracts/ids.ts';
-import type { StagePlan } from '../../contracts/plan.ts';
-import type { PoolView } from '../../contracts/pool.ts';
+import type { CheckHostInput, HostReport, MeetHostsInput, MeetReport } from '../../contracts/health.ts';
+import type { Artifact, StagePlan } from '../../contracts/plan.ts';
+import type { PoolView } from '../../contracts/pool-view.ts';
 import type { JointTrainingResult, StageResult, StageState, TrainStageInput } from '../../contracts/runs.ts';
 import type {
+  AwaitCheckpointInput,
   DiskRoom,
   OpenAttemptInput,
   OpenAttemptResult,
@@ -40,8 +43,14 @@ export interface Script {
   readonly resolve?: (input: { readonly run: string; readonly config: string }) => Promise<ResolvedPlan>;
   /** Bytes that a host has free. @default plenty */
   readonly room?: (host: string) => number;
+  /** What is seen of a host. @default nothing, which is no failure */
+  readonly check?: (input: CheckHostInput, host: string) => Promise<Partial<HostReport>>;
+  /** Hosts that open no port to be met at. */
+  readonly closed?: readonly string[];
+  readonly meet?: (input: MeetHostsInput, host: string) => Promise<Partial<MeetReport>>;
   readonly open?: (input: OpenAttemptInput, host: string, scene: Scene) => Promise<OpenAttemptResult>;
   readonly train?: (input: TrainRankInput, host: string, scene: Scene) => Promise<TrainRankResult>;
+  readonly awaitCheckpoint?: (input: AwaitCheckpointInput) => Promise<void>;
   readonly publish?: (input: PublishStageInput) => Promise<StageResult>;
 }
 
@@ -74,8 +83,13 @@ export interface Scene {
   publishStage(input: PublishStageInput): Promise<StageResult>;
   /** As the real one: an error without a name, which Temporal retries, while the final weights are not there. */
   publishAsUsual(input: PublishStageInput): Promise<StageResult>;
+  findSkipped(input: SkipStageInput): Promise<Artifact>;
+  publishSkipped(input: SkipStageInput): Promise<StageResult>;
+  awaitCheckpoint(input: AwaitCheckpointInput): Promise<void>;
   measureRoom(host: string): readonly DiskRoom[];
   openAttempt(input: OpenAttemptInput, host: string): Promise<OpenAttemptResult>;
+  checkHost(input: CheckHostInput, host: string): Promise<HostReport>;
+  meetHosts(input: MeetHostsInput, host: string): Promise<MeetReport>;
   trainRank(input: TrainRankInput, host: string): Promise<TrainRankResult>;
   /** Resolves when the host's worker says goodbye to this scene's pool. */
   untilLeft(host: string): Promise<void>;
@@ -108,6 +122,17 @@ export async function setScene(lab: Lab, t: Pick<TestContext, 'name'>, script: S
       return (script.publish ?? scene.publishAsUsual)(input);
     },
     publishAsUsual: (input) => publish(scene.head, input),
+    findSkipped: (input) => {
+      if (scene.head === null && input.weights === undefined) return Promise.reject(refused('no checkpoint'));
+      const { run: name, plan } = input.stage;
+      const { artifact } = stageResult(name, plan, scene.head?.file.sha256 ?? 'given');
+      return Promise.resolve({ ...artifact, name: input.weights ?? artifact.name });
+    },
+    publishSkipped: async (input) => {
+      const artifact = await scene.findSkipped(input);
+      return { ...stageResult(input.stage.run, input.stage.plan, artifact.sha256), artifact };
+    },
+    awaitCheckpoint: (input) => (script.awaitCheckpoint ?? (() => Promise.resolve()))(input),
     measureRoom: (host) => {
       return [{ path: '/scratch', freeBytes: script.room?.(host) ?? 1e12, neededBytes: 5.3e9 }];
     },
@@ -119,6 +144,19 @@ export async function setScene(lab: Lab, t: Pick<TestContext, 'name'>, script: S
         scene,
       );
     },
+    checkHost: async (input, host) => ({
+      host,
+      checks: [],
+      at: Date.now(),
+      ...(script.closed?.includes(host) !== true && { meeting: { hello: 1, ranks: 2 } }),
+      ...(await script.check?.(input, host)),
+    }),
+    meetHosts: async (input, host) => ({
+      host,
+      checks: [],
+      unreachable: [],
+      ...(await script.meet?.(input, host)),
+    }),
     trainRank: (input, host) => {
       scene.trainings.push({ ...input, host, activityAttempt: activityInfo().attempt });
       return (script.train ?? finish)(input, host, scene);
@@ -143,14 +181,18 @@ export async function join({ lab, run }: Scene, host: string): Promise<void> {
   });
 }
 
-export function startStage(scene: Scene, carried?: TrainStageInput['carried']): Promise<StageHandle> {
+export function startStage(
+  scene: Scene,
+  carried?: TrainStageInput['carried'],
+  until?: number,
+): Promise<StageHandle> {
   const { run, plan, lab } = scene;
   const weights = { kind: 'checkout', path: 'weights/r50.pth', sha256: 'a1', sizeBytes: 1 } as const;
   return lab.client.workflow.start<typeof trainStage>('trainStage', {
     workflowId: stageWorkflowId(run, plan.stage),
     taskQueue: CONTROL_TASK_QUEUE,
     workflowExecutionTimeout: DEADLINE,
-    args: [{ run, plan, weights, ...(carried && { carried }) }],
+    args: [{ run, plan, weights, ...(carried && { carried }), ...(until !== undefined && { until }) }],
   });
 }
 
@@ -181,9 +223,10 @@ export async function leasesOf(scene: Scene): Promise<Record<string, string>> {
 
 /** A trainer that succeeds at once; rank 0's leaves the final weights in S3. */
 export function finish(input: TrainRankInput, host: string, scene: Scene): Promise<TrainRankResult> {
-  const iterationsRun = input.plan.maxIterations - (input.resumeFrom?.iterations ?? 0);
+  const end = input.until ?? input.plan.maxIterations;
+  const iterationsRun = end - (input.resumeFrom?.iterations ?? 0);
   if (input.machineRank !== 0) return Promise.resolve({ host, final: null, iterationsRun });
-  scene.head = checkpoint(scene, input.plan.maxIterations, input.token);
+  scene.head = checkpoint(scene, end, input.token);
   return Promise.resolve({ host, final: scene.head, iterationsRun });
 }
 
@@ -232,10 +275,14 @@ export function newGate(): Gate {
 
 function publish(
   head: Checkpoint | null,
-  { stage: { run, plan }, attempts, iterationsRun }: PublishStageInput,
+  { stage: { run, plan, until }, attempts, iterationsRun }: PublishStageInput,
 ): Promise<StageResult> {
-  if (head?.final !== true) return Promise.reject(new Error('the head does not name final weights'));
-  return Promise.resolve({ ...stageResult(run, plan, head.file.sha256), attempts, iterationsRun });
+  if (head === null || !hasArrived(head, until))
+    return Promise.reject(new Error('the head does not name final weights'));
+  const { artifact, ...rest } = stageResult(run, plan, head.file.sha256);
+  const { iterations, final } = head;
+  const name = `${artifact.name}${final ? '' : `@${String(iterations)}`}`;
+  return Promise.resolve({ ...rest, artifact: { ...artifact, name, iterations }, attempts, iterationsRun });
 }
 
 function onePlan({ run, plan }: Scene): ResolvedPlan {

@@ -1,9 +1,10 @@
 /**
  * @module The embedded default for tests, in a folder of its own that is gone after.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { livingTrainers } from '../../activities/training/processes.ts';
 import { packageRoot } from '../../configs/package-root.ts';
 import type { JointTrainingResult } from '../../contracts/runs.ts';
 import type { Progress } from '../../contracts/training.ts';
@@ -14,16 +15,33 @@ import { until } from './until.ts';
 
 export interface TestStack extends Stack {
   readonly directory: string;
+  readonly gate: Gate;
+}
+
+/** Where trainers can be held: what a test does to a run in the middle must not be a race with its end. */
+export interface Gate {
+  /** From now on no trainer begins this iteration, counted from 0. */
+  closeAt: (iteration: number) => Promise<void>;
+  open: () => Promise<void>;
 }
 
 /** Configs in test/fixtures/configs are known to it besides none of the package's own. */
 export async function startTestStack(options: Omit<StackOptions, 'directory'> = {}): Promise<TestStack> {
   const directory = await mkdtemp(join(tmpdir(), 'glee-test-'));
-  const env = { GLEE_CONFIG_DIR: join(packageRoot, 'test/fixtures/configs'), ...options.env };
+  const gate = join(directory, 'gate');
+  const env = {
+    GLEE_CONFIG_DIR: join(packageRoot, 'test/fixtures/configs'),
+    SANDBOX_GATE: gate,
+    ...options.env,
+  };
   const stack = await startStack({ ...options, directory, env });
   return {
     ...stack,
     directory,
+    gate: {
+      closeAt: (iteration) => writeFile(gate, String(iteration)),
+      open: () => rm(gate, { force: true }),
+    },
     stop: async () => {
       await stack.stop();
       await rm(directory, { recursive: true, force: true });
@@ -61,6 +79,11 @@ export function untilIteration(
     const [progress] = snapshot.stage.hosts;
     return (progress?.iteration ?? -1) >= iteration ? progress : undefined;
   });
+}
+
+/** Job folders of the trainers that live on its hosts: others' tests may have theirs on this machine. */
+export async function trainersOf({ directory }: TestStack): Promise<string[]> {
+  return [...(await livingTrainers()).keys()].filter((folder) => folder.startsWith(directory));
 }
 
 /** Undefined while Temporal cannot be asked. */

@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { execa } from 'execa';
 import getPort from 'get-port';
+import { readRanks } from '../../activities/training/rank-records.ts';
 import { classifyExit } from '../../activities/training/classify.ts';
 import { packageRoot } from '../../configs/package-root.ts';
 import { temporaryFolder } from '../fixtures/glee-checkout.ts';
 import { makeStandIn, sha256, stage1, type StandIn } from '../sandbox/stand-in.ts';
 import { until } from '../support/until.ts';
-import { ask, phaseIn, savesIn } from './said.ts';
+import { answerIn, ask, phaseIn, savesIn } from './said.ts';
 
 const companion = join(packageRoot, 'trainer/companion.py');
 const MAX_ITERATIONS = 120;
@@ -56,6 +57,53 @@ describe('companion.py in the stand-in', { concurrency: 2 }, () => {
     const stopped = await ask(job, { stop: true });
     for (const { exitCode, all } of await Promise.all([first, second])) assert.equal(exitCode, 0, all);
     assert.equal((await phaseIn(other))?.iterations, stopped.iterations, 'both after the same iteration');
+    const longest = Object.keys((await phaseIn(job))?.longest ?? {});
+    assert.deepEqual(longest.sort(), ['data', 'first iteration', 'rendezvous', 'saving', 'start']);
+  });
+
+  it('stops all ranks of all machines after just the iteration that it was given, and ends with the same bytes', async (t) => {
+    const [job, other, plain] = await Promise.all([1, 2, 3].map(() => temporaryFolder(t)));
+    assert.ok(job !== undefined && other !== undefined && plain !== undefined);
+    const gang = async (env: Readonly<Record<string, string>>, more: readonly string[] = []) => {
+      const url = ['--dist-url', `tcp://127.0.0.1:${String(await getPort())}`, ...more];
+      const args = ['--num-gpus', '1', '--num-machines', '2', ...url, '--machine-rank'];
+      const ends = [start(job, [...args, '0'], { env }), start(other, [...args, '1'], { env })];
+      for (const { exitCode, all } of await Promise.all(ends)) assert.equal(exitCode, 0, all);
+    };
+    await gang({ GLEE_STOP_AFTER: '40' });
+    for (const folder of [job, other]) assert.equal((await phaseIn(folder))?.iterations, 40);
+    assert.equal(await readFile(join(job, 'out/last_checkpoint'), 'utf8'), 'model_0000039.pth');
+    const { stop, iterations } = (await answerIn(job)) ?? {};
+    assert.deepEqual([stop, iterations], [true, 40]);
+    await cp(join(job, 'out'), join(other, 'out'), { recursive: true });
+    await gang({ GLEE_STOP_AFTER: String(MAX_ITERATIONS + 1) }, ['--resume']);
+    await start(plain, ['--num-gpus', '2', '--dist-url', 'auto']);
+    const [one, two] = [job, plain].map((folder) => sha256(join(folder, 'out/model_final.pth')));
+    assert.equal(await one, await two);
+    assert.deepEqual(
+      (await savesIn(job)).map(({ name }) => name),
+      ['model_0000039.pth', 'model_final.pth'],
+    );
+  });
+
+  it('tells the own time of each rank, and which one it is that the others wait for', async (t) => {
+    const job = await temporaryFolder(t);
+    const training = start(job, ['--num-gpus', '2', '--dist-url', 'auto'], {
+      env: { SANDBOX_SLOW_RANK: '1:0.03' },
+    });
+    const ranks = await until('the own times', async () => {
+      const said = await readRanks({ folder: job });
+      return said.length === 2 && said.every(({ ownSeconds }) => (ownSeconds ?? 0) > 0) && said;
+    });
+    const [fast, slow] = ranks.map(({ ownSeconds }) => ownSeconds ?? 0);
+    assert.ok(fast !== undefined && slow !== undefined && slow >= 0.03 && fast < slow, JSON.stringify(ranks));
+    const process0 = String(training.pid);
+    const children = await readFile(`/proc/${process0}/task/${process0}/children`, 'utf8');
+    const pid = Number(children.trim().split(' ')[1]);
+    process.kill(pid, 'SIGSTOP');
+    await until('the first rank to wait', async () => (await readRanks({ folder: job }))[0]?.waits);
+    process.kill(pid, 'SIGCONT');
+    assert.equal((await training).exitCode, 0);
   });
 
   it('leaves no file under its name that is not whole', async (t) => {

@@ -12,7 +12,7 @@ import { fixture } from '../activities/training/jobs.ts';
 import { temporaryFolder } from '../fixtures/glee-checkout.ts';
 import { until } from '../support/until.ts';
 import { DETECTRON2_PYTHON, withoutDetectron2 } from './detectron2-python.ts';
-import { ask, phaseIn, savesIn, startsIn } from './said.ts';
+import { answerIn, ask, phaseIn, savesIn, startsIn } from './said.ts';
 
 const companion = join(packageRoot, 'trainer/companion.py');
 const MAX_ITERATIONS = 60;
@@ -86,6 +86,38 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
       ["the attempt's token", "the attempt's token"],
     );
     assert.equal(new Set(drawn.map(({ seed }) => seed)).size, 2);
+  });
+
+  it('stops all ranks after just the iteration that it was given, saved once, and goes on to the end', async (t) => {
+    const job = await temporaryFolder(t);
+    // The period saves there as well.
+    const set = { 'SOLVER.CHECKPOINT_PERIOD': 10, 'SOLVER.STEPS': '(50,)' };
+    const legs = [20, 33, MAX_ITERATIONS];
+    for (const [leg, stopAfter] of legs.entries()) {
+      const env = { GLEE_STOP_AFTER: String(stopAfter), FIXTURE_SECONDS: '0' };
+      const { all } = await whole(job, { ranks: 2, resume: leg > 0, token: String(leg + 1), set, env });
+      assert.doesNotMatch(all, /Traceback|glee: /);
+      if (stopAfter === MAX_ITERATIONS) break;
+      const { iterations, checkpoint } = (await answerIn(job)) ?? {};
+      assert.deepEqual([iterations, checkpoint], [stopAfter, `model_00000${String(stopAfter - 1)}.pth`]);
+      assert.equal(await readFile(join(job, 'out/last_checkpoint'), 'utf8'), checkpoint);
+    }
+    for (const rank of ['0', '1']) {
+      const lines = (await readFile(join(job, `out/images.rank${rank}`), 'utf8')).trimEnd().split('\n');
+      const iterations = lines.map((line) => Number(line.split(' ')[0]));
+      assert.deepEqual(iterations, [...Array(MAX_ITERATIONS).keys()], 'each iteration was done, and once');
+    }
+    assert.deepEqual(
+      (await startsIn(job)).map(({ iterations }) => iterations),
+      [0, 20, 33],
+    );
+    const names = [9, 19, 29, 32, 39, 49, 59].map(
+      (iteration) => `model_${String(iteration).padStart(7, '0')}.pth`,
+    );
+    assert.deepEqual(
+      (await savesIn(job)).map(({ name }) => name),
+      [...names, 'model_final.pth'],
+    );
   });
 
   it("respects the config's SEED, and says in the record that each start draws the same", async (t) => {

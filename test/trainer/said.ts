@@ -30,6 +30,10 @@ export async function ask(folder: string, { stop }: { readonly stop: boolean }):
   });
 }
 
+export function answerIn(folder: string): Promise<SaveAnswer | undefined> {
+  return readAnswer(jobIn(folder));
+}
+
 export function phaseIn(folder: string): Promise<PhaseRecord | undefined> {
   return readPhase(jobIn(folder));
 }

@@ -31,14 +31,19 @@ describe('gpuPool', { concurrency: true }, () => {
     const handle = await startStage(scene);
     await until('the whole gang to train', () => scene.trainings.length === 2);
     await ask(scene, { requestId: 'later', holder: 'nobody' });
-    const gpus = 2;
-    assert.deepEqual(await viewPoolOf(scene), {
-      hosts: ['host-a', 'host-b'].map((name) => ({
-        ...{ name, gpus, address: `${name}.example`, present: true },
-        leasedTo: handle.workflowId,
-      })),
-      queue: [requestOf({ requestId: 'later', holder: 'nobody' })],
-    });
+    const { hosts, queue } = await viewPoolOf(scene);
+    const [lease] = hosts[0]?.leases ?? [];
+    assert.deepEqual(
+      hosts.map(({ name, gpus, freeGpus, present, usable, leasedTo }) => [
+        ...[name, gpus, freeGpus, present, usable, leasedTo],
+      ]),
+      ['host-a', 'host-b'].map((name) => [name, 2, 0, true, true, handle.workflowId]),
+    );
+    assert.deepEqual(lease?.gpuIndices, [0, 1]);
+    assert.deepEqual(
+      queue.map(({ requestId, position, waitsFor }) => [requestId, position, waitsFor]),
+      [['later', 1, `2 more hosts with 2 GPUs: host-a, host-b are leased to ${handle.workflowId}`]],
+    );
   });
 
   it('queues a request that is made twice once', async (t) => {

@@ -10,53 +10,95 @@ import {
 } from '@temporalio/common';
 import { fail } from '../../activities/fail.ts';
 import { FAILURES, isFailureType, type FailureType, type NamedFailure } from '../../contracts/failures.ts';
-import { backoffMs, blame, decide, iterationsBefore, nameFailure } from '../../workflows/recovery.ts';
+import {
+  backoffMs,
+  blame,
+  blamesOf,
+  budgetLimit,
+  decide,
+  iterationsBefore,
+  nameFailure,
+} from '../../workflows/recovery.ts';
 import { stagePlan } from '../fixtures/stage-plan.ts';
 
 const { limits } = stagePlan('default');
 const types = Object.keys(FAILURES).filter(isFailureType);
 
 describe('decide', () => {
+  const first = { attempts: 1, budget: { spent: 1, limit: 10 }, wentBack: false };
+
+  const answers: Partial<Record<FailureType, 'elsewhere' | 'back'>> = {
+    ...{ HostLost: 'elsewhere', HostUnfit: 'elsewhere', GpuFault: 'elsewhere' },
+    ...{ NonFiniteLoss: 'back', LossSpike: 'back' },
+  };
   for (const type of types) {
-    const expected = FAILURES[type] === 'stop' ? 'stop' : type === 'HostLost' ? 'elsewhere' : 'again';
+    const expected = FAILURES[type] === 'stop' ? 'stop' : (answers[type] ?? 'again');
     it(`answers ${type} with '${expected}'`, () => {
       const failure = { type, host: 'gpu-1', message: 'boom' };
-      const decision = decide(failure, 1, limits);
       assert.deepEqual(
-        decision,
+        decide(failure, first),
         {
           stop: { kind: 'stop', failure },
           again: { kind: 'again', afterMs: 0 },
+          back: { kind: 'back', afterMs: 0 },
           elsewhere: { kind: 'elsewhere', afterMs: 0, avoid: ['gpu-1'] },
         }[expected],
       );
     });
   }
 
-  it('stops when the budget is spent, with the name and host of the last failure', () => {
+  it('stops when the budget of its class is spent, with the name and host of the last failure', () => {
     const failure = { type: 'Hang', host: 'gpu-1', message: 'silent for 1800 s', line: 'iter: 7' } as const;
-    assert.equal(decide(failure, 10, limits).kind, 'again');
-    assert.deepEqual(decide(failure, 11, limits), {
+    const after = (spent: number) =>
+      decide(failure, { ...first, attempts: 30, budget: { spent, limit: 10 } });
+    assert.equal(after(10).kind, 'again');
+    assert.deepEqual(after(11), {
       kind: 'stop',
       failure: {
         ...failure,
         type: 'BudgetSpent',
-        message:
-          '11 attempts in a row ended without a newer checkpoint; the last one: Hang: silent for 1800 s',
+        message: '11 attempts ended so without a newer checkpoint; the last one: Hang: silent for 1800 s',
       },
     });
   });
 
+  it('asks a person about a training that diverges again after it went back', () => {
+    const failure = { type: 'LossSpike', host: 'gpu-1', message: 'boom' } as const;
+    assert.deepEqual(decide(failure, { ...first, wentBack: true }), { kind: 'ask', failure });
+  });
+
   it('keeps the reason to stop even when the budget is spent too', () => {
     const failure = { type: 'OutOfMemory', message: 'boom' } as const;
-    assert.deepEqual(decide(failure, 99, limits), { kind: 'stop', failure });
+    assert.deepEqual(decide(failure, { ...first, budget: { spent: 99, limit: 10 } }), {
+      kind: 'stop',
+      failure,
+    });
   });
 
   it('avoids nobody when no host is known to be lost', () => {
-    assert.deepEqual(decide({ type: 'HostLost', message: 'boom' }, 1, limits), {
+    assert.deepEqual(decide({ type: 'HostLost', message: 'boom' }, first), {
       ...{ kind: 'elsewhere', afterMs: 0 },
       avoid: [],
     });
+  });
+
+  it('has a budget for each class, by default that for attempts', () => {
+    const own = { ...limits, attemptsWithoutProgress: 7, budgets: { host: 100, hang: 2 } };
+    assert.deepEqual(
+      (['GpuFault', 'Hang', 'TrainerKilled', 'OutOfMemory'] as const).map((type) => budgetLimit(type, own)),
+      [100, 2, 7, 7],
+    );
+  });
+});
+
+describe('the pool', () => {
+  it('hears of hardware that failed, and not of what it notices by itself', () => {
+    const named = (type: FailureType) =>
+      blamesOf({ type, host: 'gpu-1', message: 'Xid 79' }, 'lite-1/stage1');
+    assert.deepEqual(named('GpuFault'), [
+      { host: 'gpu-1', holder: 'lite-1/stage1', reason: 'Xid 79', weight: 'at once' },
+    ]);
+    assert.deepEqual([...named('HostLost'), ...named('TrainerCrashed')], []);
   });
 });
 

@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { afterFailure, afterOpening, initialStageState, withEvent } from '../../workflows/stage-state.ts';
+import {
+  afterFailure,
+  afterOpening,
+  initialStageState,
+  standingOf,
+  withEvent,
+} from '../../workflows/stage-state.ts';
+import { stagePlan } from '../fixtures/stage-plan.ts';
 
+const { limits } = stagePlan('state');
+const ended = (iterationsRun: number, at: number) => ({ iterationsRun, at, limits });
 const crash = { type: 'TrainerCrashed', host: 'gpu-1', message: 'boom' } as const;
 
 test('an attempt that failed counts against the budget, with what it ran', () => {
-  const once = afterFailure({ ...initialStageState, attempt: 1 }, crash, 30, 1000);
-  const twice = afterFailure({ ...once, attempt: 2 }, crash, 12, 2000);
+  const once = afterFailure({ ...initialStageState, attempt: 1 }, crash, ended(30, 1000));
+  const twice = afterFailure({ ...once, attempt: 2 }, crash, ended(12, 2000));
   assert.equal(twice.attemptsWithoutProgress, 2);
   assert.equal(twice.iterationsRun, 42);
   assert.deepEqual(twice.events, [
@@ -16,7 +25,7 @@ test('an attempt that failed counts against the budget, with what it ran', () =>
 });
 
 test('a failure that is not of one host names none', () => {
-  const { events } = afterFailure(initialStageState, { type: 'Hang', message: 'silent' }, 0, 1);
+  const { events } = afterFailure(initialStageState, { type: 'Hang', message: 'silent' }, ended(0, 1));
   assert.equal(events[0]?.text, 'attempt 0 failed: Hang: silent');
 });
 
@@ -41,6 +50,32 @@ test('the newest fifty events are kept, so that the state stays small for as lon
 });
 
 test('nothing of the state is lost as JSON, as which it crosses a continue-as-new', () => {
-  const state = afterFailure({ ...initialStageState, avoid: ['gpu-2'], hosts: ['gpu-1'] }, crash, 1, 2);
+  const state = afterFailure(
+    { ...initialStageState, avoid: ['gpu-2'], hosts: ['gpu-1'] },
+    crash,
+    ended(1, 2),
+  );
   assert.deepEqual(JSON.parse(JSON.stringify(state)), state);
+});
+
+test('each class of failures has a budget of its own, until a newer checkpoint refills them all', () => {
+  let state = { ...initialStageState, committedIterations: 50 };
+  for (const type of ['TrainerCrashed', 'TrainerKilled', 'Hang'] as const)
+    state = afterFailure(state, { ...crash, type }, ended(1, 1));
+  const spent = (type: 'TrainerCrashed' | 'Hang' | 'HostLost') =>
+    standingOf(state, { ...crash, type }, limits, true);
+  assert.deepEqual([spent('TrainerCrashed').budget.spent, spent('Hang').budget.spent], [2, 1]);
+  assert.equal(standingOf(state, crash, limits, false).budget.spent, 3, 'as stages count that began before');
+  state = afterOpening(state, 60);
+  assert.equal(state.budgets, undefined);
+});
+
+test('what was trained before it went back is no progress when it is trained again', () => {
+  const diverged = { ...initialStageState, committedIterations: 50, attemptsWithoutProgress: 1 };
+  const back = afterOpening({ ...diverged, goBack: { kind: 'one' }, wentBack: true }, 40);
+  assert.deepEqual([back.committedIterations, back.bestIterations, back.goBack], [40, 50, undefined]);
+  const again = afterOpening(back, 50);
+  assert.deepEqual([again.attemptsWithoutProgress, again.wentBack], [1, true]);
+  const further = afterOpening(again, 51);
+  assert.deepEqual([further.attemptsWithoutProgress, further.wentBack], [0, undefined]);
 });

@@ -5,7 +5,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
-import { bookkeeping, opening, planning, presence, training } from '../../workflows/activity-profiles.ts';
+import {
+  bookkeeping,
+  looking,
+  opening,
+  planning,
+  presence,
+  training,
+} from '../../workflows/activity-profiles.ts';
 import * as workflows from '../../workflows/index.ts';
 import * as messages from '../../workflows/messages.ts';
 import { stagePlan } from '../fixtures/stage-plan.ts';
@@ -24,25 +31,44 @@ test('the bundle builds, and without a module that workflows may not have', asyn
 
 test('the workflows are called as running ones were started', () => {
   assert.deepEqual(Object.keys(workflows).sort(), [
+    'evaluate',
+    'fineTune',
+    'fineTuneSweep',
     'gpuPool',
     'jointTraining',
     'prepareArtifact',
     'prepareWeights',
+    'scheduledRun',
     'trainStage',
   ]);
 });
 
 test('the messages are called as running workflows and older clients know them', () => {
-  const names = Object.entries(messages).map(([constant, { type, name }]) => [constant, type, name]);
+  const { controlUpdates, ...others } = messages;
+  const names = Object.entries(others).map(([constant, { type, name }]) => [constant, type, name]);
+  for (const [kind, { type, name }] of Object.entries(controlUpdates))
+    assert.deepEqual([type, name], ['update', kind]);
   assert.deepEqual(names.sort(), [
+    ['addTrialUpdate', 'update', 'addTrial'],
+    ['blameSignal', 'signal', 'blame'],
+    ['clearUpdate', 'update', 'clear'],
+    ['cordonUpdate', 'update', 'cordon'],
+    ['drainUpdate', 'update', 'drain'],
     ['joinSignal', 'signal', 'join'],
     ['leaseGrantedSignal', 'signal', 'leaseGranted'],
     ['poolQuery', 'query', 'pool'],
+    ['prioritySignal', 'signal', 'priority'],
+    ['promoteTrialUpdate', 'update', 'promoteTrial'],
     ['releaseSignal', 'signal', 'release'],
+    ['reloadUpdate', 'update', 'reload'],
     ['requestSignal', 'signal', 'request'],
     ['runStateQuery', 'query', 'state'],
     ['stageStateQuery', 'query', 'state'],
+    ['stopTrialUpdate', 'update', 'stopTrial'],
+    ['sweepStateQuery', 'query', 'state'],
+    ['uncordonUpdate', 'update', 'uncordon'],
     ['weightsStateQuery', 'query', 'state'],
+    ['yieldSignal', 'signal', 'yield'],
   ]);
 });
 
@@ -68,12 +94,12 @@ test('bookkeeping outlasts an outage of days', () => {
   });
 });
 
-test("a host's presence is lost half a minute after its last sign", () => {
-  assert.deepEqual(presence('gpu-1'), {
+test("a host's presence is lost when nothing was heard of it for as long as the pool's file says", () => {
+  assert.deepEqual(presence('gpu-1', 30_000), {
     taskQueue: 'glee-host/gpu-1',
     startToCloseTimeout: '3650 days',
-    scheduleToStartTimeout: '30s',
-    heartbeatTimeout: '30s',
+    scheduleToStartTimeout: 30_000,
+    heartbeatTimeout: 30_000,
     retry: {
       ...{ initialInterval: '1s', backoffCoefficient: 1, maximumInterval: '1s' },
       maximumAttempts: FOR_EVER,
@@ -105,5 +131,15 @@ test('a train activity has no time limit but its heartbeat, and its end is waite
       ...{ initialInterval: '1s', backoffCoefficient: 1.2, maximumInterval: '5s' },
       maximumAttempts: FOR_EVER,
     },
+  });
+});
+
+test('a look at a host is tried three times, and a worker that dies under it is noticed in seconds', () => {
+  assert.deepEqual(looking('gpu-1', limits), {
+    taskQueue: 'glee-host/gpu-1',
+    startToCloseTimeout: '5 minutes',
+    scheduleToStartTimeout: limits.hostTimeoutMs,
+    heartbeatTimeout: '15s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '5s', maximumAttempts: 3 },
   });
 });

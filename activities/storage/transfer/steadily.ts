@@ -26,6 +26,23 @@ export interface Attempt {
   readonly advance: () => void;
 }
 
+/** What is small is soon asked for again: whoever waits for it may have a better idea than to wait for longer. */
+const SMALL_ATTEMPTS = 3;
+
+/**
+ * A request for little. The SDK alone waits for an answer without end, makes none again after long trouble, and does not
+ * renew credentials that S3 takes for expired.
+ */
+export function soon<T>(
+  client: S3Client,
+  patience: Patience,
+  signal: AbortSignal | undefined,
+  make: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const small = { ...patience, attempts: Math.min(SMALL_ATTEMPTS, patience.attempts) };
+  return steadily(client, small, signal ?? new AbortController().signal, (attempt) => make(attempt.signal));
+}
+
 export async function steadily<T>(
   client: S3Client,
   { stallMs, attempts, pauseMs }: Patience,
@@ -54,7 +71,9 @@ async function watched<T>(
   make: (attempt: Omit<Attempt, 'advance'>) => Promise<T>,
 ): Promise<T> {
   const stalled = new AbortController();
-  const late = new DOMException(`nothing came for ${String(stallMs / 1000)} s`, 'TimeoutError');
+  const late = Object.assign(new Error(`nothing came for ${String(stallMs / 1000)} s`), {
+    name: 'TimeoutError',
+  });
   const timer = setTimeout(() => stalled.abort(late), stallMs);
   try {
     return await make({ signal: AbortSignal.any([signal, stalled.signal]), touch: () => timer.refresh() });

@@ -1,20 +1,20 @@
 /**
  * @module A file into S3, read once: in parts, several under way, and gone on from what S3 has of an upload whose worker
- * died. No record of it is kept here; S3 is asked.
+ * died, be it all of it. No record of it is kept here; S3 is asked.
  */
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { HeadObjectCommand } from '@aws-sdk/client-s3';
-import { FileChanged, WrongContent, type UploadedFile, type UploadOptions } from '../object-store.ts';
-import { crc32Base64, crc32Hex } from './crc32.ts';
+import { FileChanged, type UploadedFile, type UploadOptions } from '../object-store.ts';
+import { crc32Hex } from './crc32.ts';
 import type { Sent, UploadTarget } from './ends.ts';
 import { Pace } from './pace.ts';
 import { partBytesFor } from './pieces.ts';
 import { putObject } from './send-part.ts';
 import { steadily } from './steadily.ts';
-import { uploadInParts } from './upload-in-parts.ts';
+import { findStored, mustBeStored } from './stored-file.ts';
+import { uploadInParts, type PartsInput } from './upload-in-parts.ts';
 
 /**
  * @throws FileChanged when it is not the same file at the end; WrongContent when S3 has something else: then S3 forgets
@@ -32,10 +32,11 @@ export async function uploadFile(
     const before = await file.stat();
     const pace = new Pace(bytesPerSecond);
     const mustBeSame = (readBytes: number) => mustBeUnchanged(path, before, readBytes);
+    const input = { file, fileBytes: before.size, mustBeSame, pace, signal, onProgress };
     const sent =
       before.size < partBytesFor(before.size)
-        ? await uploadWhole(target, { file, mustBeSame, pace, signal })
-        : await uploadInParts(target, { file, fileBytes: before.size, mustBeSame, pace, signal, onProgress });
+        ? await uploadWhole(target, input)
+        : ((await findStored(target, input)) ?? (await uploadInParts(target, input)));
     await mustBeStored(target, sent, signal);
     onProgress?.(sent.sizeBytes);
     return { sizeBytes: sent.sizeBytes, sha256: sent.sha256, crc32: crc32Hex(sent.crc32) };
@@ -46,17 +47,7 @@ export async function uploadFile(
 
 async function uploadWhole(
   { client, bucket, key, patience }: UploadTarget,
-  {
-    file,
-    mustBeSame,
-    pace,
-    signal,
-  }: {
-    readonly file: FileHandle;
-    readonly mustBeSame: (readBytes: number) => Promise<void>;
-    readonly pace: Pace;
-    readonly signal: AbortSignal;
-  },
+  { file, mustBeSame, pace, signal }: PartsInput,
 ): Promise<Sent> {
   const bytes = await file.readFile();
   await mustBeSame(bytes.length);
@@ -73,23 +64,4 @@ async function mustBeUnchanged(path: string, before: Stats, readBytes: number): 
     if (readBytes === before.size) return;
   }
   throw new FileChanged(`${path} was changed while it was uploaded`);
-}
-
-/** What S3 says that it has is what was read. */
-async function mustBeStored(
-  { client, bucket, key, patience }: UploadTarget,
-  sent: Sent,
-  signal: AbortSignal,
-): Promise<void> {
-  const head = new HeadObjectCommand({ Bucket: bucket, Key: key, ChecksumMode: 'ENABLED' });
-  const stored = await steadily(client, patience, signal, (attempt) =>
-    client.send(head, { abortSignal: attempt.signal }),
-  );
-  if (stored.ContentLength !== sent.sizeBytes) {
-    throw new WrongContent(`S3 has ${String(stored.ContentLength)} bytes of ${String(sent.sizeBytes)}`);
-  }
-  const found = stored.ChecksumCRC32;
-  // A composite checksum, of the parts' checksums, ends in their number: that S3 makes none of the whole.
-  if (found === undefined || found.includes('-') || found === crc32Base64(sent.crc32)) return;
-  throw new WrongContent(`S3 has a file with CRC32 ${found}, sent was ${crc32Base64(sent.crc32)}`);
 }

@@ -11,7 +11,7 @@ What stands in for what:
     gang, rendezvous, lifeline
                     torch.distributed: how ranks find each other, add up, and end together
     draws           a random number generator that depends on its seed alone
-    catalog         the registered data sets and their annotation files
+    catalog         the registered data sets and their annotation files; detectron2's catalogues are in `detectron2/`
     sampler         GLEE's multi-data-set sampler: which images make up which iteration's batch
     model           the network: four small layers, their loss and its gradient
     optimizer       SGD with momentum, the learning rate's schedule
@@ -19,7 +19,8 @@ What stands in for what:
                     `.pth` files, written and read without torch
     checkpointer    detectron2's DetectionCheckpointer; fvcore's own is in `fvcore/`, under its name: files, names,
                     `last_checkpoint`, what is resumed from
-    (detectron2/)   its engine's loop, hooks and launch, and utils.comm, under their own names
+    (detectron2/)   its engine's loop, hooks and launch, catalogues, load_coco_json, build_model and utils.comm, under their
+                    own names
     log             detectron2's log lines and metrics.json
     evaluation      an AP on the test sets
     trainer         the training loop, where all of these meet

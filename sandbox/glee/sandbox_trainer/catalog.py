@@ -1,7 +1,15 @@
-"""The registered data sets, under GLEE's own names and paths, and the reading of their annotation files."""
+"""The registered data sets, under GLEE's own names and paths, and the reading of their annotation files.
 
+As in GLEE no training split of ODinW is registered, and a task without words fails at the first batch.
+"""
+
+import functools
 import json
 import os
+import re
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.datasets.coco import load_coco_json
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -10,6 +18,8 @@ CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FEATURES = 12
 CATEGORIES = 8
 
+_VIDEOS = re.compile(r"ytvis_|ovis_|lvvis_|UVO_dense|BURST_video|TAO_video|rvos|ytbvos|mose_|bdd_(seg|box)_track")
+
 
 def registered():
     """{name: {"images": folder, "json": annotation file}}, relative to the data sets' root."""
@@ -17,27 +27,44 @@ def registered():
         return json.load(file)
 
 
+def words_by_task():
+    """GLEE's dataset_name_dicts."""
+    words = [f"category {index + 1}" for index in range(CATEGORIES)]
+    return {_task_of(name): words for name in registered()}
+
+
 def load_datasets(names):
     """The images of each named data set; KeyError for a name that nobody registered, as in detectron2."""
-    catalog = registered()
+    return [_load(name) for name in names]
+
+
+def _register():
     root = os.path.expanduser(os.getenv("DETECTRON2_DATASETS", "datasets"))
-    return [_load(name, catalog, root) for name in names]
+    for name, places in registered().items():
+        json_file, images = os.path.join(root, places["json"]), os.path.join(root, places["images"])
+        DatasetCatalog.register(name, functools.partial(_records, name, json_file, images))
+        kind = "ytvis" if _VIDEOS.match(name) else "coco"
+        MetadataCatalog.get(name).set(json_file=json_file, image_root=images, evaluator_type=kind)
 
 
-def _load(name, catalog, root):
+def _records(name, json_file, images):
+    return [{**record, "dataset_name": _task_of(name)} for record in load_coco_json(json_file, images, name)]
+
+
+def _task_of(name):
+    """GLEE's own names of tasks follow no rule; ODinW's are those of the data sets."""
+    return name if name.startswith("odinw") else re.split(r"[-_](?:mini)?(?:train|val|test|dev)", name)[0]
+
+
+def _load(name):
     """A data set as a list of images, each a list of (features, class index, box) for the objects in it."""
-    if name not in catalog:
-        raise KeyError(f"Dataset '{name}' is not registered! Available datasets are: {', '.join(catalog)}")
-    with open(os.path.join(root, catalog[name]["json"]), encoding="utf-8") as file:
-        content = json.load(file)
-    images = {image["id"]: image for image in content["images"]}
-    objects = {image_id: [] for image_id in images}
-    for annotation in content["annotations"]:
-        image = images[annotation["image_id"]]
-        box = _relative(annotation["bbox"], image["width"], image["height"])
-        objects[image["id"]].append((annotation["features"], annotation["category_id"] - 1, box))
-    # Images without an object teach nothing: FILTER_EMPTY_ANNOTATIONS, which every GLEE config sets.
-    found = [(images[image_id], items) for image_id, items in objects.items() if items]
+    found = []
+    for record in DatasetCatalog.get(name):
+        size = record["width"], record["height"]
+        # Images without an object teach nothing: FILTER_EMPTY_ANNOTATIONS, which every GLEE config sets.
+        items = [(one["features"], one["category_id"], _relative(one["bbox"], *size)) for one in record["annotations"]]
+        if items:
+            found.append((record, items))
     assert len(found), f"Dataset '{name}' is empty!"
     return found
 
@@ -46,3 +73,6 @@ def _relative(box, width, height):
     """COCO's left, top, width, height in pixels as centre x, centre y, width, height in parts of the image."""
     left, top, wide, high = box
     return ((left + wide / 2) / width, (top + high / 2) / height, wide / width, high / height)
+
+
+_register()

@@ -7,29 +7,40 @@ score; an object counts as found when it is of the class and its predicted box o
 import json
 import os
 
+from detectron2.data import MetadataCatalog
+
 from .catalog import CATEGORIES, load_datasets
 
 _OVERLAPS = [0.5 + 0.05 * step for step in range(10)]
+# In square pixels.
+_SIZES = {"APs": (0, 32**2), "APm": (32**2, 96**2), "APl": (96**2, float("inf"))}
 _LOGGER = "d2.evaluation.testing"
 
 
 def evaluate(cfg, model, log):
-    """{"bbox": {"AP": ...}}, or one of these a test set when there are several; detections go to inference/."""
+    """{"bbox": {"AP": ...}}, or one of these a test set when there are several. Detections go to inference/, those of
+    each test set over the last one's, as GLEE leaves them."""
     results = {}
+    folder = os.path.join(cfg.OUTPUT_DIR, "inference")
+    os.makedirs(folder, exist_ok=True)
     for name in cfg.DATASETS.TEST:
         (images,) = load_datasets([name])
         log.info("d2.evaluation.evaluator", f"Start inference on {len(images)} batches")
         detections, found = _infer(model, images)
-        folder = os.path.join(cfg.OUTPUT_DIR, "inference", name)
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, "coco_instances_results.json"), "w", encoding="utf-8") as file:
+        # GLEE's YTVISEvaluator writes down what a server or a toolkit judges, and computes nothing.
+        is_video = MetadataCatalog.get(name).evaluator_type == "ytvis"
+        path = os.path.join(folder, "results.json" if is_video else "coco_instances_results.json")
+        log.info("d2.evaluation.coco_evaluation", f"Saving results to {path}")
+        with open(path, "w", encoding="utf-8") as file:
             file.write(json.dumps(detections))
-        scores = _scores(found)
-        results[name] = {"bbox": scores}
+        results[name] = {} if is_video else {"bbox": _scores(found)}
+        if is_video:
+            log.info("d2.projects.glee.data.ytvis_eval", "Annotations are not available for evaluation.")
         log.info("d2.engine.defaults", f"Evaluation results for {name} in csv format:")
-        log.info(_LOGGER, "copypaste: Task: bbox")
-        log.info(_LOGGER, "copypaste: " + ",".join(scores))
-        log.info(_LOGGER, "copypaste: " + ",".join(f"{value:.4f}" for value in scores.values()))
+        for task, scores in results[name].items():
+            log.info(_LOGGER, f"copypaste: Task: {task}")
+            log.info(_LOGGER, "copypaste: " + ",".join(scores))
+            log.info(_LOGGER, "copypaste: " + ",".join(f"{value:.4f}" for value in scores.values()))
     return next(iter(results.values())) if len(results) == 1 else results
 
 
@@ -42,9 +53,10 @@ def flatten(results, prefix=""):
 
 
 def _infer(model, images):
-    """COCO's list of detections, and (class probabilities, true class, overlap) of each object."""
+    """COCO's list of detections, and (class probabilities, true class, overlap, area in pixels) of each object."""
     detections, found = [], []
     for image, objects in images:
+        assert model.num_class[image["dataset_name"]]
         for features, label, truth in objects:
             probabilities, (x, y, wide, high) = model.predict(features)
             score = max(probabilities)
@@ -52,26 +64,40 @@ def _infer(model, images):
             box += [wide * image["width"], high * image["height"]]
             detections.append(
                 {
-                    "image_id": image["id"],
+                    "image_id": image["image_id"],
                     "category_id": probabilities.index(score) + 1,
                     "bbox": [round(value, 3) for value in box],
                     "score": round(score, 5),
                 }
             )
-            found.append((probabilities, label, _overlap((x, y, wide, high), truth)))
+            area = truth[2] * image["width"] * truth[3] * image["height"]
+            found.append((probabilities, label, _overlap((x, y, wide, high), truth), area))
     return detections, found
 
 
 def _scores(found):
+    """COCO's figures; NaN, as in detectron2, where there are no objects of that size."""
+    precisions = _precisions(found)
+    scores = {"AP": _mean(precisions), "AP50": precisions[0], "AP75": precisions[5]}
+    for name, (least, most) in _SIZES.items():
+        scores[name] = _mean(_precisions([item for item in found if least <= item[3] < most]))
+    return scores
+
+
+def _precisions(found):
+    """Mean over the classes, for each overlap."""
     by_class = []  # For each class that occurs: (is it of the class, overlap), by falling score.
     for label in range(CATEGORIES):
-        if any(truth == label for _, truth, _ in found):
+        if any(item[1] == label for item in found):
             ranked = sorted(found, key=lambda item: -item[0][label])
-            by_class.append([(truth == label, overlap) for _, truth, overlap in ranked])
-    precisions = [
-        100.0 * sum(_average_precision(ranked, least) for ranked in by_class) / len(by_class) for least in _OVERLAPS
-    ]
-    return {"AP": sum(precisions) / len(precisions), "AP50": precisions[0], "AP75": precisions[5]}
+            by_class.append([(truth == label, overlap) for _, truth, overlap, _ in ranked])
+    if not by_class:
+        return [float("nan")]
+    return [100.0 * sum(_average_precision(ranked, least) for ranked in by_class) / len(by_class) for least in _OVERLAPS]
+
+
+def _mean(values):
+    return sum(values) / len(values)
 
 
 def _average_precision(ranked, least_overlap):

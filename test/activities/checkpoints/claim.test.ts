@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import type { Checkpoint } from '../../../contracts/checkpoints.ts';
+import type { Checkpoint, GoBack } from '../../../contracts/checkpoints.ts';
 import { claimStage } from '../../../activities/checkpoints/claim.ts';
 import { commitCheckpoint } from '../../../activities/checkpoints/commit.ts';
 import { claimHead, readHead } from '../../../activities/checkpoints/head.ts';
@@ -16,8 +16,8 @@ describe('claimStage', () => {
   after(() => s3.stop());
 
   const stageOf = (run: string) => ({ run, stage: 'stage1' });
-  const claim = (run: string, token: number, damaged: readonly string[] = []) =>
-    claimStage(s3, stageOf(run), token, damaged, forever);
+  const claim = (run: string, token: number, damaged: readonly string[] = [], goBack?: GoBack) =>
+    claimStage(s3, stageOf(run), token, { damaged, ...(goBack && { goBack }) }, forever);
   const commit = async (test: TestContext, run: string, iterations: number, token = 1): Promise<Checkpoint> =>
     commitCheckpoint(s3.store, await save(test, { run, iterations, token }), forever);
   const remove = ({ file }: Checkpoint) => s3.objects.remove(file.key, forever);
@@ -66,6 +66,36 @@ describe('claimStage', () => {
     await commitCheckpoint(s3.store, numbered, forever);
     const newest = await commitCheckpoint(s3.store, final, forever);
     assert.deepEqual(await claim('flipped', 2, [newest.file.key]), { checkpoint: before, insteadOf: newest });
+  });
+
+  it('goes back by one when it is told to, once for each attempt, and never on what was left', async (test) => {
+    const oldest = await commit(test, 'diverged', 10);
+    const middle = await commit(test, 'diverged', 20);
+    const newest = await commit(test, 'diverged', 30);
+    const back = () => claim('diverged', 2, [], { kind: 'one' });
+    assert.deepEqual(await back(), { checkpoint: middle, insteadOf: newest });
+    assert.deepEqual(await back(), { checkpoint: middle }, 'asked again, it has done so');
+    const better = await commit(test, 'diverged', 40, 2);
+    await remove(better);
+    // Not to 30, which led astray.
+    assert.deepEqual(await claim('diverged', 3), { checkpoint: middle, insteadOf: better });
+    assert.deepEqual(await claim('diverged', 4, [], { kind: 'one' }), {
+      checkpoint: oldest,
+      insteadOf: middle,
+    });
+  });
+
+  it('goes back to where a person says, to the very beginning only when asked for it', async (test) => {
+    const oldest = await commit(test, 'person', 10);
+    await commit(test, 'person', 20);
+    const newest = await commit(test, 'person', 30);
+    const to = (token: number, iterations: number) => claim('person', token, [], { kind: 'to', iterations });
+    assert.deepEqual(await to(2, 19), { checkpoint: oldest, insteadOf: newest });
+    assert.deepEqual(await to(3, 5), { checkpoint: oldest }, 'nothing is that old, so it stays');
+    assert.deepEqual(await to(4, 0), { checkpoint: null, insteadOf: oldest });
+    assert.deepEqual(await claim('person', 5), { checkpoint: null });
+    const first = await commit(test, 'person', 5, 5);
+    assert.deepEqual(await claim('person', 6), { checkpoint: first });
   });
 
   it('does not begin anew in silence when none is whole', async (test) => {

@@ -34,16 +34,16 @@ describe('prune', () => {
       .map(({ name }) => name.split('/').slice(-2).join('/'))
       .filter((name) => name.endsWith('.pth'));
 
-  it('keeps the newest, every so many iterations, and removes file and manifest of the others', async (test) => {
+  it('keeps the newest, every so many iterations, those to be evaluated, and removes file and manifest of the others', async (test) => {
     await commitAll(test, 'old', 10, 20, 30, 40, 50);
-    const options = { ...RUNNING, retention: { newest: 2, every: 20 } };
+    const options = { ...RUNNING, retention: { newest: 2, every: 20, at: [30] } };
     const removed = await prune(s3, stageOf('old'), options, forever);
     assert.deepEqual(
       removed.expired.map(({ iterations }) => iterations),
-      [10, 30],
+      [10],
     );
-    assert.deepEqual(await left('old'), [20, 40, 50]);
-    assert.equal((await files('old')).length, 3);
+    assert.deepEqual(await left('old'), [20, 30, 40, 50]);
+    assert.equal((await files('old')).length, 4);
     assert.ok(removed.freedBytes > 0);
   });
 

@@ -42,7 +42,7 @@ it(`two writers that take the stage from each other, and a reader, see one line 
       await delay(random() * 200);
       const token = (lastToken += 1);
       try {
-        const { checkpoint } = await claimStage(slow, stage, token, [], forever);
+        const { checkpoint } = await claimStage(slow, stage, token, {}, forever);
         claimed.push({ token, at: performance.now() });
         let iterations = checkpoint?.iterations ?? 0;
         while (!done && random() > 0.25) {

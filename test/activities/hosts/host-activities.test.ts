@@ -21,12 +21,25 @@ describe('createHostActivities', () => {
   before(async () => (s3 = await startTestS3()));
   after(() => s3.stop());
 
-  const activities = (join: () => Promise<void> = () => Promise.resolve()): HostActivities =>
+  const activities = (
+    join: () => Promise<void> = () => Promise.resolve(),
+    letGo: () => void = () => undefined,
+  ): HostActivities =>
     createHostActivities({
       ...s3,
-      settings: { scratch: '/none', checkout: '/none', python: 'python3', host: 'gpu-1', cacheBytes: 0 },
+      settings: {
+        scratch: '/none',
+        checkout: '/none',
+        datasets: '/none',
+        python: 'python3',
+        host: 'gpu-1',
+        cacheBytes: 0,
+        pretend: true,
+      },
       supervisors: new Supervisors(),
       join,
+      letGo,
+      leaving: new AbortController().signal,
     });
 
   it('opens a first attempt with nothing to resume, and a port that is free', async () => {
@@ -75,5 +88,18 @@ describe('createHostActivities', () => {
     environment.cancel('NOT_FOUND', new ActivityCancellationDetails({ notFound: true }));
     await assert.rejects(presence, { name: 'CancelledFailure' });
     assert.deepEqual(joins, ['again']);
+  });
+
+  it('may leave when the pool lets it go, and does not join again', async () => {
+    const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+    const said: string[] = [];
+    const host1 = activities(
+      () => Promise.resolve(void said.push('again')),
+      () => void said.push('let go'),
+    );
+    const presence = environment.run(() => host1.bePresent({ host }));
+    environment.cancel('CANCELLED', new ActivityCancellationDetails({ cancelRequested: true }));
+    await assert.rejects(presence, { name: 'CancelledFailure' });
+    assert.deepEqual(said, ['let go']);
   });
 });

@@ -7,11 +7,13 @@ import { Client, Connection } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import type { StagePlan } from '../../../contracts/plan.ts';
+import type { PoolActivities, StageActivities } from '../../../contracts/activities.ts';
 import type { LeaseRequest } from '../../../contracts/pool.ts';
 import type { InitialWeights } from '../../../contracts/training.ts';
 import { keys, poolWorkflowId } from '../../../contracts/ids.ts';
 import { claimHead, commitHead } from '../../../activities/checkpoints/head.ts';
 import { isRunning } from '../../../activities/stages/running.ts';
+import { createPoolActivities } from '../../../activities/pool/pool-activities.ts';
 import { createStageActivities } from '../../../activities/stages/stage-activities.ts';
 import { stageInputs } from '../../../configs/stage-inputs.ts';
 import { obtainServer } from '../../../sandbox/obtain.ts';
@@ -53,9 +55,10 @@ describe('createStageActivities', () => {
   });
 
   /** Runs an activity with the worker's own client, as a worker does. */
-  function run<T>(make: (activities: ReturnType<typeof createStageActivities>) => Promise<T>): Promise<T> {
+  function run<T>(make: (activities: StageActivities & PoolActivities) => Promise<T>): Promise<T> {
     const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
-    const activity = () => make(createStageActivities(s3.store));
+    const activity = () =>
+      make({ ...createStageActivities(s3.store), ...createPoolActivities('no-such-folder') });
     return environment.run<[], T, typeof activity>(activity);
   }
 
@@ -117,6 +120,26 @@ describe('createStageActivities', () => {
       message: 'the head of young/stage1 does not name final weights: iteration 10',
     });
     assert.equal(await s3.store.readText(keys.result('young', 'stage1')), undefined);
+  });
+
+  it('names the checkpoint that a stage rests at, and leaves no result by which it would be found done', async () => {
+    await commitHead(s3.store, checkpoint('resting', 10, false));
+    const at = (until: number) =>
+      run((activities) => {
+        const input = publish('resting');
+        return activities.publishStage({ ...input, stage: { ...input.stage, until } });
+      });
+    assert.deepEqual((await at(10)).artifact, {
+      ...{ name: 'resting/stage1@10', bucket: 'glee', ...checkpoint('resting', 10, false).file },
+      ...{ iterations: 10, configFile: 'x.yaml' },
+    });
+    await assert.rejects(at(20), {
+      message: 'the head of resting/stage1 does not name iteration 20: iteration 10',
+    });
+    assert.equal(await s3.store.readText(keys.result('resting', 'stage1')), undefined);
+    await commitHead(s3.store, checkpoint('resting', 30, true));
+    assert.equal((await at(10)).artifact.name, 'resting/stage1');
+    assert.notEqual(await s3.store.readText(keys.result('resting', 'stage1')), undefined);
   });
 
   it('publishes the final weights with what went into them, the same however often', async () => {

@@ -112,7 +112,19 @@ describe('upload', () => {
     const proxy = await startS3Proxy(s3, () => refuse);
     test.after(() => proxy.stop());
     await assert.rejects(proxy.store.upload('refused.pth', path, forever), { name: 'AccessDenied' });
-    assert.equal(proxy.requests.length, 1);
+    assert.deepEqual(proxy.requests, ['HEAD', 'GET uploads']);
+  });
+
+  it('sends nothing of a file that a dead worker has stored already, and all of one that differs', async (test) => {
+    const { path, bytes } = await someFile(test, 2 * PART + 5);
+    await s3.store.upload('stored.pth', path, forever);
+    const proxy = await startS3Proxy(s3);
+    test.after(() => proxy.stop());
+    assert.deepEqual(await proxy.store.upload('stored.pth', path, forever), sumsOf(bytes));
+    assert.deepEqual(proxy.requests, ['HEAD', 'HEAD']);
+    const other = await someFile(test, 2 * PART + 5);
+    assert.deepEqual(await proxy.store.upload('stored.pth', other.path, forever), sumsOf(other.bytes));
+    assert.equal(proxy.requests.filter((request) => request.startsWith('PUT part')).length, 3);
   });
 
   it('signs anew with fresh credentials when S3 says in the middle that those it has are expired', async (test) => {

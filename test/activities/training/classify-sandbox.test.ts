@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -48,6 +48,15 @@ describe("classifyExit on the sandbox's own trainer", () => {
     const two = await endOf(train(standIn, { output: output('weights-2'), ranks: 2, set }));
     assert.deepEqual([one.type, two.type], ['MissingFile', 'MissingFile']);
     for (const { line } of [one, two]) assert.match(line, /weights\/nowhere\.pth/);
+  });
+
+  it('names a module that is not installed', async () => {
+    const checkout = join(root, 'incomplete');
+    await cp(standIn.checkout, checkout, { recursive: true });
+    await rm(join(checkout, 'sandbox_trainer/yaml_writer.py'));
+    const end = await endOf(train({ ...standIn, checkout }, { output: output('import'), set: short }));
+    assert.equal(end.type, 'ImportError');
+    assert.match(end.line, /^ModuleNotFoundError: No module named 'sandbox_trainer\.yaml_writer'/);
   });
 
   it('names a loss that became infinite', async () => {

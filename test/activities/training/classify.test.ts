@@ -117,8 +117,30 @@ describe('classifyExit, by what PyTorch, detectron2, fvcore and Python print', (
       'RuntimeError: DataLoader worker (pid 31245) is killed by signal: Killed.',
   });
 
-  named('TrainerCrashed', {
+  named('GpuFault', {
     "a GPU's memory is damaged": 'RuntimeError: CUDA error: uncorrectable ECC error encountered',
+    'PyTorch 1 speaks of damaged memory':
+      'RuntimeError: cuda runtime error (39) : uncorrectable ECC error encountered at /pytorch/aten/src/THC/THCCachingHostAllocator.cpp:265',
+    'a link between GPUs is damaged':
+      'RuntimeError: CUDA error: uncorrectable NVLink error detected during the execution',
+    'the driver does not start':
+      'RuntimeError: CUDA driver initialization failed, you might not have a CUDA gpu.',
+    'the driver is not there':
+      'RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU',
+    'the driver sees no GPU': 'RuntimeError: No CUDA GPUs are available',
+    'PyTorch 1 sees no GPU':
+      'RuntimeError: cuda runtime error (38) : no CUDA-capable device is detected at torch/csrc/cuda/Module.cpp:32',
+    'detectron2 sees no GPU': 'AssertionError: cuda is not available. Please check your installation.',
+    'nobody knows what ails CUDA': 'RuntimeError: CUDA error: unknown error',
+    'CUDA cannot say why it does not start':
+      'RuntimeError: CUDA unknown error - this may be due to an incorrectly set up environment, e.g. changing env variable CUDA_VISIBLE_DEVICES after program start.',
+    'the driver has lost a GPU': 'pynvml.nvml.NVMLError_GpuIsLost: GPU is lost',
+    'a GPU has left its slot': 'NVRM: Xid (PCI:0000:3b:00): 79, pid=1896, GPU has fallen off the bus.',
+  });
+
+  named('TrainerCrashed', {
+    'an index is out of range, which is the program':
+      'RuntimeError: CUDA error: device-side assert triggered',
     'a kernel faults': 'RuntimeError: CUDA error: an illegal memory access was encountered',
   });
 });
@@ -140,7 +162,17 @@ describe('classifyExit, when the log says several things', () => {
       '[E ProcessGroupNCCL.cpp:916] [Rank 1] NCCL watchdog thread terminated with exception: CUDA error: uncorrectable ECC error encountered',
       'RuntimeError: NCCL error in: ../ProcessGroupNCCL.cpp:825, unhandled system error',
     ].join('\n');
-    assert.equal(classifyExit(failed, log).type, 'TrainerCrashed');
+    const found = classifyExit(failed, log);
+    assert.equal(found.type, 'GpuFault');
+    assert.match(found.line, /uncorrectable ECC/);
+  });
+
+  it('does not take a warning of the driver for what stopped the trainer', () => {
+    const log = [
+      '/glee/torch/cuda/__init__.py:88: UserWarning: CUDA initialization: CUDA driver initialization failed, you might not have a CUDA gpu.',
+      "KeyError: 'Non-existent config key: SOLVER.MAXITER'",
+    ].join('\n');
+    assert.equal(classifyExit(failed, log).type, 'TrainerConfig');
   });
 
   it('believes a cause more than the signal that ended what was left', () => {

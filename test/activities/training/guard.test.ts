@@ -117,4 +117,28 @@ describe('guardOnce', { concurrency: 4 }, () => {
     stop.abort();
     await guarding;
   });
+
+  it('looks at once when a job is left unwatched, and not only in its next round', async (test) => {
+    const { job, guard } = await makeHost(test);
+    const supervisors = new AskedSupervisors();
+    const supervision = await supervisors.takeOver(job.folder);
+    const stop = new AbortController();
+    const guarding = guardTrainers({ ...guard, supervisors, isRunning: closed }, stop.signal);
+    await until('its first round to have passed the job over', () => supervisors.asked);
+    const letGoAt = Date.now();
+    supervision.end();
+    await until('the trainer to be ended', async () => !(await isAlive(job)));
+    assert.ok(Date.now() - letGoAt < 4000, 'before the next round of 5 s');
+    stop.abort();
+    await guarding;
+  });
 });
+
+class AskedSupervisors extends Supervisors {
+  asked = false;
+
+  override isWatched(jobFolder: string): boolean {
+    this.asked = true;
+    return super.isWatched(jobFolder);
+  }
+}

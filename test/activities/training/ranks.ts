@@ -31,7 +31,7 @@ let hosts = 0;
 /** A host with its own run; what trains on it is ended with the test. */
 export async function makeHost(test: TestContext, trainer: string, bucket: Bucket): Promise<TestHost> {
   hosts += 1;
-  const input = inputOf(`run-${hosts}`);
+  const input = rankInput(`run-${hosts}`);
   const scratch = await makeScratch(test);
   const checkout = await makeFakeCheckout(await temporaryFolder(test), trainer);
   const { run, plan } = input;
@@ -57,7 +57,8 @@ export async function makeHost(test: TestContext, trainer: string, bucket: Bucke
   };
 }
 
-function inputOf(run: string): TrainRankInput {
+/** What a host gets that is alone in its gang. */
+export function rankInput(run: string): TrainRankInput {
   const weights = {
     kind: 'checkout',
     path: 'weights.pth',

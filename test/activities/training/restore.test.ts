@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Checkpoint } from '../../../contracts/checkpoints.ts';
 import type { ObjectStore } from '../../../activities/storage/object-store.ts';
+import { weightsPath } from '../../../activities/training/host-weights.ts';
 import { openJob, type Job } from '../../../activities/training/job.ts';
 import { removeCheckpoints, restoreCheckpoint } from '../../../activities/training/restore.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
@@ -40,6 +41,17 @@ describe('what an attempt begins from', () => {
       assert.deepEqual(await contentOf(job), { last_checkpoint: NAME, [NAME]: WEIGHTS });
       const [theirs, ours] = await Promise.all([earlier, job].map(({ output }) => stat(join(output, NAME))));
       assert.equal(theirs?.ino, ours?.ino);
+    });
+
+    it('takes the file that an execution which rested there left in the cache', async (test) => {
+      const { scratch, job } = await makeHost(test);
+      const cached = weightsPath(scratch, checkpoint.file.sha256);
+      await mkdir(dirname(cached), { recursive: true });
+      await writeFile(cached, WEIGHTS);
+      const { store, requests } = recording(s3.store);
+      await restoreCheckpoint(store, { scratch, host: 'gpu-1' }, job, checkpoint, forever);
+      assert.deepEqual(requests, []);
+      assert.deepEqual(await contentOf(job), { last_checkpoint: NAME, [NAME]: WEIGHTS });
     });
 
     it('does not take a file that has the name but not the content', async (test) => {

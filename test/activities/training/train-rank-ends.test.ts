@@ -8,7 +8,8 @@ import { z } from 'zod';
 import { keys } from '../../../contracts/ids.ts';
 import type { FailureType } from '../../../contracts/failures.ts';
 import { claimHead, readHead } from '../../../activities/checkpoints/head.ts';
-import { openJob, wasLaunched } from '../../../activities/training/job.ts';
+import { weightsPath } from '../../../activities/training/host-weights.ts';
+import { openJob, wasLaunched, writeJobFile } from '../../../activities/training/job.ts';
 import { isAlive, trainerPids } from '../../../activities/training/processes.ts';
 import { until } from '../../support/until.ts';
 import { intercept, startTestS3, type TestS3 } from '../s3.ts';
@@ -101,10 +102,52 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
     const { message, details } = await failureOf(rank, 'Hang');
     assert.match(
       message,
-      /^no sign of progress for 1 s, .* its last line: waiting for a rank that never comes$/,
+      /^no sign of progress for [\d.]+ s \(limit 0\.7 s: limits\.stallTimeout\), so .*; its last line: waiting for a rank that never comes$/,
     );
     assert.equal(details.iterationsRun, 1);
     assert.equal(await isAlive(await host.job()), false);
+  });
+
+  it('names why it was ended, also when another worker finds only the signal that did it', async (test) => {
+    const host = await makeHost(test, 'exits-well.py', s3);
+    const identity = { run: host.input.run, stage: 'stage1', token: host.input.token, workflowId: 'w' };
+    const job = await openJob(host.settings.scratch, identity);
+    await writeJobFile(job, 'launched', {});
+    await writeFile(join(job.folder, 'exit.json'), JSON.stringify({ code: null, signal: 'SIGTERM', at: 7 }));
+    const verdict = { type: 'LossSpike', message: 'far too high', line: 'iter: 9', at: 5, keepsLast: false };
+    await writeJobFile(job, 'verdict.json', verdict);
+    await writeFile(join(job.output, 'model_0000009.pth'), 'led astray');
+    await writeFile(join(job.output, 'last_checkpoint'), 'model_0000009.pth');
+    const { message, details } = await failureOf(startRank(host), 'LossSpike');
+    assert.deepEqual([message, details.at], ['far too high', 5]);
+    assert.equal(await readHead(s3.store, identity), undefined, 'what led astray is not in S3');
+  });
+
+  it('has succeeded where its trainer was to stop, and keeps what it stopped with for the next leg', async (test) => {
+    const host = await makeHost(test, 'exits-well.py', s3);
+    const identity = { run: host.input.run, stage: 'stage1', token: host.input.token, workflowId: 'w' };
+    const job = await openJob(host.settings.scratch, identity);
+    await writeJobFile(job, 'launched', {});
+    await writeFile(join(job.folder, 'exit.json'), JSON.stringify({ code: 0, signal: null, at: 7 }));
+    await writeFile(join(job.output, 'model_0000009.pth'), 'ten iterations');
+    await writeFile(join(job.output, 'last_checkpoint'), 'model_0000009.pth');
+    const { final, iterationsRun } = await startRank(host, { until: 10 }).result;
+    assert.deepEqual([final?.name, final?.final, iterationsRun], ['model_0000009.pth', false, 10]);
+    assert.deepEqual((await head(host))?.checkpoint, final);
+    assert.ok(existsSync(weightsPath(host.settings.scratch, final?.file.sha256 ?? '')));
+    assert.ok(!existsSync(join(job.output, 'model_0000009.pth')));
+  });
+
+  it('has failed where its trainer stopped earlier than it was to', async (test) => {
+    const host = await makeHost(test, 'stops-as-asked.py', s3);
+    const { message } = await failureOf(startRank(host, { until: 10 }), 'TrainerKilled');
+    assert.match(message, /^the trainer has stopped as it was asked/);
+  });
+
+  it('trains to the end where the companion finds no place to stop its trainer', async (test) => {
+    const host = await makeHost(test, 'trains.py', s3);
+    const { final, iterationsRun } = await startRank(host, { until: 20 }).result;
+    assert.deepEqual([final?.final, final?.iterations, iterationsRun], [true, 30, 30]);
   });
 
   it('names the failure though the host cannot record it', async (test) => {
@@ -128,7 +171,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
       const { phase, note } = rank.beats.at(-1) ?? {};
       return phase === 'uploading' && note;
     });
-    assert.equal(note, 'upload of model_final.pth is tried again: connect ECONNREFUSED');
+    assert.match(note, /^upload of model_final\.pth is tried again: connect ECONNREFUSED/);
     away = false;
     assert.equal((await rank.result).final?.final, true);
   });
@@ -275,7 +318,10 @@ describe('trainRank, before it starts', () => {
     const artifact = { name: 'r/stage1', bucket: 'glee', iterations: 1, configFile: 'x', ...file };
     const rank = startRank(host, { weights: { kind: 'artifact', artifact } });
     const { message, details } = await failureOf(rank, 'DiskFull');
-    assert.match(message, /^no space left below GLEE_SCRATCH \(.*\/glee-scratch-.*\) of gpu-1: .*ENOSPC/);
+    assert.match(
+      message,
+      /^no space left on gpu-1: \d.* MB free below GLEE_SCRATCH \(.*\/glee-scratch-.*\), and no checkpoint is there to be removed: .*ENOSPC/,
+    );
     assert.equal(details.host, 'gpu-1');
   });
 

@@ -78,6 +78,21 @@ describe('trainRank', { concurrency: 4 }, () => {
     assert.equal(beats.at(-1)?.phase, 'uploading');
   });
 
+  it('has the declared data sets where the companion reads them, before the trainer is there', async (test) => {
+    const host = await makeHost(test, 'trains.py', s3);
+    await host.allow(5);
+    const own = { name: 'own_train', annotations: 'a.json', images: 'a', task: 'own' };
+    const datasets = [{ ...own, fewShot: { shots: 1, seed: 3 } }];
+    const { result } = startRank(host, { plan: { ...host.input.plan, datasets } });
+    const { folder } = await host.untilLog('iter: 4 ');
+    const file = join(folder, 'datasets.json');
+    assert.deepEqual(JSON.parse(await readFile(file, 'utf8')), datasets);
+    const environment = await readFile(`/proc/${String(await pidOf(host))}/environ`, 'utf8');
+    assert.ok(environment.split('\0').includes(`GLEE_DATASETS_FILE=${file}`));
+    await host.allow();
+    await result;
+  });
+
   it('goes on from the checkpoint that it is given, and counts only what it ran', async (test) => {
     const host = await makeHost(test, 'trains.py', s3);
     await host.allow(10);

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { DeleteObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
-import { createS3MultipartUploads } from '../../../activities/storage/s3-multipart-uploads.ts';
-import { createS3StoredObjects } from '../../../activities/storage/s3-stored-objects.ts';
-import type { Bucket } from '../../../activities/storage/bucket.ts';
+import { openBucket, type Bucket } from '../../../activities/storage/bucket.ts';
 import { pruneBucket, type PruneInput, type Temporal } from '../../../cli/weights/prune-bucket.ts';
 import { startTestS3, type TestS3 } from '../../activities/s3.ts';
 
@@ -15,11 +13,7 @@ describe('pruneBucket', () => {
   let bucket: Bucket;
   before(async () => {
     s3 = await startTestS3();
-    bucket = {
-      store: s3.storeOn('glee', PREFIX),
-      objects: createS3StoredObjects(s3.client, 'glee', PREFIX),
-      uploads: createS3MultipartUploads(s3.client, 'glee', PREFIX),
-    };
+    bucket = openBucket(s3.client, 'glee', PREFIX);
   });
   after(() => s3.stop());
   beforeEach(async () => {

@@ -1,0 +1,144 @@
+/**
+ * @module One evaluation on one host: GLEE's own `--eval-only`, started or adopted, its figures read from its log and
+ * kept in S3. As with a training, the trainer belongs to the job folder and outlives the worker.
+ */
+import { CancelledFailure, Context, log } from '@temporalio/activity';
+import getPort from 'get-port';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { writeGleeYaml } from '../../configs/glee-yaml.ts';
+import { mergeSettings } from '../../configs/settings.ts';
+import type { EvaluateOnHostInput, EvaluationResult } from '../../contracts/evaluation.ts';
+import { keys } from '../../contracts/ids.ts';
+import type { Progress } from '../../contracts/training.ts';
+import { fail } from '../fail.ts';
+import { writeFileAtomically } from '../storage/files.ts';
+import { within } from '../within.ts';
+import { classifyExit } from '../training/classify.ts';
+import { writeDeclaredDatasets } from '../training/declared-datasets.ts';
+import { holdJob } from '../training/hold-job.ts';
+import { placeWeights } from '../training/host-weights.ts';
+import {
+  readExit,
+  readTrainer,
+  wasLaunched,
+  writeJobFile,
+  type Job,
+  type TrainerExit,
+} from '../training/job.ts';
+import { evaluatorArguments, launchTrainer } from '../training/launch.ts';
+import { readTail } from '../training/metrics.ts';
+import { endTrainer } from '../training/processes.ts';
+import { isGone } from '../training/supervise.ts';
+import type { TrainingDependencies } from '../training/rank.ts';
+import { evaluationName } from './evaluation-name.ts';
+import { parseEvaluation } from '../training/parse-evaluation.ts';
+
+/** Its processes and its log are looked at: an evaluation takes minutes, and what a look costs is its own. */
+const LOOK_MS = 500;
+const HEARTBEAT_MS = 1000;
+const LOG_TAIL_BYTES = 256 << 10;
+const LOG_UPLOAD_MS = 10_000;
+
+interface Evaluation extends TrainingDependencies {
+  readonly input: EvaluateOnHostInput;
+  readonly job: Job;
+  readonly signal: AbortSignal;
+}
+
+export function evaluateOnHost(
+  dependencies: TrainingDependencies,
+  input: EvaluateOnHostInput,
+): Promise<EvaluationResult> {
+  const context = Context.current();
+  const { task, token } = input;
+  const identity = { run: task.run, stage: 'evaluate', token };
+  return holdJob(dependencies, identity, 'evaluation', (job, signal) => {
+    const tell = async () => {
+      const trainer = await readTrainer(job);
+      context.heartbeat(progress(input, dependencies.settings.host, trainer?.pid));
+    };
+    const beat = setInterval(() => void tell(), HEARTBEAT_MS);
+    return {
+      work: () => evaluate({ ...dependencies, input, job, signal }),
+      endAsAsked: async () => {
+        await endTrainer(job);
+        throw new CancelledFailure('the evaluation was ended as asked');
+      },
+      stop: () => clearInterval(beat),
+    };
+  });
+}
+
+function progress({ task, attempt }: EvaluateOnHostInput, host: string, pid: number | undefined): Progress {
+  const { maxIterations } = task.plan;
+  return {
+    host,
+    machineRank: 0,
+    attempt,
+    phase: 'evaluating',
+    maxIterations,
+    ...(pid !== undefined && { pid }),
+  };
+}
+
+async function evaluate(evaluation: Evaluation): Promise<EvaluationResult> {
+  const { store, settings, input, job, signal } = evaluation;
+  const { task } = input;
+  if (!(await wasLaunched(job))) await launch(evaluation);
+  const exit = await untilEnd(evaluation);
+  const tail = await readTail(job.log, LOG_TAIL_BYTES);
+  const kept = `${keys.attempt(task.run, 'evaluate', input.token)}/${settings.host}.log`;
+  const upload = (either: AbortSignal) => store.upload(kept, job.log, either);
+  await within(LOG_UPLOAD_MS, signal, upload).catch((error: unknown) => {
+    log.warn('the log did not reach S3', { kept, error: String(error) });
+  });
+  const facts = { host: settings.host, at: exit?.at ?? Date.now(), log: store.keyOf(kept) };
+  if (exit?.code !== 0) {
+    const { type, message, line } = classifyExit(exit, tail);
+    throw fail(type, message, { ...facts, line });
+  }
+  const metrics = [...parseEvaluation(tail)];
+  const { checkpoint, iterations, inputs } = task;
+  const result: EvaluationResult = { checkpoint, sha256: task.weights.sha256, iterations, inputs, metrics };
+  const name = keys.evaluation(task.run, task.stage, evaluationName(task));
+  await store.writeText(name, JSON.stringify(result, undefined, 2), undefined, signal);
+  return result;
+}
+
+async function launch({ store, settings, input, job, signal }: Evaluation): Promise<void> {
+  const { plan, weights, datasets } = input.task;
+  await writeJobFile(job, 'weights.json', [weights.sha256]);
+  const path = await placeWeights({ ...settings, store }, { kind: 'artifact', artifact: weights }, signal);
+  const config = writeGleeYaml({
+    base: join(settings.checkout, plan.configFile),
+    overrides: mergeSettings(plan.overrides, { DATASETS: { TEST: [...datasets] } }),
+    outputDir: job.output,
+    weights: path,
+  });
+  await writeFileAtomically(job.config, config);
+  await writeDeclaredDatasets(job, plan);
+  const argv = evaluatorArguments({ gpus: plan.gang.gpusPerHost, port: await getPort(), config: job.config });
+  const { gpuIndices } = input;
+  const declared = plan.datasets && { datasets: plan.datasets };
+  await launchTrainer(settings, job, argv, { gpuIndices, ...declared });
+}
+
+/** @throws Hang when its log says nothing for as long as a stage may be silent. */
+async function untilEnd({ input, job, signal }: Evaluation): Promise<TrainerExit | undefined> {
+  const { stallTimeoutMs } = input.task.plan.limits;
+  for (let [said, saidAt] = ['', Date.now()]; ;) {
+    const exit = await readExit(job);
+    if (exit !== undefined) return exit;
+    if (await isGone(job, signal)) return readExit(job);
+    const tail = await readTail(job.log);
+    if (tail !== said) [said, saidAt] = [tail, Date.now()];
+    if (Date.now() - saidAt > stallTimeoutMs) {
+      await endTrainer(job);
+      const line = said.trimEnd().split('\n').at(-1) ?? '';
+      const message = `the evaluation said nothing for ${String(stallTimeoutMs / 1000)} s; its last line: ${line}`;
+      throw fail('Hang', message, { line });
+    }
+    await delay(LOOK_MS, undefined, { signal });
+  }
+}

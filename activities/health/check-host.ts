@@ -1,0 +1,106 @@
+/**
+ * @module Looks at a host before a lease of it is used. What cannot be looked at fails, by name; what a look finds is in
+ * the report, never an error: the workflow decides.
+ */
+import type { HostSettings } from '../../configs/env.ts';
+import type { CheckHostInput, HostCheck, HostReport } from '../../contracts/health.ts';
+import type { Bucket } from '../storage/bucket.ts';
+import { lookAtCheckout } from './checkout.ts';
+import { lookAtClock } from './clock.ts';
+import { lookForData } from './data.ts';
+import { skipped, take, tryTo, type Look } from './finding.ts';
+import { compute, GEMM_LIMIT_MS, type Computed } from './gemm.ts';
+import { lookAtGpus } from './gpus.ts';
+import { openMeeting } from './meeting.ts';
+import { lookForRoom } from './room.ts';
+
+/** Disks and S3 answer in far less; a network disk that hangs never does. */
+const LIMIT_MS = 30_000;
+/** Both ends of some dozen files, on a network disk that has been asleep. */
+const DATA_LIMIT_MS = 60_000;
+
+export interface CheckedHost extends Pick<Bucket, 'store' | 'serverDate'> {
+  readonly settings: Pick<HostSettings, 'host' | 'scratch' | 'checkout' | 'datasets' | 'python' | 'pretend'>;
+}
+
+export async function checkHost(
+  { settings, store, serverDate }: CheckedHost,
+  input: CheckHostInput,
+  signal: AbortSignal,
+): Promise<HostReport> {
+  const facts: { checkout?: string; clockOffsetMs?: number } = {};
+  const looks: readonly Look[] = [
+    { name: 'room', limitMs: LIMIT_MS, make: () => lookForRoom(store, settings, input) },
+    { name: 'data', limitMs: DATA_LIMIT_MS, make: () => lookForData(settings, input.plan) },
+    {
+      name: 'checkout',
+      limitMs: LIMIT_MS,
+      make: async (until) => {
+        const { finding, checkout } = await lookAtCheckout(settings.checkout, until);
+        if (checkout !== undefined) facts.checkout = checkout;
+        return finding;
+      },
+    },
+    {
+      name: 'clock',
+      limitMs: LIMIT_MS,
+      make: async (until) => {
+        const { finding, clockOffsetMs } = await lookAtClock(() => serverDate(until));
+        if (clockOffsetMs !== undefined) facts.clockOffsetMs = clockOffsetMs;
+        return finding;
+      },
+    },
+  ];
+  const [{ checks, tflops }, ...others] = await Promise.all([
+    settings.pretend ? pretended() : lookThroughGpus(settings, input, signal),
+    ...looks.map((look) => take(look, signal)),
+  ]);
+  const { host } = settings;
+  const meeting = input.plan.gang.hosts > 1 ? await openMeeting(host) : undefined;
+  return {
+    host,
+    checks: [...checks, ...others],
+    at: Date.now(),
+    ...facts,
+    ...(tflops !== undefined && { tflops }),
+    ...(meeting && { meeting }),
+  };
+}
+
+function pretended(): Computed {
+  const nothing = skipped('GPUs are pretended');
+  return { checks: ['gpus', 'torch', 'gemm'].map((name) => ({ name, ...nothing })) };
+}
+
+/** A GPU that is broken or busy is given no work. */
+async function lookThroughGpus(
+  settings: CheckedHost['settings'],
+  input: CheckHostInput,
+  signal: AbortSignal,
+): Promise<Computed> {
+  const seeing = await tryTo(
+    {
+      name: 'gpus',
+      limitMs: LIMIT_MS,
+      hostFault: true,
+      make: (until) => lookAtGpus(settings.scratch, input, until),
+    },
+    signal,
+  );
+  if ('unmade' in seeing) return { checks: [seeing.unmade] };
+  const { finding, gpus } = seeing.made;
+  const seen: HostCheck = { name: 'gpus', ...finding };
+  if (finding.outcome !== 'passed') return { checks: [seen] };
+  const computing = await tryTo(
+    {
+      name: 'gemm',
+      // Its own process has that much, and is named when it hangs.
+      limitMs: GEMM_LIMIT_MS + 5000,
+      hostFault: true,
+      make: (until) => compute(settings, gpus, until),
+    },
+    signal,
+  );
+  if ('unmade' in computing) return { checks: [seen, computing.unmade] };
+  return { ...computing.made, checks: [seen, ...computing.made.checks] };
+}

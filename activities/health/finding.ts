@@ -1,0 +1,68 @@
+/** @module What one check of a host finds, and how it is made: within its time, and failed by name where it cannot be. */
+import type { HostCheck } from '../../contracts/health.ts';
+
+export type Finding = Omit<HostCheck, 'name'>;
+
+export function passed(said: string): Finding {
+  return { outcome: 'passed', said };
+}
+
+export function skipped(said: string): Finding {
+  return { outcome: 'skipped', said };
+}
+
+/** The host is unfit for this stage; the next one may find it fit. */
+export function failed(said: string): Finding {
+  return { outcome: 'failed', said };
+}
+
+/** The host is unfit for whatever it would train. */
+export function faulty(said: string): Finding {
+  return { outcome: 'failed', said, hostFault: true };
+}
+
+export interface Look<T = Finding> {
+  readonly name: string;
+  /** Milliseconds. */
+  readonly limitMs: number;
+  /** A look that hangs or goes wrong says that the host is broken, whatever it trains. */
+  readonly hostFault?: boolean;
+  readonly make: (signal: AbortSignal) => Promise<T>;
+}
+
+export async function take(look: Look, ending: AbortSignal): Promise<HostCheck> {
+  const taken = await tryTo(look, ending);
+  return 'made' in taken ? { name: look.name, ...taken.made } : taken.unmade;
+}
+
+/** Never rejects but when the activity itself is to end; a look that hangs is left behind. */
+export async function tryTo<T>(
+  { name, limitMs, hostFault, make }: Look<T>,
+  ending: AbortSignal,
+): Promise<{ readonly made: T } | { readonly unmade: HostCheck }> {
+  const unmade = (said: string) => ({
+    unmade: { name, ...(hostFault === true ? faulty(said) : failed(said)), unmade: true },
+  });
+  const limit = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<ReturnType<typeof unmade>>((resolve) => {
+    timer = setTimeout(() => {
+      resolve(unmade(`no answer within ${String(limitMs / 1000)} s`));
+      limit.abort();
+    }, limitMs);
+  });
+  const looking = make(AbortSignal.any([limit.signal, ending])).then(
+    (made) => ({ made }),
+    (error: unknown) => unmade(`could not be checked: ${reasonOf(error)}`),
+  );
+  try {
+    return await Promise.race([looking, late]);
+  } finally {
+    clearTimeout(timer);
+    ending.throwIfAborted();
+  }
+}
+
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,81 @@
+/** @module A process that answers soon or is given up: the tools of a sick driver hang, and may survive SIGKILL. */
+import { execa, ExecaError } from 'execa';
+import { trainerEnvironment } from '../../configs/env.ts';
+import { within } from '../within.ts';
+
+export interface BriefRun {
+  readonly limitMs: number;
+  readonly signal: AbortSignal;
+  /** Added to a trainer's environment, which has no keys to S3 or Temporal. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/**
+ * @returns What it printed.
+ * @throws when it cannot be started, fails, or takes too long; the message names the program, and what it said last.
+ */
+export async function runBriefly(
+  file: string,
+  args: readonly string[],
+  { limitMs, signal, env = {} }: BriefRun,
+): Promise<string> {
+  // A group of its own, so that all that it starts can be ended with it.
+  const child = execa(file, args, {
+    detached: true,
+    stdin: 'ignore',
+    env: trainerEnvironment(env),
+    extendEnv: false,
+    maxBuffer: 16 << 20,
+  });
+  const answer = child.then(
+    ({ stdout }) => stdout,
+    (error: unknown) => {
+      throw new Error(explain(file, error));
+    },
+  );
+  try {
+    return await within(limitMs, signal, (limit) => {
+      const givenUp = new Promise<never>((_, reject) => {
+        const why = () =>
+          signal.aborted
+            ? 'is not waited for any more'
+            : `hangs: no answer within ${String(limitMs / 1000)} s`;
+        const giveUp = () => reject(new Error(`${file} ${why()}`));
+        if (limit.aborted) giveUp();
+        limit.addEventListener('abort', giveUp, { once: true });
+      });
+      return Promise.race([answer, givenUp]);
+    });
+  } catch (error) {
+    endGroup(child.pid);
+    throw error;
+  } finally {
+    answer.catch(() => undefined);
+  }
+}
+
+function endGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nothing of it is left.
+  }
+}
+
+/** PyTorch puts its advice after the line that tells. */
+const TELLS = /^\w*(\.\w+)*(Error|Exception)\b/;
+
+function explain(file: string, error: unknown): string {
+  if (!(error instanceof ExecaError)) return `${file}: ${String(error)}`;
+  if (error.code === 'ENOENT') return `${file} is not on the PATH`;
+  const lines = `${text(error.stdout)}\n${text(error.stderr)}`
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  const line = lines.findLast((line) => TELLS.test(line)) ?? lines.at(-1);
+  return `${file}: ${line?.trim() ?? error.shortMessage}`;
+}
+
+function text(output: unknown): string {
+  return typeof output === 'string' ? output : '';
+}

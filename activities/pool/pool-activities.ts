@@ -1,0 +1,29 @@
+/**
+ * @module What the pool cannot do itself: ask Temporal who still runs, and read its file.
+ */
+import { getClient } from '@temporalio/activity';
+import { loadPoolSettings } from '../../configs/pool-settings.ts';
+import { ConfigError } from '../../configs/problems.ts';
+import type { PoolActivities } from '../../contracts/activities.ts';
+import { fail } from '../fail.ts';
+import { isRunning } from '../stages/running.ts';
+
+export function createPoolActivities(configDirectory: string): PoolActivities {
+  return {
+    async findEndedHolders({ holders }) {
+      const ended = await Promise.all(
+        holders.map(async (holder) => ((await isRunning(getClient(), holder)) ? [] : [holder])),
+      );
+      return ended.flat();
+    },
+
+    async readPoolSettings({ pool }) {
+      try {
+        return await loadPoolSettings(pool, configDirectory);
+      } catch (error) {
+        if (error instanceof ConfigError) throw fail('InvalidConfig', error.message);
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,27 @@
+/**
+ * @module The bodies of S3's answers. The SDK lets go of a request when its signal aborts, but not of the body that it has
+ * answered with.
+ */
+import { Readable } from 'node:stream';
+import { toBytes } from './files.ts';
+
+/** @throws AbortError when the signal says so, however long S3 is silent. */
+export async function* bytesOf(body: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const abort = () => void body.destroy(new DOMException('This operation was aborted', 'AbortError'));
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    for await (const chunk of body) yield toBytes(chunk);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    body.destroy();
+  }
+}
+
+/** All of a small body; '' where there is none. */
+export async function textOf(body: unknown, signal: AbortSignal): Promise<string> {
+  if (!(body instanceof Readable)) return '';
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of bytesOf(body, signal)) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}

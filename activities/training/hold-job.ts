@@ -1,0 +1,51 @@
+/**
+ * @module An activity that watches a job: it takes it over from whoever watched it, and lets go of it, which touches
+ * nothing. Only a cancellation that was asked for ends what runs there.
+ */
+import { activityInfo, ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
+import { handOver } from '../fail.ts';
+import { openJob, writeTaskToken, type Job, type JobIdentity } from './job.ts';
+import type { TrainingDependencies } from './rank.ts';
+
+/** What is done with a job, and how it is ended. */
+export interface Holding<T> {
+  readonly work: () => Promise<T>;
+  /** Asked to end, it does, and throws what is to be told. */
+  readonly endAsAsked: () => Promise<never>;
+  /** Whatever happens. */
+  readonly stop: () => void;
+}
+
+/**
+ * @param what 'trainer' or 'evaluation', for people.
+ * @param hold Gets a signal that is aborted when the activity must end, or let go.
+ */
+export async function holdJob<T>(
+  { settings, supervisors }: TrainingDependencies,
+  identity: Omit<JobIdentity, 'workflowId'>,
+  what: string,
+  hold: (job: Job, signal: AbortSignal) => Holding<T>,
+): Promise<T> {
+  const context = Context.current();
+  const { workflowExecution, taskToken } = activityInfo();
+  const workflowId = workflowExecution?.workflowId ?? '';
+  const job = await openJob(settings.scratch, { ...identity, workflowId });
+  const supervision = await supervisors.takeOver(job.folder);
+  const signal = AbortSignal.any([supervision.signal, context.cancellationSignal]);
+  const holding = hold(job, signal);
+  try {
+    await writeTaskToken(job, taskToken);
+    return await holding.work();
+  } catch (error) {
+    // What it failed with is still named when a peer was quicker to complain.
+    if (!signal.aborted || error instanceof ApplicationFailure) throw error;
+    if (context.cancellationDetails?.cancelRequested === true) return await holding.endAsAsked();
+    log.info(`letting go of the ${what}; it goes on`, { job: job.folder });
+    if (context.cancellationDetails?.workerShutdown === true)
+      throw handOver(`the worker stops; its ${what} goes on`);
+    throw new CancelledFailure(`another attempt of this activity has the ${what}`);
+  } finally {
+    holding.stop();
+    supervision.end();
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * @module What trainer/rank_records.py says of each rank of this host: whether it waits for others, and what it takes by itself.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { readTextIfThere } from '../storage/files.ts';
+import type { Job } from './job.ts';
+
+const rankSchema = z.object({
+  /** The one that it is in, counted from 0. */
+  iteration: z.number(),
+  /** Its own part of the iteration is done. */
+  waits: z.boolean(),
+  /** Median of its own parts, data and forward pass, over the last iterations; null before there is one. */
+  ownSeconds: z.number().nullable(),
+});
+
+export type RankRecord = z.infer<typeof rankSchema>;
+
+/** Empty where no companion says anything. One that is just being written is left out until the next look. */
+export async function readRanks({ folder }: Pick<Job, 'folder'>): Promise<RankRecord[]> {
+  const names = (await readdir(folder)).filter((name) => /^rank-\d+\.json$/.test(name)).sort();
+  const texts = await Promise.all(names.map((name) => readTextIfThere(join(folder, name))));
+  return texts.flatMap((text) => (text === undefined ? [] : parse(text)));
+}
+
+/** What the slowest of them takes by itself for an iteration; a host is as fast as that. */
+export function ownSecondsOf(ranks: readonly RankRecord[]): number | undefined {
+  const known = ranks.flatMap(({ ownSeconds }) => ownSeconds ?? []);
+  return known.length === 0 ? undefined : Math.max(...known);
+}
+
+function parse(text: string): RankRecord[] {
+  try {
+    const { success, data } = rankSchema.safeParse(JSON.parse(text));
+    return success ? [data] : [];
+  } catch {
+    return [];
+  }
+}

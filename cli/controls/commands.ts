@@ -1,0 +1,123 @@
+/**
+ * @module What a person may ask of a run that is under way, one command each.
+ */
+import { Command, InvalidArgumentError } from 'commander';
+import { HIGHEST_PRIORITY, type ControlKind } from '../../contracts/controls.ts';
+import { UserError } from '../errors.ts';
+import { JSON_OPTION } from '../output.ts';
+import type { OrderOptions } from './send.ts';
+
+/** In the order of a run's life. */
+export function controlCommands(): Command[] {
+  return [
+    order(
+      'pause',
+      'save, give the hosts back, and wait for `glee resume`',
+      '--why "maintenance on Thursday"',
+    ),
+    order('resume', 'go on with a paused run', '--why "the machines are back"'),
+    order('yield', 'save, give the hosts back, and queue for others', '--why "ada needs them now"'),
+    order('retry', 'do not wait out what the run backs off for', '--why "mended the switch"'),
+    order('approve', 'begin the stage that waits for approval', '--why "the curves look well"'),
+    extend(),
+    priority(),
+    skip(),
+    resolve(),
+  ];
+}
+
+function order(kind: ControlKind, description: string, example: string): Command {
+  return command(kind, description, example).action((run: string, options: OrderOptions) =>
+    send(run, kind, {}, options),
+  );
+}
+
+function extend(): Command {
+  return command(
+    'extend',
+    'end the stage after more iterations, or fewer, than its config says; the learning rate follows its SOLVER.STEPS',
+    '--iterations 600000 --why "still improving"',
+  )
+    .requiredOption('--iterations <n>', 'iterations of the whole stage', wholeNumber)
+    .action((run: string, { iterations, ...options }: OrderOptions & { readonly iterations: number }) =>
+      send(run, 'extend', { iterations }, options),
+    );
+}
+
+function priority(): Command {
+  return command('priority', 'be more or less urgent to the pool', '--priority 10 --why "deadline"')
+    .requiredOption('--priority <n>', `from 0 to ${String(HIGHEST_PRIORITY)}; larger goes first`, wholeNumber)
+    .action((run: string, { priority: value, ...options }: OrderOptions & { readonly priority: number }) =>
+      send(run, 'priority', { priority: value }, options),
+    );
+}
+
+function skip(): Command {
+  return command(
+    'skip',
+    'end the stage here; the next one begins from its newest checkpoint, or from another',
+    '--weights lite-0/stage1@400000 --why "good enough"',
+  )
+    .option('--weights <checkpoint>', "run/stage@iterations or run/stage@final  [the stage's newest]")
+    .action((run: string, { weights, ...options }: OrderOptions & { readonly weights?: string }) =>
+      send(run, 'skip', weights === undefined ? {} : { weights }, options),
+    );
+}
+
+interface ResolveOptions extends OrderOptions {
+  readonly backTo?: number;
+  readonly learningRate?: number;
+  readonly stop?: boolean;
+}
+
+function resolve(): Command {
+  return command(
+    'resolve',
+    'decide about a stage that diverged twice and waits; say one of the three',
+    '--back-to 40000 --why "before the spike"',
+  )
+    .option('--back-to <iterations>', 'go on from the newest checkpoint up to there', wholeNumber)
+    .option('--learning-rate <rate>', 'go on with another SOLVER.BASE_LR', positive)
+    .option('--stop', 'end the stage')
+    .action((run: string, { backTo, learningRate, stop, ...options }: ResolveOptions) => {
+      const chosen = [
+        ...(backTo === undefined ? [] : [{ action: 'back', iterations: backTo }]),
+        ...(learningRate === undefined ? [] : [{ action: 'learningRate', learningRate }]),
+        ...(stop === true ? [{ action: 'stop' }] : []),
+      ];
+      const [only] = chosen;
+      if (only === undefined || chosen.length > 1)
+        throw new UserError('say one of --back-to ITERATIONS, --learning-rate RATE and --stop');
+      return send(run, 'resolve', only, options);
+    });
+}
+
+function command(kind: ControlKind, description: string, example: string): Command {
+  return new Command(kind)
+    .description(description)
+    .argument('<run>', 'id of the run')
+    .requiredOption('--why <text>', "the reason, for whoever reads the run's history")
+    .option('--by <name>', 'who asks  [you@this-host]')
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      `\nExample:\n  glee ${kind} lite-1 ${example}\n\nThe same without glee:\n  temporal workflow update execute -w lite-1 --name ${kind} --input '{"by":"ada","why":"...", ...}'`,
+    );
+}
+
+async function send(run: string, kind: ControlKind, facts: object, options: OrderOptions): Promise<void> {
+  const { sendOrder } = await import('./send.ts');
+  await sendOrder(run, kind, facts, options);
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number');
+  return value;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError('must be above 0');
+  return value;
+}

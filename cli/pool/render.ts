@@ -1,0 +1,93 @@
+/** @module A pool as tables. */
+import Table from 'cli-table3';
+import pc from 'picocolors';
+import type { HostView, LeaseView, PoolView, WaitingView } from '../../contracts/pool-view.ts';
+import { duration } from '../durations.ts';
+
+export function renderPool(name: string, { hosts, queue, problem }: PoolView, nowMs: number): string {
+  const gpus = hosts.reduce((sum, host) => sum + host.gpus, 0);
+  const free = hosts.filter(({ usable }) => usable).reduce((sum, host) => sum + host.freeGpus, 0);
+  const header = `pool ${pc.bold(name)}: ${String(hosts.length)} hosts, ${String(free)} of ${String(gpus)} GPUs free, ${String(queue.length)} waiting`;
+  return [
+    header,
+    ...(problem === undefined
+      ? []
+      : [pc.red(`its file will not do, and the settings before it go on: ${problem}`)]),
+    hosts.length === 0 ? "no hosts yet: start 'glee-worker gpu' on each" : hostTable(hosts, nowMs),
+    ...(queue.length === 0 ? [] : [queueTable(queue)]),
+  ].join('\n');
+}
+
+/** `free to be used`, or why not, with who said so. */
+export function conditionText({
+  present,
+  quarantined,
+  cordoned,
+  draining,
+  leaving,
+  strikes = [],
+}: HostView): string {
+  const said = [
+    ...(present ? [] : ['not there']),
+    ...(quarantined ? [`quarantined: ${quarantined.reason}`] : []),
+    ...(cordoned ? [`cordoned by ${cordoned.by}: ${cordoned.why}`] : []),
+    ...(draining ? [`drained by ${draining.by}: ${draining.why}`] : []),
+    ...(leaving === undefined ? [] : [`leaving: ${leaving}`]),
+    ...(quarantined || strikes.length === 0 ? [] : [`strikes: ${String(strikes.length)}`]),
+  ];
+  return said.length === 0 ? 'ready' : said.join('; ');
+}
+
+function hostTable(hosts: readonly HostView[], nowMs: number): string {
+  const table = new Table({
+    head: ['host', 'GPUs free', 'condition', 'leases'],
+    style: { head: [], border: [] },
+    colWidths: [null, null, 44, null],
+    wordWrap: true,
+  });
+  for (const host of hosts) {
+    const condition = conditionText(host);
+    table.push([
+      host.name,
+      `${String(host.freeGpus)} of ${String(host.gpus)}${host.pretend === true ? ' (pretended)' : ''}`,
+      host.usable ? condition : pc.yellow(condition),
+      host.leases.map((lease) => leaseText(lease, host, nowMs)).join('\n'),
+    ]);
+  }
+  return table.toString();
+}
+
+function leaseText(
+  { holder, gpuIndices, since, priority, askedToYield }: LeaseView,
+  { gpus }: HostView,
+  nowMs: number,
+): string {
+  const which = gpuIndices.length === gpus ? 'all' : `GPU ${gpuIndices.join(',')}`;
+  const asked = askedToYield === undefined ? '' : pc.yellow(`  asked to yield: ${askedToYield.why}`);
+  const urgent = priority === 0 ? '' : `  priority ${String(priority)}`;
+  return `${holder}  ${which}  since ${duration((nowMs - since) / 1000)}${urgent}${asked}`;
+}
+
+function queueTable(queue: readonly WaitingView[]): string {
+  const table = new Table({
+    head: ['', 'waiting', 'wants', 'priority', 'waited', 'for'],
+    style: { head: [], border: [] },
+    colWidths: [null, null, null, null, null, 60],
+    wordWrap: true,
+  });
+  for (const {
+    position,
+    holder,
+    hosts,
+    gpusPerHost,
+    priority = 0,
+    effectivePriority,
+    waitedMs,
+    waitsFor,
+  } of queue) {
+    const aged = effectivePriority === priority ? '' : ` (now ${String(effectivePriority)})`;
+    const wants = `${String(hosts)} × ${String(gpusPerHost)} GPUs`;
+    table.push([position, holder, wants, `${String(priority)}${aged}`, duration(waitedMs / 1000), waitsFor]);
+  }
+  return table.toString();
+}

@@ -1,0 +1,44 @@
+/** @module A config planned where it will be planned at 3 a.m.: by a control worker, with its checkout and its bucket. */
+import { WorkflowFailedError, type Client } from '@temporalio/client';
+import { CONTROL_TASK_QUEUE, scheduleCheckId } from '../../contracts/ids.ts';
+import type { ScheduledRunInput, ScheduledRunResult } from '../../contracts/schedule.ts';
+import { countControlWorkers } from '../client.ts';
+import { UserError } from '../errors.ts';
+import { rootCause } from '../observe.ts';
+
+/** Weights may have to be hashed. */
+const LONGEST = '10 minutes';
+
+/**
+ * Runs whose newest final weights the config begins from.
+ * @throws UserError with what is wrong with the config, or when no worker could plan it.
+ */
+export async function planOnWorker(
+  client: Client,
+  schedule: string,
+  config: string,
+): Promise<readonly string[]> {
+  if ((await countControlWorkers(client)) === 0) {
+    throw new UserError(
+      `no control worker has polled '${CONTROL_TASK_QUEUE}' of late, and one has to plan '${config}' first: start 'glee-worker control'`,
+    );
+  }
+  try {
+    const result = await client.workflow.execute<(input: ScheduledRunInput) => Promise<ScheduledRunResult>>(
+      'scheduledRun',
+      {
+        workflowId: scheduleCheckId(schedule, config),
+        taskQueue: CONTROL_TASK_QUEUE,
+        args: [{ config, onlyPlan: true }],
+        staticSummary: `plan ${config} for the schedule ${schedule}`,
+        workflowIdConflictPolicy: 'TERMINATE_EXISTING',
+        workflowExecutionTimeout: LONGEST,
+      },
+    );
+    return result.did === 'planned' ? result.follows : [];
+  } catch (error) {
+    if (error instanceof WorkflowFailedError)
+      throw new UserError(`no schedule was made: ${rootCause(error)}`);
+    throw error;
+  }
+}

@@ -1,0 +1,37 @@
+/** @module When a schedule runs, as options of several commands. */
+import { Option, type Command } from 'commander';
+import {
+  DEFAULT_TIMES,
+  OVERLAP_POLICIES,
+  scheduleTimes,
+  type AskedTimes,
+  type ScheduleTimes,
+} from '../../configs/schedule-times.ts';
+import { UserError } from '../errors.ts';
+
+const { timeZone, overlap, catchUp } = DEFAULT_TIMES;
+
+export function withTimes(command: Command): Command {
+  return command
+    .addOption(several('--cron <times>', "as '0 3 * * mon'; may be given several times"))
+    .addOption(several('--every <interval>', 'as 12h or 7d; 7d/3h begins 3 hours later, counted from 1970'))
+    .option('--time-zone <zone>', 'what --cron is in, as Europe/Berlin', timeZone)
+    .option('--overlap <policy>', `while the one before runs: ${OVERLAP_POLICIES.join(', ')}`, overlap)
+    .option('--jitter <time>', 'begin up to so much later, at random, as 10m')
+    .option('--catch-up <time>', 'a time missed for longer, as Temporal was away, is left out', catchUp);
+}
+
+/** @throws UserError with all that is wrong with them. */
+export function readTimes(asked: AskedTimes): ScheduleTimes {
+  const times = scheduleTimes(asked);
+  if ('problems' in times) throw new UserError(times.problems.join('\n'));
+  return times;
+}
+
+function several(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(collect).default([], 'none');
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}

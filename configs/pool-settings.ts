@@ -1,0 +1,61 @@
+/** @module A pool's own file, `pools/<pool>.yaml` in the folder of configs. A pool without one has the defaults. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { RUN_ID_PATTERN } from '../contracts/ids.ts';
+import { DEFAULT_POOL_SETTINGS, type PoolSettings } from '../contracts/pool.ts';
+import { DURATION_PATTERN, durationMs } from './durations.ts';
+import { shownPath } from './package-root.ts';
+import { ConfigError } from './problems.ts';
+import { schemaProblems } from './schema-problems.ts';
+import { parseYamlSource } from './yaml-source.ts';
+
+function duration(leastMs: number, least: string) {
+  return z
+    .string()
+    .regex(DURATION_PATTERN, 'is no duration: write a number and a unit, as 30s, 5m, 2h or 1d')
+    .transform((text) => durationMs(text) ?? 0)
+    .refine((milliseconds) => milliseconds >= leastMs, { error: `must be at least ${least}` });
+}
+
+const poolSchema = z.strictObject({
+  heartbeatTimeout: duration(3000, '3s')
+    .optional()
+    .describe('A host that was not heard of for so long is lost.'),
+  ageAfter: duration(1000, '1s').optional().describe('Waiting so long counts as one more of priority.'),
+  yieldWithin: duration(1000, '1s')
+    .optional()
+    .describe('A holder that is asked to yield may take so long to its next checkpoint.'),
+  strikes: z.int().min(1).optional().describe('So many strikes within a day set a host aside.'),
+  quotas: z
+    .record(z.string().min(1), z.int().min(0))
+    .optional()
+    .describe('GPUs that a team may hold at a time.'),
+});
+
+/** @throws ConfigError with all that is wrong with the file. */
+export async function loadPoolSettings(pool: string, directory: string): Promise<PoolSettings> {
+  // The name is that of a workflow, which anybody may have chosen: it leads nowhere else.
+  if (!RUN_ID_PATTERN.test(pool)) return DEFAULT_POOL_SETTINGS;
+  const path = join(directory, 'pools', `${pool}.yaml`);
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    throw error;
+  });
+  const source = parseYamlSource(shownPath(path), text);
+  if (source.problems.length > 0) throw new ConfigError(source.problems);
+  const parsed = poolSchema.safeParse(source.value ?? {});
+  if (!parsed.success) {
+    const jsonSchema = z.toJSONSchema(poolSchema, { io: 'input', target: 'draft-7' });
+    throw new ConfigError(schemaProblems(parsed.error.issues, source, jsonSchema));
+  }
+  const { heartbeatTimeout, ageAfter, yieldWithin, strikes, quotas } = parsed.data;
+  const defaults = DEFAULT_POOL_SETTINGS;
+  return {
+    heartbeatTimeoutMs: heartbeatTimeout ?? defaults.heartbeatTimeoutMs,
+    ageAfterMs: ageAfter ?? defaults.ageAfterMs,
+    yieldWithinMs: yieldWithin ?? defaults.yieldWithinMs,
+    strikes: strikes ?? defaults.strikes,
+    quotas: quotas ?? defaults.quotas,
+  };
+}

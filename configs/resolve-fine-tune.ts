@@ -1,0 +1,153 @@
+/** @module Makes a fine-tune's plan from its config: the task looked up, settings made up and checked, weights found. */
+import { DEFAULT_RETENTION } from '../contracts/checkpoints.ts';
+import type { EvaluationPlan, FineTunePlan } from '../contracts/fine-tune.ts';
+import { FINE_TUNE_STAGE, type Overrides, type Problem, type StagePlan } from '../contracts/plan.ts';
+import { inspectCheckout } from './checkout.ts';
+import { withDeclared, type Datasets } from './datasets.ts';
+import { imageSchedule } from './fine-tune-schedule.ts';
+import type { FineTuneConfig } from './fine-tune-schema.ts';
+import { resolveTask, type FineTuneTask } from './fine-tune-task.ts';
+import { defaultConfigDirectory, loadFineTuneConfig, parseFineTuneConfig } from './load.ts';
+import { didYouMean } from './problems.ts';
+import { resolveStage, type StageAnswer, type Surroundings } from './resolve-stage.ts';
+import {
+  loadCatalogueFor,
+  neededArtifacts,
+  problemsOf,
+  runProblems,
+  surroundingsOf,
+  withLines,
+  type ResolveInput,
+} from './resolving.ts';
+import { settingAt, type Settings } from './settings.ts';
+
+export interface ResolveFineTunePlanResult {
+  /** Undefined where a problem is an error. */
+  readonly plan: FineTunePlan | undefined;
+  /** All problems at once, errors and warnings. */
+  readonly problems: readonly Problem[];
+}
+
+export interface ResolveFineTuneInput extends ResolveInput {
+  /** What a sweep has made of the config, in its place. */
+  readonly settings?: Settings;
+}
+
+/** Resolves and checks a fine-tune. Spends nothing and changes nothing. */
+export async function resolveFineTunePlan(input: ResolveFineTuneInput): Promise<ResolveFineTunePlanResult> {
+  const { run, config: name } = input;
+  const loaded = await problemsOf(load(input));
+  const catalogue = await loadCatalogueFor(input);
+  const checkout = await inspectCheckout(input.checkout);
+  const problems = [...runProblems(run), ...loaded.problems, ...catalogue.problems, ...checkout.problems];
+  if (loaded.value === undefined || catalogue.value === undefined || !checkout.usable) {
+    return { plan: undefined, problems };
+  }
+
+  const { config, source } = loaded.value;
+  const fail = (found: readonly Problem[]) => ({
+    plan: undefined,
+    problems: withLines([...problems, ...found], source),
+  });
+  const task = await resolveTask(config);
+  if ('message' in task) return fail([{ level: 'error', file: source.file, ...task }]);
+  const surroundings = await surroundingsOf(input, catalogue.value);
+  const evaluation = evaluationOf(config, task);
+  const wrong = evaluationProblems(config, task, surroundings.datasets, source.file);
+  // A wrong name is told once, where the user wrote it.
+  const sound = wrong.length === 0 ? config : { ...config, evaluation: undefined };
+  const stage = await resolveOnlyStage(sound, source.file, task, surroundings);
+  const found = [...stage.problems, ...wrong];
+  if (stage.plan === undefined || [...problems, ...found].some(({ level }) => level === 'error')) {
+    return fail(found);
+  }
+  const warnings = withLines([...problems, ...found], source);
+  const artifacts = neededArtifacts([stage.plan], catalogue.value);
+  const plan: FineTunePlan = {
+    run,
+    config: name,
+    variant: config.variant,
+    task: task.task,
+    stage: keeping(stage.plan, evaluation),
+    ...(artifacts.length > 0 && { artifacts }),
+    evaluation,
+    warnings,
+  };
+  return { plan, problems: warnings };
+}
+
+/** What is to be evaluated at the end must not be pruned on the way. */
+function keeping(stage: StagePlan, { checkpoints }: EvaluationPlan): StagePlan {
+  if (typeof checkpoints === 'string') return stage;
+  return { ...stage, retention: { ...DEFAULT_RETENTION, ...stage.retention, at: checkpoints } };
+}
+
+async function load({ config, settings, configDirectory = defaultConfigDirectory }: ResolveFineTuneInput) {
+  if (settings !== undefined) return parseFineTuneConfig(config, settings);
+  return loadFineTuneConfig(config, configDirectory);
+}
+
+async function resolveOnlyStage(
+  config: FineTuneConfig,
+  file: string,
+  task: FineTuneTask,
+  surroundings: Surroundings,
+): Promise<StageAnswer> {
+  const { variant, weights, overrides = {}, ...wishes } = config;
+  return resolveStage({
+    ...surroundings,
+    stage: FINE_TUNE_STAGE,
+    variant,
+    file,
+    at: '',
+    configFile: task.configFile,
+    weights: weights ?? { path: `model_zoo/GLEE_${variant}_joint.pth` },
+    earlier: [],
+    wishes,
+    ownOverrides: overrides,
+    sharedOverrides: {},
+    generated: generatedSettings(config, task),
+    declared: task.declared,
+  });
+}
+
+/** What the pipeline sets by itself, below the user's overrides. */
+function generatedSettings(config: FineTuneConfig, { images, test }: FineTuneTask): Overrides {
+  const asked = config.evaluation?.datasets;
+  if (images === undefined) return asked === undefined ? {} : { DATASETS: { TEST: asked } };
+  const iterations = settingAt(config.overrides ?? {}, 'SOLVER.MAX_ITER');
+  return imageSchedule({
+    train: images.train,
+    test: asked ?? test,
+    gang: config.gang,
+    images: images.count,
+    fewShot: config.fewShot !== undefined,
+    iterations: typeof iterations === 'number' && iterations >= 1 ? iterations : undefined,
+  });
+}
+
+function evaluationOf({ evaluation = {} }: FineTuneConfig, task: FineTuneTask): EvaluationPlan {
+  const metric = evaluation.metric ?? task.metric;
+  return {
+    datasets: evaluation.datasets ?? task.test,
+    ...(metric !== undefined && { metric }),
+    checkpoints: evaluation.checkpoints ?? 'kept',
+  };
+}
+
+function evaluationProblems(
+  { evaluation = {} }: FineTuneConfig,
+  { task, metric, declared }: FineTuneTask,
+  datasets: Datasets,
+  file: string,
+): readonly Problem[] {
+  const { registered } = withDeclared(datasets, declared);
+  const unknown = (evaluation.datasets ?? []).flatMap((name, index): Problem[] => {
+    if (registered.has(name)) return [];
+    const message = `data set '${name}' is registered nowhere${didYouMean(name, registered.keys())}`;
+    return [{ level: 'error', file, key: `evaluation.datasets.${String(index)}`, message }];
+  });
+  if (metric !== undefined || evaluation.metric === undefined) return unknown;
+  const message = `GLEE computes no figure for ${task}: it writes inference/results.json for the benchmark's own server or toolkit. Leave the metric out`;
+  return [...unknown, { level: 'error', file, key: 'evaluation.metric', message }];
+}

@@ -1,0 +1,108 @@
+/** @module What a sweep's config may hold. `sweep.schema.json` is generated from here, for editors. */
+import { z } from 'zod';
+
+const KEY_PATTERN = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
+
+const parameter = z
+  .string()
+  .regex(KEY_PATTERN, 'is no dotted key of a fine-tune config, as overrides.SOLVER.BASE_LR');
+
+const range = z
+  .tuple([z.number(), z.number()])
+  .refine(([low, high]) => low < high, { error: 'must be [lowest, highest]' });
+
+const distribution = z.union([
+  z.strictObject({ uniform: range.describe('Evenly between the two.') }),
+  z.strictObject({
+    logUniform: range
+      .refine(([low]) => low > 0, { error: 'must be above 0: it is drawn by its logarithm' })
+      .describe('Evenly between the two by order of magnitude, as learning rates are.'),
+  }),
+  z.strictObject({ choice: z.array(z.json()).min(1).describe('One of them.') }),
+]);
+
+const seed = z.int().min(0);
+
+const rungs = z
+  .array(z.int().min(1))
+  .min(1)
+  .refine((all) => all.every((rung, index) => index === 0 || rung > (all[index - 1] ?? 0)), {
+    error: 'must ascend',
+  })
+  .describe('Iterations at which a trial rests, is evaluated, and goes on if it is good enough there.');
+
+const earlyStopping = z
+  .union([
+    z.strictObject({
+      asha: z
+        .strictObject({
+          rungs,
+          reductionFactor: z.int().min(2).optional().describe('One in so many goes on. Default 3.'),
+        })
+        .describe('Asynchronous successive halving.'),
+    }),
+    z.strictObject({
+      median: z
+        .strictObject({
+          rungs,
+          atLeast: z
+            .int()
+            .min(1)
+            .optional()
+            .describe('Nothing is stopped before so many others got as far. Default 3.'),
+        })
+        .describe('Stops what is worse than the median of the others.'),
+    }),
+  ])
+  .describe('When a trial that does worse than others is given up. By default never.');
+
+export const sweepConfigSchema = z
+  .strictObject({
+    base: z.string().min(1).describe('The fine-tune config that every trial starts from, as finetune/odinw.'),
+    list: z
+      .array(z.record(parameter, z.json()))
+      .min(1)
+      .optional()
+      .describe('Trials one by one, each with the keys that it sets.'),
+    grid: z
+      .record(parameter, z.array(z.json()).min(1))
+      .optional()
+      .describe(
+        'Every combination of one value of each key. With a list or draws: each of those with each of these.',
+      ),
+    random: z
+      .strictObject({
+        samples: z.int().min(1).describe('So many different draws.'),
+        seed: seed.describe('The same seed draws the same.'),
+        space: z.record(parameter, distribution).describe('What each key is drawn from.'),
+      })
+      .optional()
+      .describe('Draws; the same ones for each combination of the grid.'),
+    seeds: z
+      .union([z.int().min(1), z.array(seed).min(1)])
+      .optional()
+      .describe('Repeats of every trial: how many, or their seeds. Default 1.'),
+    groupBy: parameter
+      .optional()
+      .describe('Trials are compared with those of the same value of this key. Default task.'),
+    metric: z
+      .strictObject({
+        name: z.string().min(1).describe('As an evaluation names it: bbox/AP.'),
+        goal: z.enum(['max', 'min']).optional().describe('Default max.'),
+      })
+      .describe('What trials are compared by.'),
+    concurrency: z.int().min(1).max(1000).describe('Trials that train at the same time, at most.'),
+    budget: z
+      .strictObject({ gpuHours: z.number().positive() })
+      .optional()
+      .describe('What the sweep may use. Spent, it stops what runs and starts nothing more.'),
+    earlyStopping: earlyStopping.optional(),
+  })
+  .describe('A sweep: fine-tunes of one base config that differ in some keys, compared by one metric.');
+
+export type SweepConfig = z.output<typeof sweepConfigSchema>;
+export type DistributionConfig = z.output<typeof distribution>;
+
+export function sweepJsonSchema(): z.core.JSONSchema.BaseSchema {
+  return z.toJSONSchema(sweepConfigSchema, { io: 'input', target: 'draft-7' });
+}

@@ -1,0 +1,56 @@
+/** @module The evaluation of one checkpoint: what is asked, and what it leaves. */
+import type { StagePlan } from './plan.ts';
+import type { WeightsFile } from './weights.ts';
+
+/** Input of `evaluate`. */
+export interface EvaluateInput {
+  /** As people name it: `rabbits-1/finetune@1000`, `lite-1/stage3@final`. */
+  readonly checkpoint: string;
+  /** The fine-tune config that names the task. @default what the checkpoint's own run was planned with */
+  readonly config?: string;
+  /** Names of data sets. @default those that the config tests on */
+  readonly datasets?: readonly string[];
+}
+
+/** What an evaluation needs, all resolved. */
+export interface EvaluationTask {
+  /** Run and stage of the checkpoint. */
+  readonly run: string;
+  readonly stage: string;
+  /** As `run/stage@iterations`. */
+  readonly checkpoint: string;
+  readonly iterations: number;
+  readonly weights: WeightsFile;
+  /** Its config, gang and data sets. */
+  readonly plan: StagePlan;
+  readonly datasets: readonly string[];
+  /** SHA-256 over all that decides the figures. */
+  readonly inputs: string;
+}
+
+/** On the one host that evaluates. */
+export interface EvaluateOnHostInput {
+  readonly task: EvaluationTask;
+  readonly token: number;
+  readonly attempt: number;
+  readonly gpuIndices?: readonly number[];
+}
+
+/** One figure of an evaluation. */
+export interface Metric {
+  readonly dataset: string;
+  /** `bbox/AP`, `segm/AP50`: GLEE's kind of task and its name for the figure. */
+  readonly metric: string;
+  readonly value: number;
+}
+
+/** What an evaluation leaves; also `evaluation.json` in S3, beside the checkpoint. */
+export interface EvaluationResult {
+  /** As `run/stage@iterations`. */
+  readonly checkpoint: string;
+  readonly sha256: string;
+  readonly iterations: number;
+  /** Of the evaluation: what went into it, by which it is found again. */
+  readonly inputs: string;
+  readonly metrics: readonly Metric[];
+}

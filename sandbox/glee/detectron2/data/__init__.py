@@ -1,0 +1,3 @@
+"""detectron2's catalogues."""
+
+from .catalog import DatasetCatalog, MetadataCatalog  # noqa: F401

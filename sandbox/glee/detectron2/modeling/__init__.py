@@ -1,0 +1,1 @@
+"""See detectron2/__init__.py."""

@@ -1,0 +1,38 @@
+/** @module A file system of its own in memory, of a size that a test says. */
+import { mkdtemp, open, rmdir, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+
+/** Why there can be none, for a test's `skip`; false where there can. */
+export const noSmallDisk = process.getuid?.() === 0 ? false : 'only root may mount a small disk';
+
+export interface SmallDisk {
+  readonly folder: string;
+  /** Leaves so many bytes free, to a page: by a file of somebody else's that grows or shrinks. */
+  readonly leaveFree: (bytes: number) => Promise<void>;
+  readonly remove: () => Promise<void>;
+}
+
+export async function makeSmallDisk(size: string): Promise<SmallDisk> {
+  const folder = await mkdtemp(join(tmpdir(), 'glee-disk-'));
+  await execa('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder]);
+  return {
+    folder,
+    async leaveFree(bytes) {
+      const file = await open(join(folder, 'of-somebody-else'), 'a+');
+      try {
+        await file.truncate(0);
+        const { bavail, bsize } = await statfs(folder);
+        const excess = Math.floor((bavail * bsize - bytes) / bsize) * bsize;
+        if (excess > 0) await file.appendFile(Buffer.alloc(excess));
+      } finally {
+        await file.close();
+      }
+    },
+    async remove() {
+      await execa('umount', ['--lazy', folder]);
+      await rmdir(folder);
+    },
+  };
+}

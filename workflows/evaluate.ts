@@ -1,0 +1,135 @@
+/**
+ * The evaluation of one checkpoint on one host: for any checkpoint and any data sets. What was evaluated before from the
+ * same inputs is not evaluated again.
+ */
+import {
+  CancellationScope,
+  condition,
+  patched,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+  ApplicationFailure,
+} from '@temporalio/workflow';
+import type { HostActivities, PlanActivities } from '../contracts/activities.ts';
+import type { EvaluateInput, EvaluationResult, EvaluationTask } from '../contracts/evaluation.ts';
+import type { NamedFailure } from '../contracts/failures.ts';
+import type { Lease } from '../contracts/pool.ts';
+import type { StageState } from '../contracts/runs.ts';
+import { planning, training } from './activity-profiles.ts';
+import { AttemptScope } from './attempt-scope.ts';
+import { checkGang, type GangHealth } from './health.ts';
+import { invalid } from './invalid.ts';
+import { yieldSignal } from './messages.ts';
+import { blamesOf, decide, failureOf, nameFailure } from './recovery.ts';
+import { StageLease } from './stage-lease.ts';
+import { afterFailure, initialStageState, standingOf } from './stage-state.ts';
+
+const plans = proxyActivities<PlanActivities>(planning);
+
+/** Evaluations that began before blame the failure's host alone. */
+const UNFIT_BLAMED = 'all hosts that are unfit are blamed';
+
+interface Failed {
+  readonly failure: NamedFailure;
+  /** The hosts were looked at, and would not do. */
+  readonly unfit?: Extract<GangHealth, { readonly kind: 'unfit' }>;
+}
+
+export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> {
+  const input = checkInput(given);
+  const summary = `find ${input.checkpoint}, and how it is to be evaluated`;
+  const { task, done } = await plans.planEvaluation.executeWithOptions({ ...planning, summary }, [input]);
+  if (done !== undefined) return done;
+
+  const lease = new StageLease(task.plan, null);
+  const scope = new AttemptScope();
+  setHandler(yieldSignal, ({ requestId }) => {
+    // It begins anew: there is nothing to be saved.
+    if (requestId === lease.held?.requestId) scope.ask('gives its hosts back', () => Promise.resolve());
+  });
+  let state: StageState = initialStageState;
+  try {
+    for (;;) {
+      if (scope.take() !== null) await lease.giveBack();
+      show('waiting for a host');
+      const { attempt, avoid } = state;
+      const wanted = { attempt, avoid, priority: task.plan.priority ?? 0 };
+      const held = await lease.wait(wanted, () => scope.isAsked);
+      if (held === undefined) continue;
+      state = { ...state, attempt: attempt + 1, token: Math.max(held.token, state.token + 1) };
+      show(`on ${held.hosts.map(({ name }) => name).join(', ')}`);
+      const outcome = await scope.run(() => onHost(held, task, state));
+      if (outcome === undefined) continue;
+      if ('metrics' in outcome) return outcome;
+      await recover(outcome);
+    }
+  } finally {
+    await lease.giveBack();
+  }
+
+  async function recover({ failure, unfit }: Failed): Promise<void> {
+    const { limits } = task.plan;
+    state = afterFailure(state, failure, { iterationsRun: 0, at: Date.now(), limits });
+    const blames = unfit !== undefined && patched(UNFIT_BLAMED) ? unfit.blames : undefined;
+    await lease.blame(blames ?? blamesOf(failure, workflowInfo().workflowId));
+    const decision = decide(failure, standingOf(state, failure, limits, true));
+    if (decision.kind === 'stop' || decision.kind === 'ask') throw failureOf(decision.failure);
+    if (decision.kind === 'elsewhere') {
+      state = { ...state, avoid: unfit?.avoid ?? decision.avoid };
+      await lease.giveBack();
+    }
+    const wait = `wait before attempt ${String(state.attempt + 1)}`;
+    if (decision.afterMs > 0) await condition(() => scope.isAsked, decision.afterMs, { summary: wait });
+  }
+
+  function show(what: string): void {
+    setCurrentDetails(`**${task.checkpoint}** on ${task.datasets.join(', ')}: ${what}`);
+  }
+}
+
+async function onHost(
+  held: Lease,
+  task: EvaluationTask,
+  { token, attempt }: StageState,
+): Promise<EvaluationResult | Failed> {
+  const [host] = held.hosts;
+  if (host === undefined) throw ApplicationFailure.nonRetryable('the pool granted a lease without hosts');
+  const { run, plan } = task;
+  const placed = { weights: { kind: 'artifact', artifact: task.weights }, files: [] } as const;
+  const health = await checkGang(held, { run, plan, token, placed });
+  if (health.kind === 'unfit') return { failure: health.failure, unfit: health };
+  const summary = `evaluate ${task.checkpoint} on ${host.name}`;
+  const { evaluateOnHost } = proxyActivities<HostActivities>({
+    ...training(host.name, plan.limits),
+    summary,
+  });
+  try {
+    const gpus = host.gpuIndices && { gpuIndices: host.gpuIndices };
+    return await evaluateOnHost({ task, token, attempt, ...gpus });
+  } catch (error) {
+    if (CancellationScope.current().consideredCancelled) throw error;
+    return { failure: nameFailure(error, host.name) };
+  }
+}
+
+function checkInput(input: unknown): EvaluateInput {
+  const example = '{"checkpoint":"rabbits-1/finetune@final"}';
+  if (typeof input !== 'object' || input === null || Array.isArray(input))
+    throw invalid(`input must be an object like ${example}, not ${JSON.stringify(input)}`);
+  const facts: Record<string, unknown> = { ...input };
+  const { checkpoint, config, datasets, ...unknown } = facts;
+  const [key] = Object.keys(unknown);
+  if (key !== undefined)
+    throw invalid(`input has an unknown key '${key}': there are checkpoint, config and datasets`);
+  if (typeof checkpoint !== 'string') throw invalid(`input.checkpoint must name one, as in ${example}`);
+  if (config !== undefined && typeof config !== 'string')
+    throw invalid("input.config must be a name like 'finetune/odinw-rabbits'");
+  if (datasets !== undefined && !isNames(datasets)) throw invalid('input.datasets must be a list of names');
+  return { checkpoint, ...(config !== undefined && { config }), ...(datasets !== undefined && { datasets }) };
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === 'string');
+}

@@ -1,0 +1,152 @@
+/**
+ * @module The hosts of a pool: who is there, who is set aside and why, and which GPUs are free. Pure.
+ */
+import type { Host, HostBlame, HostOrder, LeaseRequest } from '../contracts/pool.ts';
+import type { HeldLease, PoolHost, PoolState } from './pool-state.ts';
+
+const DAY_MS = 86_400_000;
+
+/** A host that is gone for so long, and of which nothing is known but its name, is forgotten. */
+const FORGET_AFTER_MS = 7 * DAY_MS;
+
+/** What the pool knows of the host stays; what its worker says of it is new. */
+export function joinHost(state: PoolState, host: Host): PoolState {
+  const { quarantined, cordoned, draining, strikes, letGo } = findHost(state, host.name) ?? {};
+  const joined: PoolHost = {
+    ...host,
+    present: true,
+    ...(quarantined && { quarantined }),
+    ...(cordoned && { cordoned }),
+    ...(draining && { draining }),
+    ...(strikes && { strikes }),
+    ...(letGo && { letGo }),
+  };
+  const others = state.hosts.filter(({ name }) => name !== host.name);
+  return { ...state, hosts: [...others, joined].sort(byName) };
+}
+
+/** Its worker said goodbye. Its leases stay: not to be seen is no proof that its trainer has ended. */
+export function leaveHost(state: PoolState, name: string, nowMs: number): PoolState {
+  return change(state, name, (host) => ({ ...host, present: false, absentSince: nowMs }));
+}
+
+/** It was not heard of any more. While it was leased, that is a strike. */
+export function loseHost(state: PoolState, name: string, nowMs: number): PoolState {
+  const holders = leasesOn(state, name).map(({ holder }) => holder);
+  const left = leaveHost(state, name, nowMs);
+  if (holders.length === 0) return left;
+  return strike(left, name, `lost while it was leased to ${holders.join(', ')}`, nowMs);
+}
+
+/** A holder blames a host. One that the pool does not know is nobody's. */
+export function blameHost(state: PoolState, { host, holder, reason, weight }: HostBlame, nowMs: number) {
+  const said = `${reason} (${holder})`;
+  if (weight === 'counts') return strike(state, host, said, nowMs);
+  return change(state, host, (known) => ({ quarantined: { reason: said, since: nowMs }, ...known }));
+}
+
+function strike(state: PoolState, name: string, reason: string, at: number): PoolState {
+  return change(state, name, (host) => {
+    const strikes = [...(host.strikes ?? []).filter((one) => at - one.at < DAY_MS), { at, reason }];
+    const reasons = strikes.map((one) => one.reason).join('; ');
+    const quarantined = { reason: `${String(strikes.length)} failures in a day: ${reasons}`, since: at };
+    return {
+      ...host,
+      strikes,
+      ...(strikes.length >= state.settings.strikes && { quarantined: host.quarantined ?? quarantined }),
+    };
+  });
+}
+
+export function cordonHost(state: PoolState, { host, by, why }: HostOrder, nowMs: number): PoolState {
+  return change(state, host, (known) => ({ ...known, cordoned: { by, why, since: nowMs } }));
+}
+
+export function drainHost(state: PoolState, { host, by, why }: HostOrder, nowMs: number): PoolState {
+  return change(state, host, ({ letGo, ...known }) => ({ ...known, draining: { by, why, since: nowMs } }));
+}
+
+export function uncordonHost(state: PoolState, { host }: HostOrder): PoolState {
+  return change(state, host, ({ cordoned, draining, letGo, ...known }) => known);
+}
+
+export function clearHost(state: PoolState, { host }: HostOrder): PoolState {
+  return change(state, host, ({ quarantined, strikes, ...known }) => known);
+}
+
+/** Hosts whose workers may leave: they are there to be drained, and nobody holds them any more. */
+export function hostsToLetGo(state: PoolState): readonly string[] {
+  return state.hosts
+    .filter(({ present, leaving, draining, letGo }) => present && (leaving ?? (draining && !letGo)))
+    .filter(({ name }) => leasesOn(state, name).length === 0)
+    .map(({ name }) => name);
+}
+
+export function letHostGo(state: PoolState, name: string): PoolState {
+  return change(state, name, (host) => ({ ...host, ...(host.draining && { letGo: true }) }));
+}
+
+/** Clouds give their hosts new names each time: a pool of years must not remember them all. */
+export function forgetHosts(state: PoolState, nowMs: number): PoolState {
+  const hosts = state.hosts.filter(
+    (host) =>
+      host.present ||
+      nowMs - (host.absentSince ?? nowMs) < FORGET_AFTER_MS ||
+      (host.quarantined ?? host.cordoned ?? host.draining) !== undefined ||
+      leasesOn(state, host.name).length > 0,
+  );
+  return hosts.length === state.hosts.length ? state : { ...state, hosts };
+}
+
+export function findHost(state: PoolState, name: string): PoolHost | undefined {
+  return state.hosts.find((host) => host.name === name);
+}
+
+export function leasesOn(state: PoolState, name: string): readonly HeldLease[] {
+  return state.leases.filter(({ hosts }) => hosts.some((host) => host.name === name));
+}
+
+/** New work may be given to it. */
+export function isUsable(host: PoolHost): boolean {
+  return host.present && (host.quarantined ?? host.cordoned ?? host.draining ?? host.leaving) === undefined;
+}
+
+export function meets(host: Host, { gpusPerHost, needs }: LeaseRequest): boolean {
+  const labels = Object.entries(needs?.labels ?? {});
+  return (
+    host.gpus >= gpusPerHost &&
+    (needs?.gpuMemoryMiB === undefined || (host.gpuMemoryMiB ?? 0) >= needs.gpuMemoryMiB) &&
+    labels.every(([key, value]) => host.labels?.[key] === value)
+  );
+}
+
+export function suitableHosts(state: PoolState, request: LeaseRequest): readonly PoolHost[] {
+  return state.hosts.filter((host) => isUsable(host) && meets(host, request));
+}
+
+/** By host, the indices of the GPUs that nobody holds. */
+export function freeGpus(state: PoolState): Map<string, readonly number[]> {
+  const free = new Map<string, readonly number[]>(
+    state.hosts.map(({ name, gpus }) => [name, Array.from({ length: gpus }, (_, index) => index)]),
+  );
+  for (const { hosts } of state.leases)
+    for (const { name, gpuIndices } of hosts) {
+      const before = free.get(name);
+      if (before === undefined) continue;
+      const taken = new Set(gpuIndices ?? before);
+      free.set(
+        name,
+        before.filter((index) => !taken.has(index)),
+      );
+    }
+  return free;
+}
+
+/** Not localeCompare: workers with different languages would replay the same history to different grants. */
+export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+function change(state: PoolState, name: string, make: (host: PoolHost) => PoolHost): PoolState {
+  return { ...state, hosts: state.hosts.map((host) => (host.name === name ? make(host) : host)) };
+}
