@@ -1,7 +1,7 @@
 /**
  * @module What a run is doing, from Temporal alone: status, the run's and the stage's own word, the hosts' heartbeats.
  */
-import { WorkflowFailedError, type Client } from '@temporalio/client';
+import { WorkflowFailedError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { z } from 'zod';
 import { isFailureType } from '../contracts/failures.ts';
 import { stageWorkflowId, weightsWorkflowId } from '../contracts/ids.ts';
@@ -67,8 +67,17 @@ async function observeStage(client: Client, run: string, name: string) {
   // A stage that an earlier start finished has no workflow of its own any more.
   if (description === undefined) return { name, state: null, hosts: [], troubles: [] };
   const state = await handle.query(stageStateQuery).catch(() => null);
-  const hosts = heartbeats(description, progressSchema).toSorted((a, b) => a.machineRank - b.machineRank);
-  return { name, state, hosts, troubles: pendingTroubles(description) };
+  return { name, state, hosts: hostsOf(description), troubles: pendingTroubles(description) };
+}
+
+/** What the hosts of a stage said last: no workflow is asked, so it costs little and is there while none answers. */
+export async function observeHosts(client: Client, run: string, stage: string): Promise<readonly Progress[]> {
+  const description = await unlessMissing(client.workflow.getHandle(stageWorkflowId(run, stage)).describe());
+  return description === undefined ? [] : hostsOf(description);
+}
+
+function hostsOf(description: WorkflowExecutionDescription): readonly Progress[] {
+  return heartbeats(description, progressSchema).toSorted((a, b) => a.machineRank - b.machineRank);
 }
 
 const progressSchema: z.ZodType<Progress> = z.object({

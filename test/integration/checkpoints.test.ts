@@ -65,9 +65,11 @@ describe('the checkpoints of runs, by the command line', () => {
 
   /** A run that somebody has stopped in the middle, and hosts that have lost what they had of it. */
   async function stopped(run: string): Promise<Awaited<ReturnType<typeof listed>>> {
+    await stack.gate.closeAt(100);
     await startRun(stack.client, run, { config: 'joint/short' });
     await untilIteration(stack, run, 'stage1', 90);
     await stack.client.workflow.getHandle(run).cancel();
+    await stack.gate.open();
     await until('the run to be cancelled', async () => (await look(stack, run))?.status === 'CANCELLED');
     for (const { scratch } of stack.hosts)
       await rm(join(scratch, 'jobs', run), { recursive: true, force: true });

@@ -154,7 +154,8 @@ describe('runs whose S3 fails at every kind of request', { timeout: 300_000 }, (
         s3: HERE,
         hosts: [
           { ...HERE, name: 'gpu-1', env: { GLEE_GPUS: '16' } },
-          { ...HERE, name: 'killed', env: { GLEE_POOL: 'killed' } },
+          // What is not answered is not asked again: only its death ends that.
+          { ...HERE, name: 'killed', env: { GLEE_POOL: 'killed', GLEE_S3_STALL_SECONDS: '60' } },
           ...(disk
             ? [{ ...HERE, name: 'small', env: { GLEE_POOL: 'small', GLEE_SCRATCH: disk.folder } }]
             : []),

@@ -8,7 +8,7 @@ import { livingTrainers } from '../../activities/training/processes.ts';
 import { packageRoot } from '../../configs/package-root.ts';
 import type { JointTrainingResult } from '../../contracts/runs.ts';
 import type { Progress } from '../../contracts/training.ts';
-import { observeRun, type RunSnapshot } from '../../cli/observe.ts';
+import { observeHosts, observeRun, type RunSnapshot } from '../../cli/observe.ts';
 import { startRun } from '../../cli/start.ts';
 import { startStack, type Stack, type StackOptions } from '../../sandbox/stack.ts';
 import { until } from './until.ts';
@@ -74,9 +74,7 @@ export function untilIteration(
   iteration: number,
 ): Promise<Progress> {
   return until(`${run}/${stage} to reach iteration ${String(iteration)}`, async () => {
-    const snapshot = await look(stack, run);
-    if (snapshot?.stage?.name !== stage) return undefined;
-    const [progress] = snapshot.stage.hosts;
+    const [progress] = await observeHosts(stack.client, run, stage).catch(() => []);
     return (progress?.iteration ?? -1) >= iteration ? progress : undefined;
   });
 }
