@@ -50,7 +50,7 @@ export async function startSweepLab(options: SweepLabOptions = {}): Promise<Swee
   const s3Client = clientOf(s3);
   const { store } = openBucket(s3Client, s3.bucket, '');
   const configs = options.configDirectory ?? join(packageRoot, 'bench/configs');
-  const activities: EmptyTrialActivities = { doNothing: options.trial ?? startPython };
+  const activities: EmptyTrialActivities = { doNothing: options.trial ?? (await pythonStarter()) };
   const common = { connection: native, shutdownForceTime: '5s' } as const;
   const workers = await Promise.all([
     Worker.create({
@@ -88,9 +88,12 @@ export async function startSweepLab(options: SweepLabOptions = {}): Promise<Swee
   };
 }
 
-/** As a trainer's start does. */
-export async function startPython(): Promise<void> {
-  await execa('python3', ['-c', 'pass']);
+/** What starts a Python, as a trainer's start does: the interpreter itself, since shims of version managers cost more. */
+export async function pythonStarter(): Promise<() => Promise<void>> {
+  const { stdout: python } = await execa('python3', ['-c', 'import sys; print(sys.executable)']);
+  return async () => {
+    await execa(python, ['-c', 'pass']);
+  };
 }
 
 function clientOf({ endpoint, region, accessKeyId, secretAccessKey }: S3Server): S3Client {

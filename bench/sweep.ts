@@ -7,7 +7,7 @@ import { loadText } from './machine.ts';
 import type { Bench, BenchOptions, Case } from './measure.ts';
 import { obtainRay } from './ray-venv.ts';
 import { tuneNothing } from './ray-tune.ts';
-import { startPython, startSweepLab, type SweepLab } from './sweep-lab.ts';
+import { pythonStarter, startSweepLab, type SweepLab } from './sweep-lab.ts';
 
 const CASES = {
   'empty-trials': '100 trials that do nothing, four at a time, from the start of the sweep to its end',
@@ -28,6 +28,7 @@ async function measureSweep(options: BenchOptions): Promise<readonly Case[]> {
   // The lab ends its workers itself, before its servers.
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
   // Of thousands the histories count, not the processes.
+  const startPython = await pythonStarter();
   const trial = ({ run }: { readonly run: string }) =>
     run.startsWith('many.') ? Promise.resolve() : startPython();
   const lab = await startSweepLab({ trial });
