@@ -2,6 +2,7 @@
  * @module What an upload costs a trainer that needs both cores: milliseconds of an iteration with and without it, on two
  * ranks that wait for each other. S3's server runs on the same cores here, and costs more than the upload.
  */
+import { once } from 'node:events';
 import { execa } from 'execa';
 import { join } from 'node:path';
 import { packageRoot } from '../configs/package-root.ts';
@@ -30,6 +31,8 @@ export async function measurePace(place: TransferPlace): Promise<PaceRound> {
     { env: place.env, cancelSignal: place.signal, reject: false },
   );
   try {
+    // Its start is not what a worker that runs already costs.
+    await once(upload.stdout, 'data');
     return { during: await iterate(place), without };
   } finally {
     upload.kill('SIGTERM');

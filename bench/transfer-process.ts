@@ -1,6 +1,6 @@
 /**
  * @module One transfer by the store that the workers use, in a process of its own: `upload|restore PATH NAME [LIMIT]`.
- * The last line on stdout says what it took. A worker runs already when a checkpoint comes, so the start of Node is not
+ * The first line on stdout says that it begins, the last one what it took. A worker runs already when a checkpoint comes, so the start of Node is not
  * in the times; its memory is in the peak.
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -16,6 +16,7 @@ const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
 // A worker has talked to S3 before: it has read the stage's head.
 await store.readText('head.json');
+console.log('begins');
 const manifest = `${path}.json`;
 const cpuBefore = process.cpuUsage();
 const began = performance.now();

@@ -86,7 +86,7 @@ async function runOurs({ path, env, signal }: TransferPlace, direction: string):
   const script = join(packageRoot, 'dist/bench/transfer-process.js');
   const args = [script, direction, path, 'ours.pth'];
   const { stdout } = await execa(process.execPath, args, { env, cancelSignal: signal });
-  return measured.parse(JSON.parse(stdout));
+  return measured.parse(JSON.parse(stdout.split('\n').at(-1) ?? ''));
 }
 
 async function runTool(
