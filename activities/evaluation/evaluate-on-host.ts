@@ -15,7 +15,9 @@ import { fail } from '../fail.ts';
 import { writeFileAtomically } from '../storage/files.ts';
 import { within } from '../within.ts';
 import { classifyExit } from '../training/classify.ts';
+import { fullDiskText } from '../training/disk.ts';
 import { writeDeclaredDatasets } from '../training/declared-datasets.ts';
+import { whenDiskIsFull } from '../training/full-disk.ts';
 import { holdJob } from '../training/hold-job.ts';
 import { placeWeights } from '../training/host-weights.ts';
 import {
@@ -53,21 +55,23 @@ export function evaluateOnHost(
   const context = Context.current();
   const { task, token } = input;
   const identity = { run: task.run, stage: 'evaluate', token };
-  return holdJob(dependencies, identity, 'evaluation', (job, signal) => {
-    const tell = async () => {
-      const trainer = await readTrainer(job);
-      context.heartbeat(progress(input, dependencies.settings.host, trainer?.pid));
-    };
-    const beat = setInterval(() => void tell(), HEARTBEAT_MS);
-    return {
-      work: () => evaluate({ ...dependencies, input, job, signal }),
-      endAsAsked: async () => {
-        await endTrainer(job);
-        throw new CancelledFailure('the evaluation was ended as asked');
-      },
-      stop: () => clearInterval(beat),
-    };
-  });
+  return whenDiskIsFull(dependencies, identity, () =>
+    holdJob(dependencies, identity, 'evaluation', (job, signal) => {
+      const tell = async () => {
+        const trainer = await readTrainer(job);
+        context.heartbeat(progress(input, dependencies.settings.host, trainer?.pid));
+      };
+      const beat = setInterval(() => void tell(), HEARTBEAT_MS);
+      return {
+        work: () => evaluate({ ...dependencies, input, job, signal }),
+        endAsAsked: async () => {
+          await endTrainer(job);
+          throw new CancelledFailure('the evaluation was ended as asked');
+        },
+        stop: () => clearInterval(beat),
+      };
+    }),
+  );
 }
 
 function progress({ task, attempt }: EvaluateOnHostInput, host: string, pid: number | undefined): Progress {
@@ -96,7 +100,8 @@ async function evaluate(evaluation: Evaluation): Promise<EvaluationResult> {
   const facts = { host: settings.host, at: exit?.at ?? Date.now(), log: store.keyOf(kept) };
   if (exit?.code !== 0) {
     const { type, message, line } = classifyExit(exit, tail);
-    throw fail(type, message, { ...facts, line });
+    const disk = type === 'DiskFull' ? `; ${await fullDiskText(settings.scratch)}` : '';
+    throw fail(type, `${message}${disk}`, { ...facts, line });
   }
   const metrics = [...parseEvaluation(tail)];
   const { checkpoint, iterations, inputs } = task;

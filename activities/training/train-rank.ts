@@ -11,14 +11,14 @@ import type { CheckpointTimes } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
-import { isDiskFull, writeFileAtomically } from '../storage/files.ts';
+import { writeFileAtomically } from '../storage/files.ts';
 import { conclude, endAsAsked } from './conclude.ts';
 import { readSaves } from './companion.ts';
-import { fullDiskText, removeLeftovers } from './disk.ts';
 import { writeDeclaredDatasets } from './declared-datasets.ts';
+import { whenDiskIsFull } from './full-disk.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { holdJob } from './hold-job.ts';
-import { listJobs, wasLaunched, type Job } from './job.ts';
+import { listJobs, wasLaunched, type Job, type JobIdentity } from './job.ts';
 import { launchTrainer, trainerArguments } from './launch.ts';
 import { readNewestMetrics } from './metrics.ts';
 import { readOutcome } from './outcome.ts';
@@ -35,12 +35,16 @@ export function trainRank(
   dependencies: TrainingDependencies,
   input: TrainRankInput,
 ): Promise<TrainRankResult> {
-  return whenDiskIsFull(dependencies, input, () => holdAndTrain(dependencies, input));
+  const identity = { run: input.run, stage: input.plan.stage, token: input.token };
+  return whenDiskIsFull(dependencies, identity, () => holdAndTrain(dependencies, identity, input));
 }
 
-function holdAndTrain(dependencies: TrainingDependencies, input: TrainRankInput): Promise<TrainRankResult> {
+function holdAndTrain(
+  dependencies: TrainingDependencies,
+  identity: Omit<JobIdentity, 'workflowId'>,
+  input: TrainRankInput,
+): Promise<TrainRankResult> {
   const { settings, store } = dependencies;
-  const identity = { run: input.run, stage: input.plan.stage, token: input.token };
   return holdJob(dependencies, identity, 'trainer', (job, signal) => {
     const uploader = new Uploader({
       ...identity,
@@ -129,37 +133,4 @@ async function timesOf(job: Job, name: string): Promise<CheckpointTimes> {
     ...(metrics?.secondsPerIteration !== undefined && { secondsPerIteration: metrics.secondsPerIteration }),
     ...(save !== undefined && { stall: save.stallSeconds, save: save.writeSeconds }),
   };
-}
-
-/**
- * Before there is a trainer: tried again once what ended trainers have left, and S3 has, is gone; else it needs a person,
- * and trying again would only fill the history. A trainer that runs, or has ended, is not given up for a record that has
- * no room yet: Temporal tries that again.
- */
-async function whenDiskIsFull<T>(
-  dependencies: TrainingDependencies,
-  { run, plan: { stage }, token }: TrainRankInput,
-  work: () => Promise<T>,
-): Promise<T> {
-  const { settings } = dependencies;
-  const own = async () => {
-    const jobs = await listJobs(settings.scratch, { run, stage });
-    return jobs.find(({ identity }) => identity.token === token);
-  };
-  const mustBeNoTrainer = async (error: unknown) => {
-    const job = await own();
-    if (!isDiskFull(error) || (job !== undefined && (await wasLaunched(job)))) throw error;
-    return job;
-  };
-  try {
-    return await work().catch(async (error: unknown) => {
-      const job = await mustBeNoTrainer(error);
-      if ((await removeLeftovers({ ...dependencies, ...settings, ...(job && { job }) })) === 0) throw error;
-      return work();
-    });
-  } catch (error) {
-    await mustBeNoTrainer(error);
-    const message = `no space left on ${settings.host}: ${await fullDiskText(settings.scratch)}: ${String(error)}`;
-    throw fail('DiskFull', message, { host: settings.host, at: Date.now() });
-  }
 }

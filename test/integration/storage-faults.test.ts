@@ -4,15 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { S3Client } from '@aws-sdk/client-s3';
+import { WorkflowFailedError } from '@temporalio/client';
 import { readHead } from '../../activities/checkpoints/head.ts';
 import { manifestName, takeSnapshot } from '../../activities/checkpoints/snapshot.ts';
 import { openBucket, type Bucket } from '../../activities/storage/bucket.ts';
 import { listJobs } from '../../activities/training/job.ts';
 import { removeCheckpoints } from '../../activities/training/restore.ts';
+import { rootCause } from '../../cli/observe.ts';
 import { startRun } from '../../cli/start.ts';
 import { packageRoot } from '../../configs/package-root.ts';
 import type { Checkpoint, Head } from '../../contracts/checkpoints.ts';
-import { keys } from '../../contracts/ids.ts';
+import type { EvaluateInput, EvaluationResult } from '../../contracts/evaluation.ts';
+import { CONTROL_TASK_QUEUE, keys } from '../../contracts/ids.ts';
 import { HERE } from '../../sandbox/place.ts';
 import {
   startFaultyProxy,
@@ -331,6 +334,21 @@ describe('runs whose S3 fails at every kind of request', { timeout: 300_000 }, (
       assert.equal(await finalWeights('disk-full'), await finalWeights('undisturbed'));
     },
   );
+
+  it('evaluates nothing where the disk is full, and says so', { skip: noSmallDisk }, async () => {
+    await disk?.leaveFree(0);
+    const evaluating = stack.client.workflow.execute<(input: EvaluateInput) => Promise<EvaluationResult>>(
+      'evaluate',
+      {
+        workflowId: 'evaluate-disk-full',
+        taskQueue: CONTROL_TASK_QUEUE,
+        args: [{ checkpoint: 'disk-full/stage1@final', datasets: ['odinw13_Rabbits'] }],
+      },
+    );
+    const error: unknown = await evaluating.catch((reason: unknown) => reason);
+    assert.ok(error instanceof WorkflowFailedError, String(error));
+    assert.match(rootCause(error), /^DiskFull: no space left on small: .*free below GLEE_SCRATCH/s);
+  });
 
   async function eventsOf(run: string): Promise<string> {
     const { events = [] } = (await look(stack, run))?.stage?.state ?? {};

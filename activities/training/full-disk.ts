@@ -1,0 +1,39 @@
+/** @module A disk without room for what a trainer, or an evaluation, needs in order to begin. */
+import { fail } from '../fail.ts';
+import { isDiskFull } from '../storage/files.ts';
+import { fullDiskText, removeLeftovers } from './disk.ts';
+import { listJobs, wasLaunched, type JobIdentity } from './job.ts';
+import type { TrainingDependencies } from './rank.ts';
+
+/**
+ * Before there is a trainer: tried again once what ended trainers have left, and S3 has, is gone; else it needs a person,
+ * and trying again would only fill the history. A trainer that runs, or has ended, is not given up for a record that has
+ * no room yet: Temporal tries that again.
+ */
+export async function whenDiskIsFull<T>(
+  dependencies: TrainingDependencies,
+  { run, stage, token }: Omit<JobIdentity, 'workflowId'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { settings } = dependencies;
+  const own = async () => {
+    const jobs = await listJobs(settings.scratch, { run, stage });
+    return jobs.find(({ identity }) => identity.token === token);
+  };
+  const mustBeNoTrainer = async (error: unknown) => {
+    const job = await own();
+    if (!isDiskFull(error) || (job !== undefined && (await wasLaunched(job)))) throw error;
+    return job;
+  };
+  try {
+    return await work().catch(async (error: unknown) => {
+      const job = await mustBeNoTrainer(error);
+      if ((await removeLeftovers({ ...dependencies, ...settings, ...(job && { job }) })) === 0) throw error;
+      return work();
+    });
+  } catch (error) {
+    await mustBeNoTrainer(error);
+    const message = `no space left on ${settings.host}: ${await fullDiskText(settings.scratch)}: ${String(error)}`;
+    throw fail('DiskFull', message, { host: settings.host, at: Date.now() });
+  }
+}
