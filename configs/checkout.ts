@@ -64,7 +64,7 @@ export async function knownKeys(checkout: string): Promise<ReadonlyMap<string, K
 }
 
 /** SHA-256 and size of a file, read as a stream: weights have gigabytes. */
-export async function checksum(path: string): Promise<{ sha256: string; sizeBytes: number }> {
+async function checksum(path: string): Promise<{ sha256: string; sizeBytes: number }> {
   const hash = createHash('sha256');
   let sizeBytes = 0;
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
@@ -73,4 +73,14 @@ export async function checksum(path: string): Promise<{ sha256: string; sizeByte
     sizeBytes += chunk.length;
   }
   return { sha256: hash.digest('hex'), sizeBytes };
+}
+
+/** The same, for many who ask for the same files: each is read once. */
+export function checksumOnce(): typeof checksum {
+  const known = new Map<string, ReturnType<typeof checksum>>();
+  return (path) => {
+    const found = known.get(path) ?? checksum(path);
+    known.set(path, found);
+    return found;
+  };
 }

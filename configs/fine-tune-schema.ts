@@ -2,19 +2,7 @@
 import { z } from 'zod';
 import { RUN_ID_PATTERN } from '../contracts/ids.ts';
 import { ALL_STAGES } from '../contracts/plan.ts';
-import {
-  checkpointPeriod,
-  gang,
-  limits,
-  needs,
-  overrides,
-  pool,
-  priority,
-  retention,
-  team,
-  variant,
-  weightsOf,
-} from './schema-parts.ts';
+import { gang, ofWholeRuns, overrides, variant, weightsOf } from './schema-parts.ts';
 
 /** DETECTRON2_DATASETS may lie elsewhere on each host. */
 const datasetPath = z
@@ -112,13 +100,7 @@ export const fineTuneConfigSchema = z
       .optional()
       .default({ hosts: 1, gpusPerHost: 8 })
       .describe('The hosts that train together. Default 1 × 8.'),
-    pool: pool.optional(),
-    team: team.optional(),
-    needs: needs.optional(),
-    priority: priority.optional(),
-    checkpointPeriod: checkpointPeriod.optional(),
-    retention: retention.optional(),
-    limits: limits.optional(),
+    ...ofWholeRuns,
     fewShot: fewShot.optional(),
     evaluation: evaluation.optional(),
     overrides: overrides.optional(),

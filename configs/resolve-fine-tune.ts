@@ -2,7 +2,6 @@
 import { DEFAULT_RETENTION } from '../contracts/checkpoints.ts';
 import type { EvaluationPlan, FineTunePlan } from '../contracts/fine-tune.ts';
 import { FINE_TUNE_STAGE, type Overrides, type Problem, type StagePlan } from '../contracts/plan.ts';
-import { inspectCheckout } from './checkout.ts';
 import { withDeclared, type Datasets } from './datasets.ts';
 import { imageSchedule } from './fine-tune-schedule.ts';
 import type { FineTuneConfig } from './fine-tune-schema.ts';
@@ -11,12 +10,12 @@ import { defaultConfigDirectory, loadFineTuneConfig, parseFineTuneConfig } from 
 import { didYouMean } from './problems.ts';
 import { resolveStage, type StageAnswer, type Surroundings } from './resolve-stage.ts';
 import {
-  loadCatalogueFor,
+  groundOf,
   neededArtifacts,
   problemsOf,
   runProblems,
-  surroundingsOf,
   withLines,
+  type Ground,
   type ResolveInput,
 } from './resolving.ts';
 import { settingAt, type Settings } from './settings.ts';
@@ -31,18 +30,18 @@ export interface ResolveFineTunePlanResult {
 export interface ResolveFineTuneInput extends ResolveInput {
   /** What a sweep has made of the config, in its place. */
   readonly settings?: Settings;
+  /** What a sweep has looked up for all its trials. */
+  readonly ground?: Ground;
 }
 
 /** Resolves and checks a fine-tune. Spends nothing and changes nothing. */
 export async function resolveFineTunePlan(input: ResolveFineTuneInput): Promise<ResolveFineTunePlanResult> {
   const { run, config: name } = input;
   const loaded = await problemsOf(load(input));
-  const catalogue = await loadCatalogueFor(input);
-  const checkout = await inspectCheckout(input.checkout);
-  const problems = [...runProblems(run), ...loaded.problems, ...catalogue.problems, ...checkout.problems];
-  if (loaded.value === undefined || catalogue.value === undefined || !checkout.usable) {
-    return { plan: undefined, problems };
-  }
+  const ground = input.ground ?? (await groundOf(input));
+  const { surroundings } = ground;
+  const problems = [...runProblems(run), ...loaded.problems, ...ground.problems];
+  if (loaded.value === undefined || surroundings === undefined) return { plan: undefined, problems };
 
   const { config, source } = loaded.value;
   const fail = (found: readonly Problem[]) => ({
@@ -51,7 +50,6 @@ export async function resolveFineTunePlan(input: ResolveFineTuneInput): Promise<
   });
   const task = await resolveTask(config);
   if ('message' in task) return fail([{ level: 'error', file: source.file, ...task }]);
-  const surroundings = await surroundingsOf(input, catalogue.value);
   const evaluation = evaluationOf(config, task);
   const wrong = evaluationProblems(config, task, surroundings.datasets, source.file);
   // A wrong name is told once, where the user wrote it.
@@ -62,7 +60,7 @@ export async function resolveFineTunePlan(input: ResolveFineTuneInput): Promise<
     return fail(found);
   }
   const warnings = withLines([...problems, ...found], source);
-  const artifacts = neededArtifacts([stage.plan], catalogue.value);
+  const artifacts = neededArtifacts([stage.plan], surroundings.catalogue);
   const plan: FineTunePlan = {
     run,
     config: name,

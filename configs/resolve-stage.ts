@@ -3,7 +3,7 @@ import type { DatasetPlan } from '../contracts/datasets.ts';
 import type { Overrides, Problem, JointStageName, StageName, StagePlan, Variant } from '../contracts/plan.ts';
 import type { NeededArtifact } from '../contracts/weights.ts';
 import type { Catalogue } from './artifacts.ts';
-import { hasFile, listGleeConfigs } from './checkout.ts';
+import { hasFile, listGleeConfigs, type checksumOnce } from './checkout.ts';
 import { withDeclared, type Datasets } from './datasets.ts';
 import { decodeSettings, readGleeConfig } from './glee-config.ts';
 import type { KeyType } from './glee-keys.ts';
@@ -27,6 +27,7 @@ export interface Surroundings {
   readonly datasets: Datasets;
   readonly catalogue: Catalogue;
   readonly findArtifact: FindArtifact;
+  readonly checksum: ReturnType<typeof checksumOnce>;
 }
 
 export interface StageRequest extends Surroundings {

@@ -3,7 +3,7 @@ import { runIdProblem, trialRunId } from '../contracts/ids.ts';
 import type { FineTunePlan } from '../contracts/fine-tune.ts';
 import type { Problem } from '../contracts/plan.ts';
 import type { SweepPlan, Trial } from '../contracts/sweep.ts';
-import { problemsOf, type ResolveInput } from './resolving.ts';
+import { groundOf, problemsOf, type ResolveInput } from './resolving.ts';
 import { resolveFineTunePlan } from './resolve-fine-tune.ts';
 import { mergeSettings, settingAt, type Settings } from './settings.ts';
 import { canonicalJson } from './stage-inputs.ts';
@@ -78,6 +78,7 @@ async function planKinds(
   const { run, mostKinds = MOST_KINDS } = input;
   const kinds: TrialKind[] = [];
   const told = new Map<string, Problem>();
+  const ground = await groundOf(input);
   for (const trials of groupByKind(plan)) {
     const [first] = trials;
     if (first === undefined) continue;
@@ -86,7 +87,7 @@ async function planKinds(
       kinds.push({ first, count, plan: undefined });
       continue;
     }
-    const asked = { ...input, run: trialRunId(run, first.id), ...trialConfig(plan, first) };
+    const asked = { ...input, ground, run: trialRunId(run, first.id), ...trialConfig(plan, first) };
     const resolved = await resolveFineTunePlan(asked);
     kinds.push({ first, count, plan: resolved.plan });
     for (const problem of resolved.problems) {

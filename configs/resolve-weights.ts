@@ -11,7 +11,7 @@ import {
   type WeightsSource,
 } from '../contracts/plan.ts';
 import { knownArtifacts, type Catalogue } from './artifacts.ts';
-import { checksum, hasFile } from './checkout.ts';
+import { hasFile, type checksumOnce } from './checkout.ts';
 import { stageBefore } from './glee-stages.ts';
 import { checkoutPathProblem } from './path-traps.ts';
 import type { StagePlaces } from './places.ts';
@@ -33,6 +33,7 @@ export interface WeightsRequest {
   readonly checkout: string;
   readonly catalogue: Catalogue;
   readonly findArtifact: FindArtifact;
+  readonly checksum: ReturnType<typeof checksumOnce>;
 }
 
 export type WeightsAnswer = WeightsSource | Problem;
@@ -58,7 +59,7 @@ export async function resolveWeights(request: WeightsRequest): Promise<WeightsAn
 }
 
 async function fromCheckout(
-  { stage, variant, checkout, places, catalogue }: WeightsRequest,
+  { stage, variant, checkout, places, catalogue, checksum }: WeightsRequest,
   path: string,
   place: Pick<Problem, 'file' | 'key'>,
 ): Promise<WeightsAnswer> {

@@ -1,16 +1,14 @@
 /** @module Makes a plan from a config: everything that can be known beforehand is looked up, checked and written down. */
 import { STAGES, type Plan, type Problem, type JointStageName } from '../contracts/plan.ts';
-import { inspectCheckout } from './checkout.ts';
 import { gleeConfigFile } from './glee-stages.ts';
 import { defaultConfigDirectory, loadJointConfig, type LoadedConfig } from './load.ts';
 import { overrideTraps } from './override-traps.ts';
 import { resolveStage, type StageAnswer, type Surroundings } from './resolve-stage.ts';
 import {
-  loadCatalogueFor,
+  groundOf,
   neededArtifacts,
   problemsOf,
   runProblems,
-  surroundingsOf,
   withLines,
   type ResolveInput,
 } from './resolving.ts';
@@ -28,19 +26,17 @@ export interface ResolveJointPlanResult {
 export async function resolveJointPlan(input: ResolveInput): Promise<ResolveJointPlanResult> {
   const { run, config: name, configDirectory = defaultConfigDirectory } = input;
   const joint = await problemsOf(loadJointConfig(name, configDirectory));
-  const catalogue = await loadCatalogueFor(input);
-  const checkout = await inspectCheckout(input.checkout);
-  const problems = [...runProblems(run), ...joint.problems, ...catalogue.problems, ...checkout.problems];
-  if (joint.value === undefined || catalogue.value === undefined || !checkout.usable) {
-    return { plan: undefined, problems };
-  }
+  const ground = await groundOf(input);
+  const { surroundings } = ground;
+  const problems = [...runProblems(run), ...joint.problems, ...ground.problems];
+  if (joint.value === undefined || surroundings === undefined) return { plan: undefined, problems };
 
   const { config, source } = joint.value;
-  const stages = await resolveStages(joint.value, await surroundingsOf(input, catalogue.value));
+  const stages = await resolveStages(joint.value, surroundings);
   const found = withLines([...problems, ...stages.flatMap((stage) => stage.problems)], source);
   const plans = stages.flatMap(({ plan }) => (plan === undefined ? [] : [plan]));
   if (found.some(({ level }) => level === 'error')) return { plan: undefined, problems: found };
-  const artifacts = neededArtifacts(plans, catalogue.value);
+  const artifacts = neededArtifacts(plans, surroundings.catalogue);
   const plan: Plan = {
     run,
     config: name,

@@ -3,7 +3,7 @@ import { runIdProblem } from '../contracts/ids.ts';
 import type { Problem, StagePlan } from '../contracts/plan.ts';
 import type { ArtifactPlan } from '../contracts/weights.ts';
 import { loadCatalogue, preferCheckout, withIngredients, type Catalogue } from './artifacts.ts';
-import { knownKeys } from './checkout.ts';
+import { checksumOnce, inspectCheckout, knownKeys } from './checkout.ts';
 import { loadDatasets } from './datasets.ts';
 import { defaultConfigDirectory } from './load.ts';
 import { ConfigError } from './problems.ts';
@@ -38,19 +38,34 @@ export async function problemsOf<T>(loading: Promise<T>): Promise<Loaded<T>> {
   }
 }
 
-export function loadCatalogueFor({
+function loadCatalogueFor({
   checkout,
   configDirectory = defaultConfigDirectory,
 }: ResolveInput): Promise<Loaded<Catalogue>> {
   return problemsOf(loadCatalogue(configDirectory).then((found) => preferCheckout(found, checkout)));
 }
 
-export async function surroundingsOf(
+async function surroundingsOf(
   { checkout, findArtifact }: ResolveInput,
   catalogue: Catalogue,
 ): Promise<Surroundings> {
   const [known, datasets] = [await knownKeys(checkout), await loadDatasets()];
-  return { checkout, known, datasets, catalogue, findArtifact };
+  return { checkout, known, datasets, catalogue, findArtifact, checksum: checksumOnce() };
+}
+
+/** What all plans from one folder of configs and one checkout share. */
+export interface Ground {
+  /** Undefined where a problem keeps it from being known. */
+  readonly surroundings: Surroundings | undefined;
+  readonly problems: readonly Problem[];
+}
+
+export async function groundOf(input: ResolveInput): Promise<Ground> {
+  const catalogue = await loadCatalogueFor(input);
+  const checkout = await inspectCheckout(input.checkout);
+  const problems = [...catalogue.problems, ...checkout.problems];
+  if (catalogue.value === undefined || !checkout.usable) return { surroundings: undefined, problems };
+  return { surroundings: await surroundingsOf(input, catalogue.value), problems };
 }
 
 export function runProblems(run: string): readonly Problem[] {

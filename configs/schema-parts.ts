@@ -168,15 +168,23 @@ export const priority = z
   .max(HIGHEST_PRIORITY)
   .describe('The pool serves larger ones first, and asks less urgent ones to yield. Default 0.');
 
-export const pool = z
-  .string()
-  .regex(RUN_ID_PATTERN, 'is no pool name')
-  .describe('Pool to take the hosts from.');
+const pool = z.string().regex(RUN_ID_PATTERN, 'is no pool name').describe('Pool to take the hosts from.');
 
-export const team = z
+const team = z
   .string()
   .regex(RUN_ID_PATTERN, 'is no team name')
   .describe('Whose quota of the pool it counts for (configs/pools).');
+
+/** Where and how a run trains, in the order in which the JSON Schemas have it. */
+export const ofWholeRuns = {
+  pool: pool.optional(),
+  team: team.optional(),
+  needs: needs.optional(),
+  priority: priority.optional(),
+  checkpointPeriod: checkpointPeriod.optional(),
+  retention: retention.optional(),
+  limits: limits.optional(),
+};
 
 export const variant = z
   .enum(VARIANTS)

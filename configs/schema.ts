@@ -6,11 +6,10 @@ import {
   gang,
   limits,
   needs,
+  ofWholeRuns,
   overrides,
-  pool,
   priority,
   retention,
-  team,
   variant,
   weightsOf,
 } from './schema-parts.ts';
@@ -49,13 +48,7 @@ export const jointConfigSchema = z
   .strictObject({
     variant,
     gang,
-    pool: pool.optional(),
-    team: team.optional(),
-    needs: needs.optional(),
-    priority: priority.optional(),
-    checkpointPeriod: checkpointPeriod.optional(),
-    retention: retention.optional(),
-    limits: limits.optional(),
+    ...ofWholeRuns,
     overrides: overrides.optional(),
     stages: z
       .strictObject({

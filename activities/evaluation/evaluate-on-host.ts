@@ -15,7 +15,7 @@ import { fail } from '../fail.ts';
 import { writeFileAtomically } from '../storage/files.ts';
 import { within } from '../within.ts';
 import { classifyExit } from '../training/classify.ts';
-import { fullDiskText } from '../training/disk.ts';
+import { failureText } from '../training/disk.ts';
 import { writeDeclaredDatasets } from '../training/declared-datasets.ts';
 import { whenDiskIsFull } from '../training/full-disk.ts';
 import { holdJob } from '../training/hold-job.ts';
@@ -99,9 +99,8 @@ async function evaluate(evaluation: Evaluation): Promise<EvaluationResult> {
   });
   const facts = { host: settings.host, at: exit?.at ?? Date.now(), log: store.keyOf(kept) };
   if (exit?.code !== 0) {
-    const { type, message, line } = classifyExit(exit, tail);
-    const disk = type === 'DiskFull' ? `; ${await fullDiskText(settings.scratch)}` : '';
-    throw fail(type, `${message}${disk}`, { ...facts, line });
+    const named = classifyExit(exit, tail);
+    throw fail(named.type, await failureText(settings.scratch, named), { ...facts, line: named.line });
   }
   const metrics = [...parseEvaluation(tail)];
   const { checkpoint, iterations, inputs } = task;

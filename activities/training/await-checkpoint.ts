@@ -8,12 +8,12 @@ import { activityInfo, Context } from '@temporalio/activity';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { keys, runIdProblem } from '../../contracts/ids.ts';
+import { keys } from '../../contracts/ids.ts';
 import type { AwaitCheckpointInput } from '../../contracts/training.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { headSchema, readObject } from '../storage/schemas.ts';
 import { readPhase } from './companion.ts';
-import { listJobs, type Job } from './job.ts';
+import { findJob, type Job } from './job.ts';
 import { readNewestMetrics } from './metrics.ts';
 import { isAlive } from './processes.ts';
 
@@ -47,14 +47,6 @@ export async function awaitCheckpoint(
     }
     await delay(Math.min(LOOK_EVERY_MS, left()), undefined, { signal: context.cancellationSignal });
   }
-}
-
-async function findJob(
-  scratch: string,
-  { run, stage, token }: AwaitCheckpointInput,
-): Promise<Job | undefined> {
-  if (runIdProblem(run) ?? runIdProblem(stage)) return undefined;
-  return (await listJobs(scratch, { run, stage })).find(({ identity }) => identity.token === token);
 }
 
 /** Where the companion found no place in a fork of GLEE's, iterations are done in phases that have none. */

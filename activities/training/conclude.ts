@@ -9,7 +9,7 @@ import { keys } from '../../contracts/ids.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
 import { sizeIfThere } from '../storage/files.ts';
 import { classifyExit } from './classify.ts';
-import { fullDiskText } from './disk.ts';
+import { failureText } from './disk.ts';
 import { KEPT_FILES, readAnswer } from './companion.ts';
 import { coverageFile, readCoverage } from './coverage.ts';
 import { readExit, type Job, type TrainerExit } from './job.ts';
@@ -68,8 +68,7 @@ async function trainerFailure(
   const exit = end.kind === 'exited' ? end.exit : undefined;
   const named = verdict ?? nameExit(exit, await readTail(job.log, LOG_TAIL_BYTES), await wasStopped(job));
   const { type, line } = named;
-  const disk = type === 'DiskFull' ? `; ${await fullDiskText(settings.scratch)}` : '';
-  const message = `${named.message}${disk}`;
+  const message = await failureText(settings.scratch, named);
   const details: FailureDetails = {
     host: settings.host,
     line,

@@ -9,6 +9,7 @@ import { keys } from '../../contracts/ids.ts';
 import { CHECKPOINT_NAME } from '../checkpoints/snapshot.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { headSchema, readObject } from '../storage/schemas.ts';
+import type { Classified } from './classify.ts';
 import { listJobs, type Job } from './job.ts';
 import { livingTrainers } from './processes.ts';
 import type { Supervisors } from './supervisors.ts';
@@ -81,6 +82,11 @@ export async function removeLeftovers({
     }
   }
   return freed;
+}
+
+/** What a trainer failed with, and of a full disk what is on it. */
+export async function failureText(scratch: string, { type, message }: Classified): Promise<string> {
+  return type === 'DiskFull' ? `${message}; ${await fullDiskText(scratch)}` : message;
 }
 
 /** `12 MB free below GLEE_SCRATCH (/scratch), 2 checkpoints there are not in S3` */

@@ -2,7 +2,7 @@
 import { fail } from '../fail.ts';
 import { isDiskFull } from '../storage/files.ts';
 import { fullDiskText, removeLeftovers } from './disk.ts';
-import { listJobs, wasLaunched, type JobIdentity } from './job.ts';
+import { findJob, wasLaunched, type JobKey } from './job.ts';
 import type { TrainingDependencies } from './rank.ts';
 
 /**
@@ -12,16 +12,12 @@ import type { TrainingDependencies } from './rank.ts';
  */
 export async function whenDiskIsFull<T>(
   dependencies: TrainingDependencies,
-  { run, stage, token }: Omit<JobIdentity, 'workflowId'>,
+  key: JobKey,
   work: () => Promise<T>,
 ): Promise<T> {
   const { settings } = dependencies;
-  const own = async () => {
-    const jobs = await listJobs(settings.scratch, { run, stage });
-    return jobs.find(({ identity }) => identity.token === token);
-  };
   const mustBeNoTrainer = async (error: unknown) => {
-    const job = await own();
+    const job = await findJob(settings.scratch, key);
     if (!isDiskFull(error) || (job !== undefined && (await wasLaunched(job)))) throw error;
     return job;
   };

@@ -38,6 +38,8 @@ const activitySchema = z.object({ taskToken: z.base64() });
 const exitSchema = z.object({ code: z.number().nullable(), signal: z.string().nullable(), at: z.number() });
 
 export type JobIdentity = z.infer<typeof jobSchema>;
+/** What an activity is told of its job; who watches it, it knows itself. */
+export type JobKey = Omit<JobIdentity, 'workflowId'>;
 export type TrainerExit = z.infer<typeof exitSchema>;
 
 export interface Job {
@@ -81,6 +83,12 @@ export async function listJobs(
     folders.map((folder) => readPart(folder, 'job.json', jobSchema).catch(() => undefined)),
   );
   return identities.flatMap((identity) => (identity === undefined ? [] : [at(scratch, identity)]));
+}
+
+/** Undefined where this host has none. */
+export async function findJob(scratch: string, { run, stage, token }: JobKey): Promise<Job | undefined> {
+  if (runIdProblem(run) ?? runIdProblem(stage)) return undefined;
+  return (await listJobs(scratch, { run, stage })).find(({ identity }) => identity.token === token);
 }
 
 export function readTrainer(job: Job): Promise<z.infer<typeof trainerSchema> | undefined> {

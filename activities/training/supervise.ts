@@ -89,7 +89,7 @@ async function watchUntilEnd(watch: Watch, signal: AbortSignal, upload: () => vo
       ...(note !== undefined && { note }),
     });
     watch.uploader.spreadOver(uploadSeconds(metrics, input));
-    if (await isUploading(input, watch.uploader)) upload();
+    if (look.behind) upload();
     const hang = hangs.look(look, Date.now());
     if (hang !== undefined) return { kind: 'hangs', hang, metrics };
     const spike = await spikes.look(metrics);
@@ -110,6 +110,8 @@ function uploadSeconds(metrics: Metrics | undefined, { plan }: TrainRankInput): 
 
 interface Look extends Signs {
   readonly progress: Progress;
+  /** A checkpoint is there that S3 lacks. */
+  readonly behind: boolean;
 }
 
 async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
@@ -142,7 +144,7 @@ async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
     ...(coverage && { coverage }),
     ...(isUnknown && { note: COVERAGE_UNKNOWN }),
   };
-  return { metrics, progress, said, ranks, log: JSON.stringify([log, behind]) };
+  return { metrics, progress, behind, said, ranks, log: JSON.stringify([log, behind]) };
 }
 
 interface PhaseSigns extends Pick<Signs, 'metrics' | 'said'> {

@@ -18,7 +18,7 @@ import { writeDeclaredDatasets } from './declared-datasets.ts';
 import { whenDiskIsFull } from './full-disk.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { holdJob } from './hold-job.ts';
-import { listJobs, wasLaunched, type Job, type JobIdentity } from './job.ts';
+import { listJobs, wasLaunched, type Job, type JobKey } from './job.ts';
 import { launchTrainer, trainerArguments } from './launch.ts';
 import { readNewestMetrics } from './metrics.ts';
 import { readOutcome } from './outcome.ts';
@@ -41,7 +41,7 @@ export function trainRank(
 
 function holdAndTrain(
   dependencies: TrainingDependencies,
-  identity: Omit<JobIdentity, 'workflowId'>,
+  identity: JobKey,
   input: TrainRankInput,
 ): Promise<TrainRankResult> {
   const { settings, store } = dependencies;

@@ -1,11 +1,12 @@
 /** @module A file system of its own in memory, of a size that a test says. */
+import { mkdtempSync, rmdirSync } from 'node:fs';
 import { mkdtemp, open, rmdir, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { execa, execaSync } from 'execa';
 
 /** Why there can be none, for a test's `skip`; false where there can. */
-export const noSmallDisk = process.getuid?.() === 0 ? false : 'only root may mount a small disk';
+export const noSmallDisk = mayMount() ? false : 'only root may mount a small disk';
 
 export interface SmallDisk {
   readonly folder: string;
@@ -35,4 +36,16 @@ export async function makeSmallDisk(size: string): Promise<SmallDisk> {
       await rmdir(folder);
     },
   };
+}
+
+/** Root in a container may not, so it is tried. */
+function mayMount(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'glee-disk-'));
+  try {
+    if (execaSync('mount', ['-t', 'tmpfs', 'tmpfs', folder], { reject: false }).failed) return false;
+    execaSync('umount', ['--lazy', folder]);
+    return true;
+  } finally {
+    rmdirSync(folder);
+  }
 }

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { mkdir, open, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import type { UploadedFile } from '../../../activities/storage/object-store.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
+import { makeSmallDisk, noSmallDisk } from '../../support/small-disk.ts';
 import { until } from '../../support/until.ts';
 import { startTestS3, type TestS3 } from '../s3.ts';
 import { startS3Proxy, type Fault, type ProxiedRequest } from './s3-proxy.ts';
@@ -170,21 +171,18 @@ describe('download', () => {
     assert.deepEqual(await readdir(dirname(copy)), []);
   });
 
-  it('says that the disk is full, before and while it writes, and leaves nothing', async (test) => {
-    const folder = join(await temporaryFolder(test), 'small');
-    await mkdir(folder);
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=28m', 'tmpfs', folder], { stdio: 'ignore' });
-    } catch {
-      test.skip('only root may mount');
-      return;
-    }
-    try {
-      await fillWhileItWrites(folder, test);
-    } finally {
-      execFileSync('umount', ['-l', folder]);
-    }
-  });
+  it(
+    'says that the disk is full, before and while it writes, and leaves nothing',
+    { skip: noSmallDisk },
+    async (test) => {
+      const disk = await makeSmallDisk('28m');
+      try {
+        await fillWhileItWrites(disk.folder, test);
+      } finally {
+        await disk.remove();
+      }
+    },
+  );
 
   async function fillWhileItWrites(folder: string, test: TestContext): Promise<void> {
     const copy = join(folder, 'copy.pth');
