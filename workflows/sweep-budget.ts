@@ -3,25 +3,26 @@ import type { StoppingRule, SweepLimits, SweepState, TrialState } from '../contr
 import { legOf } from './sweep-state.ts';
 
 /**
- * True where `trial`'s next leg would probably end beyond the budget, with what runs and what was `chosen` to start.
+ * Tells whether `trial`'s next leg would probably end beyond the budget, with what runs and what was `chosen` to start.
  * A leg costs what legs to its rung have cost on average; while none has ended, nothing is known, and it may begin:
  * what runs is stopped when the budget is spent, so it is overdrawn by one leg of each that runs, at most.
  */
-export function isBeyond(
+export function beyondBudget(
   { rule, limits }: { readonly rule: StoppingRule; readonly limits: SweepLimits },
   { trials }: SweepState,
-  chosen: readonly TrialState[],
-  trial: TrialState,
-): boolean {
-  if (limits.gpuHours === undefined) return false;
+): (chosen: readonly TrialState[], trial: TrialState) => boolean {
+  const limit = limits.gpuHours;
+  if (limit === undefined) return () => false;
   const costs = costsByRung(rule, trials);
   const expected = (one: TrialState, rung: number) => Math.max(0, (costs.get(rung) ?? 0) - one.gpuHours);
-  const running = trials.filter(({ status }) => status === 'running');
-  const reserved =
-    running.reduce((sum, one) => sum + expected(one, one.rung), 0) +
-    [...chosen, trial].reduce((sum, one) => sum + expected(one, legOf(one)), 0);
+  const running = trials
+    .filter(({ status }) => status === 'running')
+    .reduce((sum, one) => sum + expected(one, one.rung), 0);
   const spent = trials.reduce((sum, { gpuHours }) => sum + gpuHours, 0);
-  return spent + reserved > limits.gpuHours;
+  return (chosen, trial) => {
+    const reserved = running + [...chosen, trial].reduce((sum, one) => sum + expected(one, legOf(one)), 0);
+    return spent + reserved > limit;
+  };
 }
 
 /** GPU-hours of a whole trial up to the end of its leg to a rung, on average, of those that got there and no further. */

@@ -16,7 +16,7 @@
  * - No brackets: one ladder, whose first rung is the grace period.
  */
 import type { StoppingRule, SweepRules, SweepState, SweepStep, TrialState } from '../contracts/sweep.ts';
-import { isBeyond } from './sweep-budget.ts';
+import { beyondBudget } from './sweep-budget.ts';
 import { isBelowMedian } from './sweep-median.ts';
 import { isOver, iterationsAt, legOf, rungsOf } from './sweep-state.ts';
 
@@ -75,9 +75,10 @@ function startsOf(rules: SweepRules, state: SweepState): readonly SweepStep[] {
   const free = rules.limits.concurrency - running.length;
   if (free <= 0) return [];
   const chosen: TrialState[] = [];
+  const isBeyond = beyondBudget(rules, state);
   for (const trial of candidates(rules, state)) {
     if (chosen.length >= free) break;
-    if (isBeyond(rules, state, chosen, trial)) continue;
+    if (isBeyond(chosen, trial)) continue;
     chosen.push(trial);
   }
   return chosen.map((trial): SweepStep => {
