@@ -128,6 +128,8 @@ function details(failure: ApplicationFailure | CancelledFailure): FailureDetails
     ...(typeof facts.at === 'number' && { at: facts.at }),
     ...(typeof facts.log === 'string' && { log: facts.log }),
     ...(typeof facts.damaged === 'string' && { damaged: facts.damaged }),
+    ...(typeof facts.signature === 'string' && { signature: facts.signature }),
+    ...(typeof facts.iteration === 'number' && { iteration: facts.iteration }),
     ...(typeof facts.iterationsRun === 'number' && { iterationsRun: facts.iterationsRun }),
   };
 }
