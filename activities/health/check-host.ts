@@ -97,7 +97,7 @@ async function lookThroughGpus(
       // Its own process has that much, and is named when it hangs.
       limitMs: GEMM_LIMIT_MS + 5000,
       hostFault: true,
-      make: (until) => compute(settings, gpus, until),
+      make: (until) => compute(settings, gpus, input.gpuIndices, until),
     },
     signal,
   );
