@@ -7,8 +7,17 @@
 import type { ConfigValue } from '../contracts/plan.ts';
 import { isList } from './settings.ts';
 
-/** The value of a Python literal, or undefined where the text is none. Tuples become lists. */
+/** Lists of all of GLEE's data sets have some thousand. */
+const MAX_CHARACTERS = 64 << 10;
+/** As deep as Python's own parser goes. */
+const MAX_DEPTH = 90;
+
+/**
+ * The value of a Python literal, or undefined where the text is none, or is longer or deeper than any config's. Tuples
+ * become lists.
+ */
 export function parsePythonLiteral(text: string): ConfigValue | undefined {
+  if (text.length > MAX_CHARACTERS) return undefined;
   const tokens = tokenize(text.trim());
   if (tokens === undefined) return undefined;
   try {
@@ -40,7 +49,7 @@ export function pythonLiteral(value: ConfigValue): string {
 class NotALiteral extends Error {}
 
 const TOKEN =
-  /\s*(?:([()[\],])|([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])|("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(True|False|None)\b)/y;
+  /\s*(?:([()[\],])|([+-]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])|("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(True|False|None)\b)/y;
 
 type Token =
   { readonly kind: 'mark'; readonly mark: string } | { readonly kind: 'value'; readonly value: ConfigValue };
@@ -56,7 +65,10 @@ function tokenize(text: string): Token[] | undefined {
     else if (number !== undefined) {
       // Python refuses 010, so yacs leaves it a text.
       if (/^[+-]?0\d+$/.test(number)) return undefined;
-      tokens.push({ kind: 'value', value: Number(number.replaceAll('_', '')) });
+      const value = Number(number.replaceAll('_', ''));
+      // Python's would be larger than any that JSON can carry.
+      if (!Number.isFinite(value)) return undefined;
+      tokens.push({ kind: 'value', value });
     } else if (quoted !== undefined) tokens.push({ kind: 'value', value: unquote(quoted) });
     else tokens.push({ kind: 'value', value: word === 'None' ? null : word === 'True' });
   }
@@ -66,6 +78,7 @@ function tokenize(text: string): Token[] | undefined {
 class LiteralReader {
   readonly #tokens: readonly Token[];
   #next = 0;
+  #depth = 0;
 
   constructor(tokens: readonly Token[]) {
     this.#tokens = tokens;
@@ -88,20 +101,30 @@ class LiteralReader {
     if (token === undefined) throw new NotALiteral();
     if (token.kind === 'value')
       return typeof token.value === 'string' ? this.#joined(token.value) : token.value;
-    if (token.mark === '(') {
+    if (++this.#depth > MAX_DEPTH) throw new NotALiteral();
+    const value = this.#sequence(token.mark);
+    this.#depth--;
+    return value;
+  }
+
+  #sequence(mark: string): ConfigValue {
+    if (mark === '(') {
       const { items, commas } = this.#items(')');
       return items.length === 1 && commas === 0 ? (items[0] ?? null) : items;
     }
-    if (token.mark === '[') return this.#items(']').items;
+    if (mark === '[') return this.#items(']').items;
     throw new NotALiteral();
   }
 
   /** Python joins texts that stand side by side. */
-  #joined(text: string): string {
-    const token = this.#tokens[this.#next];
-    if (token?.kind !== 'value' || typeof token.value !== 'string') return text;
-    this.#next++;
-    return this.#joined(text + token.value);
+  #joined(first: string): string {
+    const texts = [first];
+    for (;;) {
+      const token = this.#tokens[this.#next];
+      if (token?.kind !== 'value' || typeof token.value !== 'string') return texts.join('');
+      texts.push(token.value);
+      this.#next++;
+    }
   }
 
   #items(end: string): { items: ConfigValue[]; commas: number } {

@@ -47,3 +47,20 @@ test('values written as Python literals read back the same', () => {
   const values = [['coco_2017_train'], [], [1, 0.05, -2e-7], [true, null], [["it's", 'a "b"'], ['c\\d\n']]];
   for (const value of values) assert.deepEqual(parsePythonLiteral(pythonLiteral(value)), value);
 });
+
+test('a text of any content is read, or left a text, in a moment', () => {
+  const pieces = ['1', '1_', '(', '[', '"', "''", '"a"', '1,', ' ', '1.', '\\', '1e', 'True'];
+  for (const piece of pieces)
+    for (const end of ['', 'x', ')'])
+      for (const length of [40_000, 1_000_000]) {
+        const begun = performance.now();
+        parsePythonLiteral(piece.repeat(length / piece.length) + end);
+        const ms = performance.now() - begun;
+        assert.ok(ms < 300, `${piece} ${end} ${String(length)}: ${String(ms)} ms`);
+      }
+});
+
+test('what no config holds stays a text: too deep, or a number that JSON has no place for', () => {
+  for (const text of ['('.repeat(200) + '1,' + ')'.repeat(200), '9'.repeat(400), '1e999'])
+    assert.equal(parsePythonLiteral(text), undefined);
+});
