@@ -18,6 +18,8 @@ export const FAILURES = {
   TrainerConfig: 'stop',
   /** A Python module is missing or broken on the host. */
   ImportError: 'stop',
+  /** A file of a data set cannot be parsed, as annotations that are no JSON. The user mends or fetches it. */
+  DamagedData: 'stop',
   /** A GPU ran out of memory: the same batch will again. */
   OutOfMemory: 'stop',
   /** A source of weights refuses, or has no such file: its address or a token has to be mended. */
@@ -99,6 +101,13 @@ export interface FailureDetails {
   readonly at?: number;
   /** S3 key of the trainer's log. */
   readonly log?: string;
+  /**
+   * Equal for two failures of the same cause: the exception and where it was raised, without pids, times, addresses
+   * and hosts. Absent where the log shows no exception.
+   */
+  readonly signature?: string;
+  /** Iterations of the stage that were done when it failed. */
+  readonly iteration?: number;
   /** Iterations that the attempt ran before it failed. */
   readonly iterationsRun?: number;
   /** S3 key of the checkpoint that is not what was committed. */

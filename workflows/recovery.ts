@@ -154,6 +154,8 @@ function details(failure: ApplicationFailure | CancelledFailure): FailureDetails
     ...(typeof facts.log === 'string' && { log: facts.log }),
     ...(typeof facts.damaged === 'string' && { damaged: facts.damaged }),
     ...(facts.ofGang === true && { ofGang: true }),
+    ...(typeof facts.signature === 'string' && { signature: facts.signature }),
+    ...(typeof facts.iteration === 'number' && { iteration: facts.iteration }),
     ...(typeof facts.iterationsRun === 'number' && { iterationsRun: facts.iterationsRun }),
   };
 }

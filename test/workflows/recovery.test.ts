@@ -153,7 +153,14 @@ describe('blame', () => {
 describe('nameFailure', () => {
   for (const type of types) {
     it(`knows ${type} by its name, with the details of the host`, () => {
-      const details = { line: 'the line', at: 7, log: 'runs/a.log', iterationsRun: 3 };
+      const details = {
+        line: 'the line',
+        at: 7,
+        log: 'runs/a.log',
+        signature: 'KeyError',
+        iteration: 9,
+        iterationsRun: 3,
+      };
       assert.deepEqual(nameFailure(through(fail(type, 'boom', { ...details, host: 'says-who' })), 'gpu-1'), {
         ...details,
         type,
