@@ -63,7 +63,13 @@ export function mapOf(check: Check, most = MOST_ITEMS): Check {
     if (!isRecord(value)) return `${path} must be an object, not ${kindOf(value)}`;
     const entries = Object.entries(value);
     if (entries.length > most) return `${path} has more than ${String(most)} keys`;
-    return firstOf(entries.map(([key, inner]) => () => check(inner, `${path}.${key.slice(0, LONGEST_NAME)}`)));
+    return firstOf(
+      entries.map(
+        ([key, inner]) =>
+          () =>
+            check(inner, `${path}.${key.slice(0, LONGEST_NAME)}`),
+      ),
+    );
   };
 }
 
@@ -100,7 +106,9 @@ export function json(deepest: number, most = MOST_ITEMS): Check {
 
 function number(holds: (value: number) => boolean, what: string): Check {
   return (value, path) =>
-    typeof value === 'number' && Number.isFinite(value) && holds(value) ? undefined : `${path} must be ${what}`;
+    typeof value === 'number' && Number.isFinite(value) && holds(value)
+      ? undefined
+      : `${path} must be ${what}`;
 }
 
 function firstOf(checks: readonly (() => string | undefined)[]): string | undefined {

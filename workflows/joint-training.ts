@@ -29,7 +29,9 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
 
   try {
     const summary = `resolve and check '${config}'`;
-    const { plan, done, changes } = await resolvePlan.executeWithOptions({ ...planning, summary }, [{ run, config }]);
+    const { plan, done, changes } = await resolvePlan.executeWithOptions({ ...planning, summary }, [
+      { run, config },
+    ]);
     show({
       variant: plan.variant,
       stages: plan.stages.map(({ stage }) => ({ stage, status: 'waiting' })),

@@ -14,7 +14,10 @@ import { bookkeeping } from './activity-profiles.ts';
 const { findSuitable } = proxyActivities<StageActivities>(bookkeeping);
 
 /** Whether the pool has enough other hosts for a gang, free or not. */
-export async function othersLeft({ pool, gang, needs }: StagePlan, { lacking = [] }: StageState): Promise<boolean> {
+export async function othersLeft(
+  { pool, gang, needs }: StagePlan,
+  { lacking = [] }: StageState,
+): Promise<boolean> {
   const summary = `look which hosts of pool '${pool}' are left to try`;
   const hosts = await findSuitable.executeWithOptions({ ...bookkeeping, summary }, [
     { pool, gang, ...(needs !== undefined && { needs }) },
@@ -27,8 +30,14 @@ export async function othersLeft({ pool, gang, needs }: StagePlan, { lacking = [
 export function noneLeft(failure: NamedFailure, { lacking = [], hosts }: StageState): NamedFailure {
   const earlier = lacking.filter(({ host }) => !hosts.includes(host));
   if (earlier.length === 0 || failure.type === 'HostUnfit') return failure;
-  const list = earlier.map(({ host, reason }) => `${host}: ${reason}`).join('; ').slice(0, 2000);
-  return { ...failure, message: `${failure.message}; no other hosts are left to try, which lack it too: ${list}` };
+  const list = earlier
+    .map(({ host, reason }) => `${host}: ${reason}`)
+    .join('; ')
+    .slice(0, 2000);
+  return {
+    ...failure,
+    message: `${failure.message}; no other hosts are left to try, which lack it too: ${list}`,
+  };
 }
 
 /** Of a stage whose gang has just passed the checks. */

@@ -57,7 +57,8 @@ export function decide(failure: NamedFailure, standing: Standing): Decision {
   if (budget.spent > budget.limit) return { kind: 'stop', failure: budgetSpent(failure, budget) };
   const afterMs = backoffMs(attempts);
   if (failureClass === 'divergence') return { kind: 'back', afterMs };
-  if (failureClass !== 'host' && failureClass !== 'hang' && sameCrashes < 2) return { kind: 'again', afterMs };
+  if (failureClass !== 'host' && failureClass !== 'hang' && sameCrashes < 2)
+    return { kind: 'again', afterMs };
   return { kind: 'elsewhere', afterMs, avoid: suspectsOf(failure, standing.hosts) };
 }
 

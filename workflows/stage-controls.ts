@@ -15,7 +15,8 @@ export type StageControl = Exclude<Control, { kind: 'approve' | 'skip' }>;
 export function refusal(control: StageControl, state: StageState, plan: StagePlan): string | undefined {
   const { stage } = plan;
   const isOver = state.phase === 'publishing' || state.phase === 'done';
-  if (isOver || (state.trained === true && control.kind !== 'resume')) return `${stage} has trained to its end`;
+  if (isOver || (state.trained === true && control.kind !== 'resume'))
+    return `${stage} has trained to its end`;
   const { paused, question, phase, committedIterations } = state;
   switch (control.kind) {
     case 'pause':

@@ -6,30 +6,33 @@
 import {
   allHandlersFinished,
   ApplicationFailure,
-  CancellationScope,
   condition,
   continueAsNew,
-  proxyActivities,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { HostActivities, StageActivities } from '../contracts/activities.ts';
 import { CONTROL_KINDS, isForRun, parseControl, type ControlKind } from '../contracts/controls.ts';
-import type { NamedFailure } from '../contracts/failures.ts';
-import type { Lease, LeasedHost } from '../contracts/pool.ts';
+import type { Lease } from '../contracts/pool.ts';
 import type { StageResult, StageState, TrainStageInput } from '../contracts/runs.ts';
 import { meanSecondsToFailure } from '../contracts/save-period.ts';
-import type { OpenAttemptResult } from '../contracts/training.ts';
-import { awaitingCheckpoint, bookkeeping, opening } from './activity-profiles.ts';
+import { openAttempt, publishStage, untilSaved } from './attempt-steps.ts';
 import { AttemptScope, type Ending } from './attempt-scope.ts';
 import { ChangeRecord } from './change-record.ts';
 import { STOPPED, trainGang, type GangOutcome } from './gang.ts';
 import { checkGang } from './health.ts';
 import { noneLeft, othersLeft, provenBlames } from './lacking.ts';
 import { controlUpdates, stageStateQuery } from './messages.ts';
-import { backoffMs, blamesOf, decide, failureOf, nameFailure, type Decision } from './recovery.ts';
-import { afterControl, changedPlan, hasCome, maxIterationsOf, priorityOf, refusal, type StageControl } from './stage-controls.ts';
+import { backoffMs, blamesOf, decide, failureOf, type Decision } from './recovery.ts';
+import {
+  afterControl,
+  changedPlan,
+  hasCome,
+  maxIterationsOf,
+  priorityOf,
+  refusal,
+  type StageControl,
+} from './stage-controls.ts';
 import { StageLease } from './stage-lease.ts';
 import { refused } from './refused.ts';
 import { backText, coverageText, endText, questionText } from './stage-events.ts';
@@ -46,8 +49,6 @@ import {
 } from './stage-state.ts';
 import { checkStageInput } from './stage-input.ts';
 import { onYield } from './yields.ts';
-
-const control = proxyActivities<StageActivities>(bookkeeping);
 
 /** A person who wants hosts back waits so long for the next checkpoint, where the trainer cannot save when asked. */
 const PERSONS_PATIENCE_MS = 600_000;
@@ -80,8 +81,7 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
       if (scope.take() === 'gives its hosts back') await lease.giveBack();
       if (state.paused !== undefined || state.question !== undefined) await untilPersonSays();
       const held = await waitForLease();
-      // An order may have come with the grant, or while the pool was asked.
-      if (held === undefined || scope.isAsked) continue;
+      if (held === undefined) continue;
       const asked = maxIterationsOf(state, plan);
       const outcome = await attempt(held);
       if (outcome.kind === 'finished' && maxIterationsOf(state, plan) <= asked) break;
@@ -114,10 +114,12 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
   }
 
   async function waitForLease(): Promise<Lease | undefined> {
-    if (lease.held !== null) return lease.held;
+    if (lease.held !== null && !scope.isAsked) return lease.held;
     show({ phase: 'waiting for hosts', hosts: [] });
     const wanted = { attempt: state.attempt, avoid: avoidedBy(state), priority: priorityOf(state, plan) };
-    return lease.wait(wanted, () => scope.isAsked);
+    const held = await lease.wait(wanted, () => scope.isAsked);
+    // An order may have come with the grant, or while the pool was asked.
+    return scope.isAsked ? undefined : held;
   }
 
   async function attempt(held: Lease): Promise<GangOutcome> {
@@ -139,7 +141,7 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
     if (unfit !== undefined) return { kind: 'failed', failure: unfit.failure, iterationsRun: 0, unfit };
     show({ phase: 'opening' });
     await record.keep(state.changes);
-    const opened = await open(first, token);
+    const opened = await openAttempt(first, { run, plan, token, state });
     if ('failure' in opened) return { kind: 'failed', failure: opened.failure, iterationsRun: 0 };
     const { resumeFrom, port } = opened;
     const back = backText(opened, state.goBack !== undefined);
@@ -177,25 +179,6 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
     await lease.blame(provenBlames(state, workflowInfo().workflowId));
     set(withoutLacking(state));
     return undefined;
-  }
-
-  async function open(
-    host: LeasedHost,
-    token: number,
-  ): Promise<OpenAttemptResult | { readonly failure: NamedFailure }> {
-    const summary = `claim ${plan.stage} for attempt ${String(state.attempt)} and pick a port on ${host.name}`;
-    const options = { ...opening(host.name, plan.limits), summary };
-    const { damaged, goBack } = state;
-    try {
-      return await proxyActivities<HostActivities>(options).openAttempt({
-        ...{ run, stage: plan.stage, token },
-        ...(damaged !== undefined && { damaged }),
-        ...(goBack !== undefined && { goBack }),
-      });
-    } catch (error) {
-      if (CancellationScope.current().consideredCancelled) throw error;
-      return { failure: nameFailure(error, host.name) };
-    }
   }
 
   async function recover(failed: Extract<GangOutcome, { kind: 'failed' }>): Promise<void> {
@@ -241,17 +224,12 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
   }
 
   function publish(): Promise<StageResult> {
-    const summary = `publish the final weights of ${plan.stage}`;
-    const { attempt: attempts, iterationsRun, lastFailure } = state;
-    return control.publishStage.executeWithOptions({ ...bookkeeping, summary }, [
-      {
-        stage: { run, plan, weights, ...(until !== undefined && { until }) },
-        attempts,
-        iterationsRun,
-        trainedSeconds: state.trainedSeconds ?? 0,
-        ...(lastFailure !== undefined && { lastFailure }),
-      },
-    ]);
+    const { attempt: attempts, iterationsRun, trainedSeconds = 0, lastFailure } = state;
+    return publishStage({
+      stage: { run, plan, weights, ...(until !== undefined && { until }) },
+      ...{ attempts, iterationsRun, trainedSeconds },
+      ...(lastFailure !== undefined && { lastFailure }),
+    });
   }
 
   async function obey(order: StageControl): Promise<string> {
@@ -282,11 +260,8 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
     scope.ask(ending, async () => {
       const [first] = lease.held?.hosts ?? [];
       if (first === undefined || state.phase !== 'training') return;
-      const summary = `end attempt ${String(state.attempt)} of ${plan.stage} at its next checkpoint`;
-      const options = { ...awaitingCheckpoint(first.name, plan.limits, withinMs), summary };
-      const { awaitCheckpoint } = proxyActivities<HostActivities>(options);
-      // What cannot be waited for is not waited for.
-      await awaitCheckpoint({ run, stage: plan.stage, token: state.token, withinMs }).catch(() => undefined);
+      const { attempt, token } = state;
+      await untilSaved(first, { run, stage: plan.stage, token, withinMs, plan, attempt });
     });
   }
 
