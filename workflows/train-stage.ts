@@ -114,7 +114,7 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
   }
 
   async function waitForLease(): Promise<Lease | undefined> {
-    if (lease.held !== null && !scope.isAsked) return lease.held;
+    if (lease.held !== null) return scope.isAsked ? undefined : lease.held;
     show({ phase: 'waiting for hosts', hosts: [] });
     const wanted = { attempt: state.attempt, avoid: avoidedBy(state), priority: priorityOf(state, plan) };
     const held = await lease.wait(wanted, () => scope.isAsked);
