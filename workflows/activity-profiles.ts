@@ -121,13 +121,13 @@ export function measuring(host: string): ActivityOptions {
   };
 }
 
-/** One small request on rank 0's host: S3 may be away for long, the host may not. */
+/** One small request on rank 0's host: S3 may be away for a day while the gang is held, the host may not. */
 export function opening(host: string, limits: StageLimits): ActivityOptions {
   return {
     taskQueue: hostTaskQueue(host),
     startToCloseTimeout: '10s',
     scheduleToStartTimeout: limits.hostTimeoutMs,
-    scheduleToCloseTimeout: '7 days',
+    scheduleToCloseTimeout: '1 day',
     retry: {
       initialInterval: '500ms',
       backoffCoefficient: 2,
@@ -149,8 +149,9 @@ export function awaitingCheckpoint(host: string, limits: StageLimits, withinMs: 
 }
 
 /**
- * A trainer's life on one host. Retried without end and without growing delay: a new attempt of the *activity* adopts
- * the trainer that runs, so it costs nothing. Failures of the trainer itself are never retried here; the stage decides.
+ * A trainer's life on one host. Retried without growing delay: a new attempt of the *activity* adopts the trainer that
+ * runs, so it costs nothing. Failures of the trainer itself are never retried here; the stage decides. An S3 that is away
+ * when the attempt begins is waited for about a day; errors that nobody knows get a name on the host after minutes.
  */
 export function training(host: string, limits: StageLimits): ActivityOptions {
   return {
@@ -163,7 +164,7 @@ export function training(host: string, limits: StageLimits): ActivityOptions {
       initialInterval: '1s',
       backoffCoefficient: 1.2,
       maximumInterval: '5s',
-      maximumAttempts: 1_000_000,
+      maximumAttempts: 20_000,
     },
   };
 }

@@ -42,6 +42,9 @@ const HEARTBEAT_MS = 1000;
 const LOG_TAIL_BYTES = 256 << 10;
 const LOG_UPLOAD_MS = 10_000;
 
+/** Stands for the stage in the job's key. */
+export const EVALUATION_JOB = 'evaluate';
+
 interface Evaluation extends TrainingDependencies {
   readonly input: EvaluateOnHostInput;
   readonly job: Job;
@@ -54,7 +57,7 @@ export function evaluateOnHost(
 ): Promise<EvaluationResult> {
   const context = Context.current();
   const { task, token } = input;
-  const identity = { run: task.run, stage: 'evaluate', token };
+  const identity = { run: task.run, stage: EVALUATION_JOB, token };
   return whenDiskIsFull(dependencies, identity, () =>
     holdJob(dependencies, identity, 'evaluation', (job, signal) => {
       const tell = async () => {

@@ -76,6 +76,7 @@ async function trainerFailure(
     at: verdict?.at ?? exit?.at ?? Date.now(),
     iterationsRun: countIterations(input, end.metrics),
     ...(logKey !== undefined && { log: logKey }),
+    ...(verdict?.ofGang === true && { ofGang: true }),
   };
   return recordFailure(job, { type, message, details });
 }
