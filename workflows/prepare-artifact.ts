@@ -6,13 +6,12 @@ import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
 import type { WeightsActivities } from '../contracts/activities.ts';
 import type { ArtifactPlan, PrepareArtifactInput, PreparedArtifact } from '../contracts/weights.ts';
 import { fetching } from './activity-profiles.ts';
+import { checkArtifactInput } from './weights-input.ts';
 
 const weights = proxyActivities<WeightsActivities>(fetching);
 
-export async function prepareArtifact({
-  artifact,
-  ingredients,
-}: PrepareArtifactInput): Promise<PreparedArtifact> {
+export async function prepareArtifact(given?: PrepareArtifactInput): Promise<PreparedArtifact> {
+  const { artifact, ingredients } = checkArtifactInput(given);
   const { name, recipe } = artifact;
   switch (recipe.how) {
     case 'download':

@@ -209,17 +209,22 @@ export async function readObject<T>(
   };
 }
 
+/** An object of ours is not what it should be. */
+export class BadObject extends Error {
+  override readonly name = 'BadObject';
+}
+
 /** @param source Named in the error: what was read. */
 export function parseObject<T>(text: string, schema: z.ZodType<T>, source: string): T {
   const parsed = schema.safeParse(parseJson(text, source));
   if (parsed.success) return parsed.data;
-  throw new Error(`${source} is not what this version writes: ${z.prettifyError(parsed.error)}`);
+  throw new BadObject(`${source} is not what this version writes: ${z.prettifyError(parsed.error)}`);
 }
 
 function parseJson(text: string, source: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new Error(`${source} is not JSON`, { cause });
+    throw new BadObject(`${source} is not JSON`, { cause });
   }
 }
