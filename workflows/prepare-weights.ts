@@ -23,7 +23,7 @@ import {
 import { checking } from './activity-profiles.ts';
 import { weightsStateQuery } from './messages.ts';
 import { onceFree } from './once-free.ts';
-import { prepareArtifact } from './prepare-artifact.ts';
+import { mustHaveNoSecret, prepareArtifact } from './prepare-artifact.ts';
 
 const { checkSources } = proxyActivities<WeightsActivities>(checking);
 
@@ -31,6 +31,7 @@ const { checkSources } = proxyActivities<WeightsActivities>(checking);
 export async function prepareWeights({
   artifacts,
 }: PrepareWeightsInput): Promise<readonly PreparedArtifact[]> {
+  for (const artifact of artifacts) mustHaveNoSecret(artifact);
   let state: readonly ArtifactStatus[] = artifacts.map(({ name }) => ({ name, status: 'waiting' }));
   setHandler(weightsStateQuery, () => ({ artifacts: state }));
   const begun = new Map<string, Promise<PreparedArtifact>>();
