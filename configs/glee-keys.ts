@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { packageRoot } from './package-root.ts';
 
-const KEY_TYPES = ['int', 'float', 'bool', 'str', 'list', 'any'] as const;
+export const KEY_TYPES = ['int', 'float', 'bool', 'str', 'list', 'any'] as const;
 export type KeyType = (typeof KEY_TYPES)[number];
 
 /** Section -> type -> names; the section '' holds the keys at the top. */

@@ -1,5 +1,4 @@
 /** @module A pool's own file, `pools/<pool>.yaml` in the folder of configs. A pool without one has the defaults. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { RUN_ID_PATTERN } from '../contracts/ids.ts';
@@ -7,6 +6,7 @@ import { DEFAULT_POOL_SETTINGS, type PoolSettings } from '../contracts/pool.ts';
 import { DURATION_PATTERN, durationMs } from './durations.ts';
 import { shownPath } from './package-root.ts';
 import { ConfigError } from './problems.ts';
+import { readConfigText } from './small-file.ts';
 import { schemaProblems } from './schema-problems.ts';
 import { parseYamlSource } from './yaml-source.ts';
 
@@ -38,10 +38,7 @@ export async function loadPoolSettings(pool: string, directory: string): Promise
   // The name is that of a workflow, which anybody may have chosen: it leads nowhere else.
   if (!RUN_ID_PATTERN.test(pool)) return DEFAULT_POOL_SETTINGS;
   const path = join(directory, 'pools', `${pool}.yaml`);
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
-    throw error;
-  });
+  const text = await readConfigText(path, '');
   const source = parseYamlSource(shownPath(path), text);
   if (source.problems.length > 0) throw new ConfigError(source.problems);
   const parsed = poolSchema.safeParse(source.value ?? {});
