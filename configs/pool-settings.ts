@@ -3,32 +3,24 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { RUN_ID_PATTERN } from '../contracts/ids.ts';
 import { DEFAULT_POOL_SETTINGS, type PoolSettings } from '../contracts/pool.ts';
-import { DURATION_PATTERN, durationMs } from './durations.ts';
+import { duration } from './durations.ts';
 import { shownPath } from './package-root.ts';
 import { ConfigError } from './problems.ts';
 import { readConfigText } from './small-file.ts';
 import { schemaProblems } from './schema-problems.ts';
 import { parseYamlSource } from './yaml-source.ts';
 
-function duration(leastMs: number, least: string) {
-  return z
-    .string()
-    .regex(DURATION_PATTERN, 'is no duration: write a number and a unit, as 30s, 5m, 2h or 1d')
-    .transform((text) => durationMs(text) ?? 0)
-    .refine((milliseconds) => milliseconds >= leastMs, { error: `must be at least ${least}` });
-}
-
 const poolSchema = z.strictObject({
-  heartbeatTimeout: duration(3000, '3s')
+  heartbeatTimeout: duration('3s', '1d')
     .optional()
     .describe('A host that was not heard of for so long is lost.'),
-  ageAfter: duration(1000, '1s').optional().describe('Waiting so long counts as one more of priority.'),
-  yieldWithin: duration(1000, '1s')
+  ageAfter: duration('1s', '365d').optional().describe('Waiting so long counts as one more of priority.'),
+  yieldWithin: duration('1s', '30d')
     .optional()
     .describe('A holder that is asked to yield may take so long to its next checkpoint.'),
-  strikes: z.int().min(1).optional().describe('So many strikes within a day set a host aside.'),
+  strikes: z.int().min(1).max(10_000).optional().describe('So many strikes within a day set a host aside.'),
   quotas: z
-    .record(z.string().min(1), z.int().min(0))
+    .record(z.string().regex(RUN_ID_PATTERN, 'is no team name'), z.int().min(0).max(1_000_000))
     .optional()
     .describe('GPUs that a team may hold at a time.'),
 });

@@ -34,11 +34,12 @@ export function isPythonList(value: PythonValue | undefined): value is readonly 
 export function pythonType(value: PythonValue): string {
   if (value === null) return 'None';
   if (value instanceof PythonOther) return value.type;
-  if (typeof value === 'object') return isPythonList(value) ? 'list' : 'section';
-  return TYPE_NAMES[typeof value];
+  if (typeof value === 'boolean') return 'bool';
+  if (typeof value === 'string') return 'str';
+  if (typeof value === 'bigint') return 'int';
+  if (typeof value === 'number') return 'float';
+  return isPythonList(value) ? 'list' : 'section';
 }
-
-const TYPE_NAMES = { boolean: 'bool', string: 'str', bigint: 'int', number: 'float' } as const;
 
 /** As JSON has them. What JSON has not (infinity, an int of 20 digits) becomes a text. */
 export function plainSettings(settings: PythonSettings): Settings {
