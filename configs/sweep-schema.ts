@@ -1,5 +1,6 @@
 /** @module What a sweep's config may hold. `sweep.schema.json` is generated from here, for editors. */
 import { z } from 'zod';
+import { MOST_RUNGS, MOST_TRIALS } from '../contracts/sweep-bounds.ts';
 
 const KEY_PATTERN = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
 
@@ -18,7 +19,7 @@ const distribution = z.union([
       .refine(([low]) => low > 0, { error: 'must be above 0: it is drawn by its logarithm' })
       .describe('Evenly between the two by order of magnitude, as learning rates are.'),
   }),
-  z.strictObject({ choice: z.array(z.json()).min(1).describe('One of them.') }),
+  z.strictObject({ choice: z.array(z.json()).min(1).max(MOST_TRIALS).describe('One of them.') }),
 ]);
 
 const seed = z.int().min(0);
@@ -26,6 +27,7 @@ const seed = z.int().min(0);
 const rungs = z
   .array(z.int().min(1))
   .min(1)
+  .max(MOST_RUNGS)
   .refine((all) => all.every((rung, index) => index === 0 || rung > (all[index - 1] ?? 0)), {
     error: 'must ascend',
   })
@@ -62,10 +64,11 @@ export const sweepConfigSchema = z
     list: z
       .array(z.record(parameter, z.json()))
       .min(1)
+      .max(MOST_TRIALS)
       .optional()
       .describe('Trials one by one, each with the keys that it sets.'),
     grid: z
-      .record(parameter, z.array(z.json()).min(1))
+      .record(parameter, z.array(z.json()).min(1).max(MOST_TRIALS))
       .optional()
       .describe(
         'Every combination of one value of each key. With a list or draws: each of those with each of these.',
@@ -79,7 +82,7 @@ export const sweepConfigSchema = z
       .optional()
       .describe('Draws; the same ones for each combination of the grid.'),
     seeds: z
-      .union([z.int().min(1), z.array(seed).min(1)])
+      .union([z.int().min(1).max(MOST_TRIALS), z.array(seed).min(1).max(MOST_TRIALS)])
       .optional()
       .describe('Repeats of every trial: how many, or their seeds. Default 1.'),
     groupBy: parameter
