@@ -84,6 +84,7 @@ export async function fineTune(given?: FineTuneInput): Promise<FineTuneResult> {
     for (const iterations of asked) {
       const checkpoint = describeRef({ run, stage: plan.stage.stage, which: iterations });
       const { datasets } = plan.evaluation;
+      show({ evaluating: checkpoint });
       evaluations.push(
         await onceFree('wait for an earlier evaluation of this run to end', () =>
           executeChild(evaluate, {
@@ -94,7 +95,8 @@ export async function fineTune(given?: FineTuneInput): Promise<FineTuneResult> {
           }),
         ),
       );
-      show({ evaluations });
+      const { evaluating, ...rest } = state;
+      state = { ...rest, evaluations: [...evaluations] };
     }
     return evaluations;
   }

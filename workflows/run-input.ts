@@ -56,5 +56,5 @@ export function checkLeg(given: unknown): TrialLeg {
 }
 
 function shown(value: unknown): string {
-  return clipText(String(JSON.stringify(value)), LONGEST_SHOWN_BYTES);
+  return value === undefined ? 'undefined' : clipText(JSON.stringify(value), LONGEST_SHOWN_BYTES);
 }
