@@ -33,9 +33,9 @@ function bucket() {
     read: (key) => Promise.resolve(objects.get(key)),
     heads: () => Promise.resolve([KEY]),
   };
-  const put = (head: Head, content: Buffer | undefined = WEIGHTS) => {
+  const put = (head: Head, content = WEIGHTS) => {
     objects.set(KEY, Buffer.from(JSON.stringify(head)));
-    if (head.checkpoint !== null && content !== undefined) objects.set(head.checkpoint.file.key, content);
+    if (head.checkpoint !== null) objects.set(head.checkpoint.file.key, content);
   };
   return { objects, put, rules: new HeadRules(all) };
 }
