@@ -9,6 +9,8 @@ of ranks shares out what no rank has had yet, in the order in which it would hav
 Standard library only. Whole epochs are passed over as the lists that the sampler makes of them, image by image none is.
 """
 
+import sys
+from contextlib import contextmanager
 from itertools import chain, islice
 
 _CHUNK = 1 << 16
@@ -17,14 +19,16 @@ _CHUNK = 1 << 16
 def lists_of(indices):
     """What an endless iterator gives, as lists: an epoch each where it is a generator that yields from a list."""
     indices = iter(indices)
-    for first in indices:
+    while True:
+        with _tensors_as_lists(getattr(indices, "gi_code", None)):
+            first = next(indices)
         within = getattr(indices, "gi_yieldfrom", None)
-        if type(within) in (type(iter([])), type(iter(()))):
+        if type(within) is type(iter([])):
             # (iter, (the list,), where in it): the list itself, without a walk over it.
             _, (items,), position = within.__reduce__()
             within.__setstate__(len(items))
             next(within, None)  # It lets the list be freed.
-            yield _numbers(items)[position - 1 :]
+            yield items[position - 1 :]
         else:
             yield [int(first), *map(int, islice(indices, _CHUNK - 1))]
 
@@ -117,9 +121,24 @@ def _own(lists, ranks, rank):
         passed += len(items)
 
 
-def _numbers(items):
-    """GLEE's samplers yield from a tensor, of which torch makes a tuple of as many tensors, all of them views of it."""
-    whole = getattr(items[0], "_base", None)
-    if whole is not None and whole.dim() == 1 and len(whole) == len(items):
-        return whole.tolist()
-    return items if type(items[0]) is int else list(map(int, items))
+@contextmanager
+def _tensors_as_lists(code):
+    """Has a generator of this code yield from a list where it would from a tensor, as GLEE's samplers do.
+
+    torch would make a tensor of each number: gigabytes and half a minute an epoch, to pass over them.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or code is None:
+        yield
+        return
+    iterate = torch.Tensor.__iter__
+
+    def iterate_numbers(tensor):
+        is_meant = sys._getframe(1).f_code is code and tensor.dim() == 1 and tensor.dtype == torch.int64
+        return iter(tensor.tolist()) if is_meant else iterate(tensor)
+
+    torch.Tensor.__iter__ = iterate_numbers
+    try:
+        yield
+    finally:
+        torch.Tensor.__iter__ = iterate
