@@ -5,7 +5,7 @@ import type { GoBack } from './checkpoints.ts';
 import type { Order } from './controls.ts';
 import type { FailureClass, FailureType, NamedFailure } from './failures.ts';
 import type { EvaluationResult } from './evaluation.ts';
-import type { Lease } from './pool.ts';
+import type { CarriedLease } from './pool.ts';
 import type { ArtifactStatus, PlacedFile } from './weights.ts';
 
 /** Input of `jointTraining`; the workflow id is the run id. Every field may be left out. */
@@ -26,7 +26,7 @@ export interface TrainStageInput {
    */
   readonly until?: number;
   /** What crosses a continue-as-new; absent at the start. */
-  readonly carried?: { readonly state: StageState; readonly lease: Lease | null };
+  readonly carried?: { readonly state: StageState; readonly lease: CarriedLease | null };
 }
 
 /** Something that happened to a run, for people. */

@@ -43,6 +43,23 @@ export const settingsReading: ActivityOptions = {
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '5s', maximumAttempts: 20 },
 };
 
+/**
+ * A pool that was just started asks each holder what it has: one query each, side by side. Nothing is granted before the
+ * answers are there, so an outage is waited for; without a heartbeat the worker is gone.
+ */
+export const askingHolders: ActivityOptions = {
+  taskQueue: CONTROL_TASK_QUEUE,
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '10s',
+  scheduleToCloseTimeout: '7 days',
+  retry: {
+    initialInterval: '500ms',
+    backoffCoefficient: 2,
+    maximumInterval: '20s',
+    maximumAttempts: 1_000_000,
+  },
+};
+
 /** HEAD requests to the sources of weights: a person waits to hear that an address is wrong. */
 export const checking: ActivityOptions = {
   taskQueue: CONTROL_TASK_QUEUE,
@@ -78,6 +95,17 @@ export function presence(host: string, heartbeatTimeoutMs: number): ActivityOpti
       maximumInterval: '1s',
       maximumAttempts: 1_000_000,
     },
+  };
+}
+
+/** A word to a host's worker. Another worker that serves the same queue refuses it, and it is said again. */
+export function tellingToLeave(host: string, heartbeatTimeoutMs: number): ActivityOptions {
+  return {
+    taskQueue: hostTaskQueue(host),
+    startToCloseTimeout: '10s',
+    scheduleToStartTimeout: heartbeatTimeoutMs,
+    scheduleToCloseTimeout: '10 minutes',
+    retry: { initialInterval: '1s', backoffCoefficient: 1, maximumInterval: '1s', maximumAttempts: 1000 },
   };
 }
 

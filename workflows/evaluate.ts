@@ -8,7 +8,6 @@ import {
   patched,
   proxyActivities,
   setCurrentDetails,
-  setHandler,
   workflowInfo,
   ApplicationFailure,
 } from '@temporalio/workflow';
@@ -19,12 +18,13 @@ import type { Lease } from '../contracts/pool.ts';
 import type { StageState } from '../contracts/runs.ts';
 import { planning, training } from './activity-profiles.ts';
 import { AttemptScope } from './attempt-scope.ts';
+import { partOf } from './gang.ts';
 import { checkGang, type GangHealth } from './health.ts';
 import { invalid } from './invalid.ts';
-import { yieldSignal } from './messages.ts';
 import { blamesOf, decide, failureOf, nameFailure } from './recovery.ts';
 import { StageLease } from './stage-lease.ts';
 import { afterFailure, initialStageState, standingOf } from './stage-state.ts';
+import { onYield } from './yields.ts';
 
 const plans = proxyActivities<PlanActivities>(planning);
 
@@ -45,10 +45,8 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
 
   const lease = new StageLease(task.plan, null);
   const scope = new AttemptScope();
-  setHandler(yieldSignal, ({ requestId }) => {
-    // It begins anew: there is nothing to be saved.
-    if (requestId === lease.held?.requestId) scope.ask('gives its hosts back', () => Promise.resolve());
-  });
+  // It begins anew: there is nothing to be saved.
+  onYield(lease, () => scope.ask('gives its hosts back', () => Promise.resolve()));
   let state: StageState = initialStageState;
   try {
     for (;;) {
@@ -106,8 +104,7 @@ async function onHost(
     summary,
   });
   try {
-    const gpus = host.gpuIndices && { gpuIndices: host.gpuIndices };
-    return await evaluateOnHost({ task, token, attempt, ...gpus });
+    return await evaluateOnHost({ task, token, attempt, ...partOf(held, host) });
   } catch (error) {
     if (CancellationScope.current().consideredCancelled) throw error;
     return { failure: nameFailure(error, host.name) };

@@ -2,7 +2,7 @@
  * @module Who has which GPUs: requests come, are granted whole or not at all, and end. Pure.
  */
 import type { Lease, LeaseRequest } from '../contracts/pool.ts';
-import { effectivePriority, judge, type FirstRules } from './pool-order.ts';
+import { effectivePriority, judge } from './pool-order.ts';
 import type { HeldLease, PoolState, Waiting } from './pool-state.ts';
 
 /**
@@ -64,12 +64,10 @@ export function holders(state: PoolState): readonly string[] {
 export function grant(
   state: PoolState,
   nowMs: number,
-  rules: FirstRules = {},
 ): { readonly state: PoolState; readonly granted: readonly Lease[] } {
   const granted: HeldLease[] = [];
-  for (const { request, verdict } of judge(state, nowMs, rules)) {
+  for (const { request, verdict } of judge(state, nowMs)) {
     if (verdict.kind !== 'granted') continue;
-    if (rules.oneByOne === true && granted.length === 1) break;
     const { requestId, holder, holderSince, team, arrivedAt } = request;
     const lastToken = granted.at(-1)?.token ?? state.lastToken;
     granted.push({
@@ -94,7 +92,8 @@ export function grant(
   };
 }
 
-function asToldToHolder({ requestId, holder, holderSince, hosts, token }: HeldLease): Lease {
+/** A lease without what the pool notes of it. */
+export function asToldToHolder({ requestId, holder, holderSince, hosts, token }: HeldLease): Lease {
   return { requestId, holder, holderSince, hosts, token };
 }
 
@@ -121,11 +120,12 @@ function findReplaced(
 }
 
 /** All that a request does not say itself. */
-function placeOf({ arrivedAt, waitingSince, rank, keepsPlace, before }: Waiting): Place {
+function placeOf({ arrivedAt, waitingSince, rank, keepsPlace, preempts, before }: Waiting): Place {
   return {
     ...{ arrivedAt, waitingSince },
     ...(rank !== undefined && { rank }),
     ...(keepsPlace && { keepsPlace }),
+    ...(preempts && { preempts }),
     ...(before && { before }),
   };
 }

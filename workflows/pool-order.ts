@@ -22,13 +22,6 @@ export type Verdict =
   /** `open` hosts could be had now; some that are free are wanted by `behind`. */
   | { readonly kind: 'blocked'; readonly open: number; readonly behind: string | undefined };
 
-/** How histories were decided that began before hosts could be shared. */
-export interface FirstRules {
-  readonly wholeHosts?: boolean;
-  readonly noBackfill?: boolean;
-  readonly oneByOne?: boolean;
-}
-
 /** Priority, and one more for each `ageAfterMs` of waiting, so that everybody's turn comes. */
 export function effectivePriority(
   { priority = 0, waitingSince, rank }: Waiting,
@@ -44,37 +37,60 @@ export interface Ranked {
   readonly rank: number;
 }
 
-/** By effective priority, then as they came. */
+/**
+ * By effective priority, then as they came. A gang that lost a host goes before all that could not have made it yield,
+ * and a request for whose sake others were asked to yield before all that could not have asked them, however long these
+ * have waited.
+ */
 export function inOrder({ queue, settings }: PoolState, nowMs: number): readonly Ranked[] {
   const own = queue.map((request) => ({
     request,
     rank: effectivePriority(request, settings.ageAfterMs, nowMs),
   }));
-  // A gang that lost a host goes before all that could not have made it yield, however long these have waited.
-  const placeOf = ({ request, rank }: Ranked) =>
-    request.keepsPlace === true
-      ? Math.max(
-          ...own.filter((other) => (other.request.priority ?? 0) <= rank).map((other) => other.rank),
-          rank,
-        )
-      : rank;
-  const places = new Map(own.map((one) => [one.request, placeOf(one)]));
-  const place = (request: Waiting) => places.get(request) ?? 0;
+  const places = new Map(
+    own.map((one) => {
+      const passed = isMoved(one.request) ? own.filter((other) => canPass(one, levelOf(other))) : [];
+      return [one.request, Math.max(one.rank, ...passed.map(({ rank }) => rank))];
+    }),
+  );
+  const place = ({ request }: Ranked) => places.get(request) ?? 0;
+  const level = (one: Ranked) => (isMoved(one.request) ? levelOf(one).level : -Infinity);
   return own.sort(
-    ({ request: a }, { request: b }) =>
+    (a, b) =>
       place(b) - place(a) ||
-      Number(b.keepsPlace ?? false) - Number(a.keepsPlace ?? false) ||
-      a.arrivedAt - b.arrivedAt,
+      level(b) - level(a) ||
+      Number(b.request.keepsPlace ?? false) - Number(a.request.keepsPlace ?? false) ||
+      a.request.arrivedAt - b.request.arrivedAt,
   );
 }
 
+/** What another request must be more urgent than to go before a request: age alone makes nobody yield. */
+export interface Level {
+  readonly level: number;
+  /** Its own priority, without what it held and its age. */
+  readonly priority: number;
+}
+
+export function levelOf({ request, rank }: Ranked): Level {
+  const { priority = 0, keepsPlace } = request;
+  return { level: keepsPlace === true ? rank : priority, priority };
+}
+
+/** Whether a request may get what is freed for it before another one that its effective priority puts first. */
+export function canPass({ request, rank }: Ranked, other: Level): boolean {
+  return other.level < (request.priority ?? 0) || (request.keepsPlace === true && other.priority <= rank);
+}
+
+function isMoved({ keepsPlace, preempts }: Waiting): boolean {
+  return keepsPlace === true || preempts === true;
+}
+
 /** All requests, first ones first. One pass is enough: what is granted only takes away from those that come after. */
-export function judge(state: PoolState, nowMs: number, rules: FirstRules = {}): readonly Judged[] {
+export function judge(state: PoolState, nowMs: number): readonly Judged[] {
   const free = freeGpus(state);
   const wantedBy = new Map<string, string>();
   const overQuota = new Set<string>();
   const teams = gpusByTeam(state);
-  let headIsBlocked = false;
 
   return inOrder(state, nowMs).map(({ request }) => ({ request, verdict: verdictOf(request) }));
 
@@ -84,8 +100,7 @@ export function judge(state: PoolState, nowMs: number, rules: FirstRules = {}): 
     if (suitable.length < hosts) return { kind: 'no hosts' };
     if (isOverQuota(request)) return { kind: 'quota' };
     const open = suitable.filter(({ name }) => isOpen(name, gpusPerHost) && !wantedBy.has(name));
-    if (open.length < hosts || (headIsBlocked && rules.noBackfill === true)) {
-      headIsBlocked = true;
+    if (open.length < hosts) {
       const behind = suitable.find(({ name }) => isOpen(name, gpusPerHost) && wantedBy.has(name));
       const verdict = {
         kind: 'blocked',
@@ -107,10 +122,7 @@ export function judge(state: PoolState, nowMs: number, rules: FirstRules = {}): 
   }
 
   function isOpen(name: string, gpusPerHost: number): boolean {
-    const there = free.get(name)?.length ?? 0;
-    if (rules.wholeHosts === true)
-      return there === (state.hosts.find((host) => host.name === name)?.gpus ?? 0);
-    return there >= gpusPerHost;
+    return (free.get(name)?.length ?? 0) >= gpusPerHost;
   }
 
   /** A team's first request that does not fit its quota is not passed by the team's own smaller ones for ever. */
@@ -130,7 +142,7 @@ export function judge(state: PoolState, nowMs: number, rules: FirstRules = {}): 
     const keys = ({ name }: PoolHost) => [
       Number(avoid.includes(name)),
       had.includes(name) ? had.indexOf(name) : had.length,
-      rules.wholeHosts === true ? 0 : (free.get(name)?.length ?? 0),
+      free.get(name)?.length ?? 0,
     ];
     return open
       .map((host) => ({ host, keys: keys(host) }))
@@ -145,7 +157,7 @@ export function judge(state: PoolState, nowMs: number, rules: FirstRules = {}): 
     const had = new Set(before.find((one) => one.name === name)?.gpuIndices ?? []);
     const again = there.filter((index) => had.has(index));
     const indices = [...again, ...there.filter((index) => !had.has(index))]
-      .slice(0, rules.wholeHosts === true ? gpus : gpusPerHost)
+      .slice(0, gpusPerHost)
       .sort((a, b) => a - b);
     free.set(
       name,
@@ -156,7 +168,8 @@ export function judge(state: PoolState, nowMs: number, rules: FirstRules = {}): 
       ...(host.gpuMemoryMiB !== undefined && { gpuMemoryMiB: host.gpuMemoryMiB }),
       ...(host.labels && { labels: host.labels }),
       ...(host.pretend && { pretend: host.pretend }),
-      ...(rules.wholeHosts !== true && { gpuIndices: indices }),
+      ...(host.place !== undefined && { place: host.place }),
+      gpuIndices: indices,
     };
   }
 }

@@ -27,13 +27,14 @@ import { awaitingCheckpoint, bookkeeping, opening } from './activity-profiles.ts
 import { AttemptScope, type Ending } from './attempt-scope.ts';
 import { STOPPED, trainGang, type GangOutcome } from './gang.ts';
 import { checkGang } from './health.ts';
-import { controlUpdates, stageStateQuery, yieldSignal } from './messages.ts';
+import { controlUpdates, stageStateQuery } from './messages.ts';
 import { blamesOf, decide, failureOf, nameFailure, type Decision } from './recovery.ts';
 import { afterControl, changedPlan, priorityOf, refusal, type StageControl } from './stage-controls.ts';
 import { StageLease } from './stage-lease.ts';
 import { refused } from './refused.ts';
 import { backText, coverageText, endText, questionText } from './stage-events.ts';
 import { afterFailure, afterOpening, initialStageState, standingOf, withEvent } from './stage-state.ts';
+import { onYield } from './yields.ts';
 
 const control = proxyActivities<StageActivities>(bookkeeping);
 
@@ -54,8 +55,7 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
   const lease = new StageLease(plan, input.carried?.lease ?? null);
 
   setHandler(stageStateQuery, () => state);
-  setHandler(yieldSignal, ({ requestId, why, withinMs }) => {
-    if (requestId !== lease.held?.requestId) return;
+  onYield(lease, ({ why, withinMs }) => {
     show({}, `the pool wants its hosts back: ${why}`);
     end('gives its hosts back', withinMs);
   });
@@ -73,13 +73,14 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
       if (scope.take() === 'gives its hosts back') await lease.giveBack();
       if (state.paused !== undefined || state.question !== undefined) await untilPersonSays();
       const held = await waitForLease();
-      if (held === undefined) continue;
+      if (held === undefined) {
+        await continueIfLong();
+        continue;
+      }
       const outcome = await attempt(held);
       if (outcome.kind === 'finished') break;
       if (outcome.kind === 'failed') await recover(outcome);
-      if (!scope.isAsked && workflowInfo().continueAsNewSuggested && allHandlersFinished()) {
-        await continueAsNew<typeof trainStage>({ ...input, carried: { state, lease: lease.handOn() } });
-      }
+      await continueIfLong();
     }
     show({ phase: 'publishing' });
     await lease.giveBack();
@@ -104,10 +105,16 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
   }
 
   async function waitForLease(): Promise<Lease | undefined> {
-    if (lease.held !== null) return lease.held;
-    show({ phase: 'waiting for hosts', hosts: [] });
-    const wanted = { attempt: state.attempt, avoid: state.avoid, priority: priorityOf(state, plan) };
-    return lease.wait(wanted, () => scope.isAsked);
+    if (lease.held === null) show({ phase: 'waiting for hosts', hosts: [] });
+    const wanted = { avoid: state.avoid, priority: priorityOf(state, plan) };
+    return lease.wait(wanted, () => scope.isAsked || workflowInfo().continueAsNewSuggested);
+  }
+
+  async function continueIfLong(): Promise<void> {
+    if (scope.isAsked || !workflowInfo().continueAsNewSuggested) return;
+    await condition(allHandlersFinished);
+    if (scope.isAsked) return;
+    await continueAsNew<typeof trainStage>({ ...input, carried: { state, lease: lease.handOn() } });
   }
 
   async function attempt(held: Lease): Promise<GangOutcome> {
