@@ -101,7 +101,7 @@ const readWaiting: Reader<Waiting> = (value, at) => {
     waitingSince: waiting.of('waitingSince', readTime),
     ...(waiting.has('rank') && { rank: waiting.of('rank', readRank) }),
     ...(waiting.has('keepsPlace') && { keepsPlace: waiting.of('keepsPlace', isSet) }),
-    ...(waiting.has('preempts') && { preempts: waiting.of('preempts', isSet) }),
+    ...(waiting.has('claims') && { claims: waiting.of('claims', listOf(readName, MAX_HOSTS)) }),
     ...(waiting.has('before') && { before: waiting.of('before', listOf(readLeasedHost, MAX_GANG_HOSTS)) }),
   };
 };

@@ -57,7 +57,7 @@ export function holders(state: PoolState): readonly string[] {
 }
 
 /**
- * Grants all that can be granted, each whole.
+ * Grants all that can be granted, each whole. What is granted may end a claim on other hosts: until nothing more is granted.
  *
  * @param nowMs Floor of the tokens: they grow even when the pool lost its memory, as long as clocks do.
  */
@@ -65,6 +65,19 @@ export function grant(
   state: PoolState,
   nowMs: number,
 ): { readonly state: PoolState; readonly granted: readonly Lease[] } {
+  const granted: Lease[] = [];
+  for (let now = state; ; ) {
+    const more = grantOnce(now, nowMs);
+    if (more.granted.length === 0) return { state: now, granted };
+    now = more.state;
+    granted.push(...more.granted.map(asToldToHolder));
+  }
+}
+
+function grantOnce(
+  state: PoolState,
+  nowMs: number,
+): { readonly state: PoolState; readonly granted: readonly HeldLease[] } {
   const granted: HeldLease[] = [];
   for (const { request, verdict } of judge(state, nowMs)) {
     if (verdict.kind !== 'granted') continue;
@@ -78,17 +91,15 @@ export function grant(
       ...(team !== undefined && { team }),
     });
   }
-  const [lastGranted] = granted.slice(-1);
-  if (lastGranted === undefined) return { state, granted };
   const ids = new Set(granted.map(({ requestId }) => requestId));
   return {
     state: {
       ...state,
       queue: state.queue.filter(({ requestId }) => !ids.has(requestId)),
       leases: [...state.leases, ...granted],
-      lastToken: lastGranted.token,
+      lastToken: granted.at(-1)?.token ?? state.lastToken,
     },
-    granted: granted.map(asToldToHolder),
+    granted,
   };
 }
 
@@ -120,12 +131,12 @@ function findReplaced(
 }
 
 /** All that a request does not say itself. */
-function placeOf({ arrivedAt, waitingSince, rank, keepsPlace, preempts, before }: Waiting): Place {
+function placeOf({ arrivedAt, waitingSince, rank, keepsPlace, claims, before }: Waiting): Place {
   return {
     ...{ arrivedAt, waitingSince },
     ...(rank !== undefined && { rank }),
     ...(keepsPlace && { keepsPlace }),
-    ...(preempts && { preempts }),
+    ...(claims && { claims }),
     ...(before && { before }),
   };
 }

@@ -37,30 +37,27 @@ export interface Ranked {
   readonly rank: number;
 }
 
-/**
- * By effective priority, then as they came. A gang that lost a host goes before all that could not have made it yield,
- * and a request for whose sake others were asked to yield before all that could not have asked them, however long these
- * have waited.
- */
+/** By effective priority, then as they came. */
 export function inOrder({ queue, settings }: PoolState, nowMs: number): readonly Ranked[] {
   const own = queue.map((request) => ({
     request,
     rank: effectivePriority(request, settings.ageAfterMs, nowMs),
   }));
-  const places = new Map(
-    own.map((one) => {
-      const passed = isMoved(one.request) ? own.filter((other) => canPass(one, levelOf(other))) : [];
-      return [one.request, Math.max(one.rank, ...passed.map(({ rank }) => rank))];
-    }),
-  );
-  const place = ({ request }: Ranked) => places.get(request) ?? 0;
-  const level = (one: Ranked) => (isMoved(one.request) ? levelOf(one).level : -Infinity);
+  // A gang that lost a host goes before all that could not have made it yield, however long these have waited.
+  const placeOf = ({ request, rank }: Ranked) =>
+    request.keepsPlace === true
+      ? Math.max(
+          ...own.filter((other) => (other.request.priority ?? 0) <= rank).map((other) => other.rank),
+          rank,
+        )
+      : rank;
+  const places = new Map(own.map((one) => [one.request, placeOf(one)]));
+  const place = (request: Waiting) => places.get(request) ?? 0;
   return own.sort(
-    (a, b) =>
+    ({ request: a }, { request: b }) =>
       place(b) - place(a) ||
-      level(b) - level(a) ||
-      Number(b.request.keepsPlace ?? false) - Number(a.request.keepsPlace ?? false) ||
-      a.request.arrivedAt - b.request.arrivedAt,
+      Number(b.keepsPlace ?? false) - Number(a.keepsPlace ?? false) ||
+      a.arrivedAt - b.arrivedAt,
   );
 }
 
@@ -81,33 +78,62 @@ export function canPass({ request, rank }: Ranked, other: Level): boolean {
   return other.level < (request.priority ?? 0) || (request.keepsPlace === true && other.priority <= rank);
 }
 
-function isMoved({ keepsPlace, preempts }: Waiting): boolean {
-  return keepsPlace === true || preempts === true;
+/** The more of both. */
+export function higher(a: Level | undefined, b: Level): Level {
+  if (a === undefined) return b;
+  return { level: Math.max(a.level, b.level), priority: Math.max(a.priority, b.priority) };
 }
 
-/** All requests, first ones first. One pass is enough: what is granted only takes away from those that come after. */
+/** The most urgent claim on each host that suits it. A request that could not be served, or is over its quota, has none. */
+function claimsOf(state: PoolState): Map<string, Claim> {
+  const claims = new Map<string, Claim>();
+  const teams = gpusByTeam(state);
+  for (const { claims: own, ...request } of state.queue) {
+    const { requestId, priority = 0, hosts, gpusPerHost, team = '' } = request;
+    if (own === undefined) continue;
+    const suitable = suitableHosts(state, request);
+    const quota = quotaOf(state, team) ?? Infinity;
+    if (suitable.length < hosts || (teams.get(team) ?? 0) + hosts * gpusPerHost > quota) continue;
+    for (const { name } of suitable)
+      if (own.includes(name) && priority > (claims.get(name)?.priority ?? -Infinity))
+        claims.set(name, { requestId, priority });
+  }
+  return claims;
+}
+
+interface Claim {
+  readonly requestId: string;
+  readonly priority: number;
+}
+
+/** All requests, first ones first. What is granted takes away from those that come after. */
 export function judge(state: PoolState, nowMs: number): readonly Judged[] {
   const free = freeGpus(state);
   const wantedBy = new Map<string, string>();
   const overQuota = new Set<string>();
   const teams = gpusByTeam(state);
+  /** Of those that want a host, what another one must pass. */
+  const levels = new Map<string, Level>();
+  const claimedBy = claimsOf(state);
 
-  return inOrder(state, nowMs).map(({ request }) => ({ request, verdict: verdictOf(request) }));
+  return inOrder(state, nowMs).map((one) => ({ request: one.request, verdict: verdictOf(one) }));
 
-  function verdictOf(request: Waiting): Verdict {
+  function verdictOf(one: Ranked): Verdict {
+    const { request } = one;
     const { requestId, hosts, gpusPerHost } = request;
     const suitable = suitableHosts(state, request);
     if (suitable.length < hosts) return { kind: 'no hosts' };
     if (isOverQuota(request)) return { kind: 'quota' };
-    const open = suitable.filter(({ name }) => isOpen(name, gpusPerHost) && !wantedBy.has(name));
+    const open = suitable.filter(({ name }) => isOpen(name, gpusPerHost) && otherOn(name, one) === undefined);
     if (open.length < hosts) {
-      const behind = suitable.find(({ name }) => isOpen(name, gpusPerHost) && wantedBy.has(name));
-      const verdict = {
-        kind: 'blocked',
-        open: open.length,
-        behind: behind && wantedBy.get(behind.name),
-      } as const;
-      for (const { name } of suitable) if (!wantedBy.has(name)) wantedBy.set(name, requestId);
+      const [behind] = suitable.flatMap(({ name }) =>
+        isOpen(name, gpusPerHost) ? (otherOn(name, one) ?? []) : [],
+      );
+      const verdict = { kind: 'blocked', open: open.length, behind } as const;
+      for (const { name } of suitable) {
+        if (!wantedBy.has(name)) wantedBy.set(name, requestId);
+        levels.set(name, higher(levels.get(name), levelOf(one)));
+      }
       // What it will need of its quota is no longer there for those of its team that come after.
       countFor(request);
       return verdict;
@@ -115,6 +141,16 @@ export function judge(state: PoolState, nowMs: number): readonly Judged[] {
     const chosen = choose(request, open).map((host) => lend(host, request));
     countFor(request);
     return { kind: 'granted', hosts: chosen };
+  }
+
+  /** Who is to have what is free on a host before this request. */
+  function otherOn(name: string, one: Ranked): string | undefined {
+    const claim = claimedBy.get(name);
+    const isOwn = one.request.claims?.includes(name) === true;
+    if (!isOwn && claim !== undefined && levelOf(one).level < claim.priority) return claim.requestId;
+    const level = levels.get(name);
+    if (level === undefined || (isOwn && canPass(one, level))) return undefined;
+    return wantedBy.get(name);
   }
 
   function countFor({ team, hosts, gpusPerHost }: Waiting): void {

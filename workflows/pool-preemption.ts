@@ -3,7 +3,7 @@
  */
 import type { YieldRequest } from '../contracts/pool.ts';
 import { freeGpus, suitableHosts } from './pool-hosts.ts';
-import { canPass, effectivePriority, judge, levelOf, type Level, type Ranked } from './pool-order.ts';
+import { canPass, effectivePriority, higher, judge, levelOf, type Level, type Ranked } from './pool-order.ts';
 import type { HeldLease, PoolState, Waiting } from './pool-state.ts';
 
 export interface Ask {
@@ -22,15 +22,25 @@ export function askToYield(
     if (asked === undefined || asked === state.leases[index]?.asked) return [];
     return [{ holder, ask: { requestId, why: asked.why, withinMs: state.settings.yieldWithinMs } }];
   });
-  const sakes = new Set(forAll.leases.flatMap(({ asked }) => (asked === undefined ? [] : [asked.sakeOf])));
+  const free = freeGpus(state);
   return {
     state: {
       ...forAll,
       leases: forAll.leases.map((lease) => unmarkLate(state, lease, nowMs)),
-      queue: forAll.queue.map((one) => (sakes.has(one.requestId) ? { ...one, preempts: true } : one)),
+      queue: forAll.queue.map((one) => withClaims(forAll, one, free)),
     },
     asks,
   };
+}
+
+/** What is freed for a request is its own; what it could have had before is not. */
+function withClaims({ leases }: PoolState, request: Waiting, free: ReturnType<typeof freeGpus>): Waiting {
+  const { requestId, gpusPerHost, claims = [] } = request;
+  const freed = leases
+    .filter(({ asked }) => asked?.sakeOf === requestId)
+    .flatMap(({ hosts }) => hosts.map(({ name }) => name))
+    .filter((name) => !claims.includes(name) && (free.get(name)?.length ?? 0) < gpusPerHost);
+  return freed.length === 0 ? request : { ...request, claims: [...new Set([...claims, ...freed])].sort() };
 }
 
 function mark(state: PoolState, wishes: readonly Wish[], at: number): PoolState {
@@ -72,7 +82,7 @@ function drained({ hosts, leases }: PoolState): readonly Wish[] {
 
 /**
  * For the first blocked request that others can be asked for, and for no other. Requests before it that only their age
- * puts there do not stand in its way: what is freed for it is its own (`preempts`). Those that could ask themselves do.
+ * puts there do not stand in its way: what is freed for it is its own (`claims`).
  */
 function preempted(state: PoolState, nowMs: number): readonly Wish[] {
   const free = freeGpus(state);
@@ -89,7 +99,7 @@ function preempted(state: PoolState, nowMs: number): readonly Wish[] {
     const why = `${holder} is more urgent (priority ${String(priority)})`;
     if (chosen.length > 0) return chosen.map((lease) => ({ lease, sakeOf: requestId, why }));
     for (const { name } of suitableHosts(state, request))
-      sooner.set(name, highest(sooner.get(name), levelOf(one)));
+      sooner.set(name, higher(sooner.get(name), levelOf(one)));
   }
   return [];
 }
@@ -123,8 +133,8 @@ function leastUrgent(state: PoolState, request: Waiting, room: Room, nowMs: numb
 type Room = ReturnType<typeof roomFor>;
 
 /**
- * Free GPUs on the hosts that suit a request, as leases are thought away. A host that is wanted by a sooner request which
- * cannot be passed is not counted, and what is free now on one that is wanted by another is that one's.
+ * Free GPUs on the hosts that suit a request, as leases are thought away. Not counted are hosts that are wanted by a sooner
+ * request which cannot be passed, and those that another sooner one could have as they are.
  *
  * @param sooner Of the blocked requests that come before it, the most that must be passed, by host.
  */
@@ -137,8 +147,10 @@ function roomFor(
   const room = new Map<string, number>();
   for (const { name } of suitableHosts(state, request)) {
     const level = sooner.get(name);
-    if (level === undefined) room.set(name, free.get(name)?.length ?? 0);
-    else if (canPass({ request, rank }, level)) room.set(name, 0);
+    const there = free.get(name)?.length ?? 0;
+    const isOwn = level === undefined || request.claims?.includes(name) === true;
+    if (level !== undefined && !canPass({ request, rank }, level)) continue;
+    if (isOwn || there < request.gpusPerHost) room.set(name, there);
   }
   const count = ({ hosts }: HeldLease, sign: number) => {
     for (const { name, gpus, gpuIndices } of hosts) {
@@ -152,11 +164,6 @@ function roomFor(
     concerns: ({ hosts }: HeldLease) => hosts.some(({ name }) => room.has(name)),
     isEnough: () => [...room.values()].filter((gpus) => gpus >= request.gpusPerHost).length >= request.hosts,
   };
-}
-
-function highest(a: Level | undefined, b: Level): Level {
-  if (a === undefined) return b;
-  return { level: Math.max(a.level, b.level), priority: Math.max(a.priority, b.priority) };
 }
 
 /** It was asked, and still has time to answer. */

@@ -42,8 +42,8 @@ export interface Waiting extends LeaseRequest {
   readonly rank?: number;
   /** It replaces a lease that nobody had asked for: a gang that lost a host keeps its place before those that wait. */
   readonly keepsPlace?: true;
-  /** Others were asked to yield for its sake: it goes before requests that only their age puts before it. */
-  readonly preempts?: true;
+  /** Hosts whose holders were asked to yield for its sake: requests that only their age puts before it do not get them. */
+  readonly claims?: readonly string[];
   /** Hosts and GPUs of the lease that it replaces. */
   readonly before?: readonly LeasedHost[];
 }

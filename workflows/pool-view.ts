@@ -12,7 +12,7 @@ export function viewPool(state: PoolState, nowMs: number): PoolView {
   return {
     hosts: state.hosts.map((host) => viewOf(state, host, free.get(host.name)?.length ?? 0)),
     queue: judge(state, nowMs).map((judged, index) => {
-      const { before, rank, keepsPlace, preempts, arrivedAt, waitingSince, ...request } = judged.request;
+      const { before, rank, keepsPlace, claims, arrivedAt, waitingSince, ...request } = judged.request;
       return {
         ...request,
         position: index + 1,
