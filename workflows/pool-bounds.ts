@@ -7,7 +7,7 @@ import type { PoolState } from './pool-state.ts';
 export const MAX_HOSTS = 2000;
 /** Of those that wait, and as many leases. */
 export const MAX_REQUESTS = 5000;
-const MAX_STATE_BYTES = 1_200_000;
+const MAX_STATE_BYTES = 1_000_000;
 
 /** @param added What would be added to the state. */
 export function hasRoomFor(state: PoolState, added: unknown): boolean {
