@@ -85,7 +85,8 @@ export function recordOf<T>(key: Reader<string>, read: Reader<T>, most: number) 
 export function oneOf<const T extends string | true>(...values: readonly T[]): Reader<T> {
   return (value, at) => {
     const found = values.find((one) => one === value);
-    if (found === undefined) throw malformed(value, at, values.map((one) => JSON.stringify(one)).join(' or '));
+    if (found === undefined)
+      throw malformed(value, at, values.map((one) => JSON.stringify(one)).join(' or '));
     return found;
   };
 }

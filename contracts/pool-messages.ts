@@ -36,7 +36,11 @@ const HIGHEST = 1000;
 export const readId = text(1200, (id) => id !== '', 'an id');
 export const readReason = text(LONGEST_REASON);
 export const readTime = amount(LATEST_MS);
-export const readName = text(63, (name) => RUN_ID_PATTERN.test(name), 'a name of letters, digits, ".", "_" and "-"');
+export const readName = text(
+  63,
+  (name) => RUN_ID_PATTERN.test(name),
+  'a name of letters, digits, ".", "_" and "-"',
+);
 const readLabel = text(128, (label) => /^[A-Za-z0-9._-]+$/.test(label), 'a label');
 const readPlace = text(64, (place) => /^[0-9a-f]+$/.test(place), 'hex digits');
 const isAddress = (address: string) => addressProblem(address) === undefined;

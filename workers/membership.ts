@@ -60,7 +60,7 @@ export class Membership {
   async beginServing(): Promise<boolean> {
     const { host, signal } = this.#options;
     const beganAt = Date.now();
-    for (let [loggedAt, isSent] = [0, false]; !signal.aborted; ) {
+    for (let [loggedAt, isSent] = [0, false]; !signal.aborted;) {
       const standing = await this.#standing();
       if (standing.kind === 'free' || (standing.kind === 'unknown' && !isSent)) {
         await this.#sendJoin();
@@ -127,7 +127,10 @@ export class Membership {
 
   #checkInBackground(): void {
     void this.#check().catch((error: unknown) => {
-      this.#options.log.warn({ error: String(error) }, 'could not see whether the pool has accepted this host');
+      this.#options.log.warn(
+        { error: String(error) },
+        'could not see whether the pool has accepted this host',
+      );
     });
   }
 

@@ -17,7 +17,12 @@ export interface Adoption {
 export function adoptAccounts(state: PoolState, accounts: readonly LeaseAccount[], nowMs: number): Adoption {
   let adoption: Adoption = { state, adopted: [] };
   for (const { held, priority, team } of accounts)
-    if (held !== null) adoption = adoptAccount(adoption, { ...held, rank: priority, ...(team !== undefined && { team }) }, nowMs);
+    if (held !== null)
+      adoption = adoptAccount(
+        adoption,
+        { ...held, rank: priority, ...(team !== undefined && { team }) },
+        nowMs,
+      );
   for (const { request } of accounts)
     if (request !== null) adoption = { ...adoption, state: enqueue(adoption.state, request, nowMs) };
   return adoption;

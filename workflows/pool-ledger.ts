@@ -66,7 +66,7 @@ export function grant(
   nowMs: number,
 ): { readonly state: PoolState; readonly granted: readonly Lease[] } {
   const granted: Lease[] = [];
-  for (let now = state; ; ) {
+  for (let now = state; ;) {
     const more = grantOnce(now, nowMs);
     if (more.granted.length === 0) return { state: now, granted };
     now = more.state;

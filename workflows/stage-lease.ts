@@ -25,13 +25,7 @@ import {
   readLease,
   readRequest,
 } from '../contracts/pool-messages.ts';
-import type {
-  CarriedLease,
-  HostBlame,
-  Lease,
-  LeaseAccount,
-  LeaseRequest,
-} from '../contracts/pool.ts';
+import type { CarriedLease, HostBlame, Lease, LeaseAccount, LeaseRequest } from '../contracts/pool.ts';
 import { bookkeeping } from './activity-profiles.ts';
 import { invalid } from './invalid.ts';
 import {

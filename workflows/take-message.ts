@@ -6,7 +6,11 @@ import { log } from '@temporalio/workflow';
 import { parse, type Reader } from '../contracts/parsing.ts';
 
 /** A signal's handler, which gets only what `read` lets through. */
-export function taking<T>(name: string, read: Reader<T>, take: (message: T) => void): (given: unknown) => void {
+export function taking<T>(
+  name: string,
+  read: Reader<T>,
+  take: (message: T) => void,
+): (given: unknown) => void {
   return (given) => {
     const parsed = parse(read, given, name);
     if (parsed.ok) take(parsed.value);

@@ -6,11 +6,14 @@ import getPort from 'get-port';
 import type { HostActivities } from '../../contracts/activities.ts';
 import type { Host } from '../../contracts/pool.ts';
 import { claimStage } from '../checkpoints/claim.ts';
+import { EVALUATION_JOB, evaluateOnHost } from '../evaluation/evaluate-on-host.ts';
 import { fail, handOver } from '../fail.ts';
-import { evaluateOnHost } from '../evaluation/evaluate-on-host.ts';
 import { checkHost, type CheckedHost } from '../health/check-host.ts';
 import { meetHosts } from '../health/meet-hosts.ts';
 import { awaitCheckpoint } from '../training/await-checkpoint.ts';
+import { findJob, type JobKey } from '../training/job.ts';
+import { endTrainer } from '../training/processes.ts';
+import { UnnamedErrors } from '../training/unnamed-errors.ts';
 import { measureRoom } from '../training/room.ts';
 import type { TrainingDependencies } from '../training/rank.ts';
 import { trainRank } from '../training/train-rank.ts';
@@ -31,6 +34,13 @@ const PRESENCE_BEAT_MS = 5000;
 const CHECK_BEAT_MS = 2000;
 
 export function createHostActivities(dependencies: HostDependencies): HostActivities {
+  const { scratch, host } = dependencies.settings;
+  const unnamed = new UnnamedErrors(host);
+  const bounded = <T>(key: JobKey, work: () => Promise<T>) =>
+    unnamed.bound(`${key.run}/${key.stage}/${String(key.token)}`, work, async () => {
+      const job = await findJob(scratch, key);
+      if (job !== undefined) await endTrainer(job);
+    });
   return {
     async bePresent({ host }) {
       const context = Context.current();
@@ -43,7 +53,8 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
         const details = context.cancellationDetails;
         if (details?.workerShutdown === true) return;
         // Whatever else ends it, as a pool that is gone or goes on under a new history, is answered by joining again.
-        if (details?.cancelRequested === true) dependencies.leave('a newer worker of this machine has the host');
+        if (details?.cancelRequested === true)
+          dependencies.leave('a newer worker of this machine has the host');
         else await dependencies.join();
         throw error;
       } finally {
@@ -61,7 +72,9 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
 
     async openAttempt({ run, stage, token, ...options }) {
       const { cancellationSignal } = Context.current();
-      const claim = await claimStage(dependencies, { run, stage }, token, options, cancellationSignal);
+      const claim = await unnamed.bound(`open ${run}/${stage}/${String(token)}`, () =>
+        claimStage(dependencies, { run, stage }, token, options, cancellationSignal),
+      );
       const { checkpoint: resumeFrom, insteadOf } = claim;
       return { resumeFrom, port: await getPort(), ...(insteadOf && { insteadOf }) };
     },
@@ -76,13 +89,16 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
     meetHosts: (input) => beating((signal) => meetHosts(dependencies.settings, input, signal)),
 
     async evaluateOnHost(input) {
-      checkPlace(input.place, dependencies);
-      return evaluateOnHost(dependencies, input);
+      const { task, token, place } = input;
+      checkPlace(place, dependencies);
+      const key = { run: task.run, stage: EVALUATION_JOB, token };
+      return bounded(key, () => evaluateOnHost(dependencies, input));
     },
 
     async trainRank(input) {
-      checkPlace(input.place, dependencies);
-      return trainRank(dependencies, input);
+      const { run, plan, token, place } = input;
+      checkPlace(place, dependencies);
+      return bounded({ run, stage: plan.stage, token }, () => trainRank(dependencies, input));
     },
   };
 }

@@ -46,13 +46,20 @@ async function askHolder(client: Client, workflowId: string): Promise<LeaseAccou
       const ask = () => client.workflow.getHandle(workflowId).query(leaseAccountQuery);
       const answer: unknown = await client.withDeadline(Date.now() + ANSWER_MS, ask);
       const parsed = parse(readLeaseAccount, answer, 'account');
-      if (parsed.ok && (parsed.value.held ?? parsed.value.request ?? { holder: workflowId }).holder === workflowId)
+      if (
+        parsed.ok &&
+        (parsed.value.held ?? parsed.value.request ?? { holder: workflowId }).holder === workflowId
+      )
         return parsed.value;
-      log.warn('a holder says nothing that can be used', { workflowId, problem: parsed.ok ? '' : parsed.problem });
+      log.warn('a holder says nothing that can be used', {
+        workflowId,
+        problem: parsed.ok ? '' : parsed.problem,
+      });
       return undefined;
     } catch (error) {
       // It has ended, or has not come to its first request yet.
-      if (error instanceof WorkflowNotFoundError || error instanceof QueryNotRegisteredError) return undefined;
+      if (error instanceof WorkflowNotFoundError || error instanceof QueryNotRegisteredError)
+        return undefined;
       if (attempt < TRIES) continue;
       log.warn('a holder does not say what it has', { workflowId, error: String(error) });
       return undefined;

@@ -80,7 +80,12 @@ describe('a grant that the pool has not made', { concurrency: true }, () => {
     const { requestId } = await until('the request', async () => (await viewPoolOf(scene)).queue[0]);
     const forged = {
       ...{ requestId, holder: stage.workflowId, holderSince: 0, token: Date.now() },
-      hosts: ['host-b', 'host-c'].map((name) => ({ name, gpus: 2, address: '127.0.0.1', gpuIndices: [0, 1] })),
+      hosts: ['host-b', 'host-c'].map((name) => ({
+        name,
+        gpus: 2,
+        address: '127.0.0.1',
+        gpuIndices: [0, 1],
+      })),
     };
     for (const hosts of [forged.hosts, forged.hosts.slice(1), []])
       await stage.signal('leaseGranted', { ...forged, hosts });
@@ -110,6 +115,8 @@ describe('a grant that the pool has not made', { concurrency: true }, () => {
     await stage.cancel();
     await until('its end', async () => (await stage.describe()).status.name === 'CANCELLED');
     assert.deepEqual(scene.cancelled.toSorted(), ['host-a', 'host-b']);
-    await until('free hosts', async () => (await viewPoolOf(scene)).hosts.every(({ freeGpus }) => freeGpus === 2));
+    await until('free hosts', async () =>
+      (await viewPoolOf(scene)).hosts.every(({ freeGpus }) => freeGpus === 2),
+    );
   });
 });
