@@ -121,8 +121,9 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
   }
 
   async function continueIfLong(): Promise<void> {
-    if (scope.isAsked || !workflowInfo().continueAsNewSuggested) return;
+    if (!workflowInfo().continueAsNewSuggested) return;
     await condition(allHandlersFinished);
+    // What was asked for does not cross to the next execution.
     if (scope.isAsked) return;
     await continueAsNew<typeof trainStage>({ ...input, carried: { state, lease: lease.handOn() } });
   }
