@@ -81,7 +81,9 @@ describe('a gpuPool that is started anew', { concurrency: true }, () => {
   it('tells a worker that it may leave when its first word was that it leaves', async (t) => {
     const scene = await setScene(lab, t, { hosts: [] });
     await joinAs(scene, { ...hostOf('host-a'), leaving: 'SIGTERM', place: 'aa', workerSince: 1 });
-    await scene.untilLeft('host-a');
+    let isTold = false;
+    void scene.untilLeft('host-a').then(() => (isTold = true));
+    await until('its worker to be told', () => isTold);
     await until('its leave', async () => (await viewPoolOf(scene)).hosts[0]?.present === false);
   });
 
