@@ -59,7 +59,11 @@ describe('a gpuPool that is started anew', { concurrency: true }, () => {
     await terminatePool(scene);
     const waiting = await startStage(rival);
     for (const host of ['host-a', 'host-b']) await join(scene, host);
-    await until('the rival to wait', async () => (await viewPoolOf(scene)).queue.length === 1);
+    await until('the rival to wait', async () => {
+      const { queue } = await viewPoolOf(scene);
+      return queue[0]?.waitsFor.includes(`leased to ${holder.workflowId}`);
+    });
+    assert.deepEqual(rival.openings, []);
     checked.open();
     assert.equal((await holder.result()).attempts, 1);
     await waiting.result();
