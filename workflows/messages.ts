@@ -16,7 +16,7 @@ import type {
 } from '../contracts/pool.ts';
 import type { HostView, PoolView } from '../contracts/pool-view.ts';
 import type { RunState, StageState } from '../contracts/runs.ts';
-import type { SweepState, Trial, TrialOrder } from '../contracts/sweep.ts';
+import type { SweepState } from '../contracts/sweep.ts';
 import type { WeightsState } from '../contracts/weights.ts';
 
 /** `jointTraining`: what the run has done, does, and will do. */
@@ -44,11 +44,12 @@ export const controlUpdates = {
 /** `fineTuneSweep`: how its trials stand. */
 export const sweepStateQuery = defineQuery<SweepState>('state');
 
-/** `fineTuneSweep`: one trial more. */
-export const addTrialUpdate = defineUpdate<string, [Trial]>('addTrial');
-export const stopTrialUpdate = defineUpdate<string, [TrialOrder]>('stopTrial');
-/** Whatever the stopping rule says. */
-export const promoteTrialUpdate = defineUpdate<string, [TrialOrder]>('promoteTrial');
+/** `fineTuneSweep`: one trial more, a `Trial`. */
+export const addTrialUpdate = defineUpdate<string, [unknown]>('addTrial');
+/** `fineTuneSweep`: ends one trial, a `TrialOrder`. */
+export const stopTrialUpdate = defineUpdate<string, [unknown]>('stopTrial');
+/** `fineTuneSweep`: sends one on, whatever the stopping rule says; a `TrialOrder`. */
+export const promoteTrialUpdate = defineUpdate<string, [unknown]>('promoteTrial');
 
 /** `trainStage` and `evaluate`: what they hold and wait for, for a pool that was started anew. */
 export const leaseAccountQuery = defineQuery<LeaseAccount>('leaseAccount');
