@@ -5,7 +5,7 @@ import { planDifferences } from '../../configs/plan-differences.ts';
 import type { PlanSettings } from '../../configs/env.ts';
 import { trialConfig } from '../../configs/resolve-sweep.ts';
 import { stageInputs } from '../../configs/stage-inputs.ts';
-import type { PlanActivities, ResolvedPlan } from '../../contracts/activities.ts';
+import type { PlanActivities, ResolvedPlan, RunChanges } from '../../contracts/activities.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { Plan, StagePlan } from '../../contracts/plan.ts';
 import type { StageResult } from '../../contracts/runs.ts';
@@ -19,6 +19,7 @@ import { pinStarts } from '../checkpoints/start-from.ts';
 import type { Bucket } from '../storage/bucket.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { findPrepared } from '../weights/find-prepared.ts';
+import { asPlanned, describeChanges, readChanges } from './changes.ts';
 import { planEvaluation } from './plan-evaluation.ts';
 import { refusing } from './refusing.ts';
 import { asPlan, resolveFineTune, resolveJoint, type AskedFineTune } from './resolve-config.ts';
@@ -31,19 +32,23 @@ export function createPlanActivities(bucket: Bucket, settings: PlanSettings): Pl
   return {
     resolvePlan: ({ run, config }) =>
       refusing(store, async (signal) => {
-        const plan = await freeze(store, await resolveJoint(bucket, settings, { run, config }, signal));
+        const { plan, changes } = await freeze(
+          store,
+          await resolveJoint(bucket, settings, { run, config }, signal),
+        );
         await pinStarts(bucket, plan, signal);
-        return { plan, done: await findDone(store, plan) };
+        return { plan, done: await findDone(store, plan), ...(changes && { changes }) };
       }),
 
     resolveFineTune: ({ trial, ...asked }) =>
       refusing(store, async (signal) => {
         const tried = trial && (await settingsOf(store, trial, signal));
         const plan = await fineTune({ ...asked, ...tried }, signal);
-        const frozen = await freeze(store, asPlan(plan));
+        const { plan: frozen, changes } = await freeze(store, asPlan(plan));
         await pinStarts(bucket, frozen, signal);
         const [done] = await findDone(store, frozen);
-        return { plan, ...(done !== undefined && { done }) };
+        const [stage = plan.stage] = frozen.stages;
+        return { plan: { ...plan, stage }, ...(done && { done }), ...(changes && { changes }) };
       }),
 
     listCheckpoints: (stage) =>
@@ -71,19 +76,27 @@ async function settingsOf(
 }
 
 /** A run id stands for one plan: the same weights must not come from two. What only steers the run may change. */
-async function freeze(store: ObjectStore, plan: Plan): Promise<Plan> {
+async function freeze(
+  store: ObjectStore,
+  plan: Plan,
+): Promise<{ readonly plan: Plan; readonly changes?: RunChanges }> {
   const name = keys.plan(plan.run);
   const text = JSON.stringify(plan, undefined, 2);
-  if ((await store.writeText(name, text, { ifNoneMatch: '*' })) === 'written') return plan;
+  if ((await store.writeText(name, text, { ifNoneMatch: '*' })) === 'written') return { plan };
   const found = await store.readText(name);
   if (found === undefined) throw new Error(`${name} was there and is gone`);
   const frozen = parseObject(found.text, planSchema, store.keyOf(name));
-  const differences = planDifferences(frozen, plan);
-  if (differences.length === 0) return plan;
+  const changes = await readChanges(store, frozen);
+  const planned = changes === undefined ? plan : asPlanned(frozen, plan, changes);
+  const differences = planDifferences(frozen, planned);
+  if (differences.length === 0) return { plan: planned, ...(changes && { changes }) };
+  const changed = changes === undefined ? '' : describeChanges(changes);
+  const hint =
+    changed === '' ? '' : ` (the run's record has it that ${changed}, and a start continues so by itself)`;
   const list = differences.map((difference) => `  ${difference}`).join('\n');
   throw fail(
     'PlanChanged',
-    `run '${plan.run}' was planned differently; take another run id, or restore the config:\n${list}`,
+    `run '${plan.run}' was planned differently; take another run id, or restore the config${hint}:\n${list}`,
   );
 }
 

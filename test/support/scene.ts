@@ -22,7 +22,13 @@ import { CONTROL_TASK_QUEUE, poolWorkflowId, stageWorkflowId } from '../../contr
 import type { CheckHostInput, HostReport, MeetHostsInput, MeetReport } from '../../contracts/health.ts';
 import type { Artifact, StagePlan } from '../../contracts/plan.ts';
 import type { PoolView } from '../../contracts/pool-view.ts';
-import type { JointTrainingResult, StageResult, StageState, TrainStageInput } from '../../contracts/runs.ts';
+import type {
+  JointTrainingResult,
+  StageChanges,
+  StageResult,
+  StageState,
+  TrainStageInput,
+} from '../../contracts/runs.ts';
 import type {
   AwaitCheckpointInput,
   DiskRoom,
@@ -193,6 +199,7 @@ export function startStage(
   scene: Scene,
   carried?: TrainStageInput['carried'],
   until?: number,
+  changes?: StageChanges,
 ): Promise<StageHandle> {
   const { run, plan, lab } = scene;
   const weights = { kind: 'checkout', path: 'weights/r50.pth', sha256: 'a1', sizeBytes: 1 } as const;
@@ -200,7 +207,14 @@ export function startStage(
     workflowId: stageWorkflowId(run, plan.stage),
     taskQueue: CONTROL_TASK_QUEUE,
     workflowExecutionTimeout: DEADLINE,
-    args: [{ run, plan, weights, ...(carried && { carried }), ...(until !== undefined && { until }) }],
+    args: [
+      {
+        ...{ run, plan, weights },
+        ...(carried && { carried }),
+        ...(until !== undefined && { until }),
+        ...(changes && { changes }),
+      },
+    ],
   });
 }
 
@@ -234,7 +248,7 @@ export function finish(input: TrainRankInput, host: string, scene: Scene): Promi
   const end = input.until ?? input.plan.maxIterations;
   const iterationsRun = end - (input.resumeFrom?.iterations ?? 0);
   if (input.machineRank !== 0) return Promise.resolve({ host, final: null, iterationsRun });
-  scene.head = checkpoint(scene, end, input.token);
+  scene.head = checkpoint(scene, end, input.token, input.plan.maxIterations);
   return Promise.resolve({ host, final: scene.head, iterationsRun });
 }
 
@@ -248,8 +262,13 @@ export async function trainForEver(_: TrainRankInput, host: string, scene: Scene
 }
 
 /** The stage's checkpoint after so many iterations. */
-export function checkpoint({ run, plan }: Scene, iterations: number, token = 1): Checkpoint {
-  const final = iterations === plan.maxIterations;
+export function checkpoint(
+  { run, plan }: Scene,
+  iterations: number,
+  token = 1,
+  maxIterations = plan.maxIterations,
+): Checkpoint {
+  const final = iterations === maxIterations;
   const name = final ? 'model_final.pth' : `model_${String(iterations - 1).padStart(7, '0')}.pth`;
   const key = `runs/${run}/${plan.stage}/attempts/${String(token)}/${name}`;
   const file = { key, sha256: `sha-of-${String(iterations)}`, sizeBytes: 1 };
