@@ -111,7 +111,7 @@ const STATE = object(
     events: listOf(object({ at: amount, text: words }, { failure: name }), 1000),
   },
   {
-    budgets: keysOf(FAILURE_CLASSES, object({ spent: count, limit: count })),
+    budgets: keysOf(FAILURE_CLASSES, object({ spent: count, limit: count }, { exceeded: yes })),
     bestIterations: count,
     paused: object({ by: words, why: words, at: amount }),
     question: FAILURE,
