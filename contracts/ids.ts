@@ -96,6 +96,9 @@ export const keys = {
   schedule: (schedule: string) => `schedules/${schedule}.json`,
   /** Of one checkpoint and all that decides its figures, both in the name. */
   evaluation: (run: string, stage: string, name: string) => `runs/${run}/${stage}/evaluations/${name}.json`,
+  /** A file that the evaluation has written, by its path in OUTPUT_DIR. */
+  evaluationFile: (run: string, stage: string, name: string, path: string) =>
+    `runs/${run}/${stage}/evaluations/${name}/${path}`,
   /** Marks of those who want a checkpoint kept, one object each. */
   pins: (run: string, stage: string) => `runs/${run}/${stage}/pins/`,
 } as const;

@@ -9,7 +9,8 @@ import type { Checkpoint, Head, LeftLine } from '../../contracts/checkpoints.ts'
 import { keys } from '../../contracts/ids.ts';
 import { fail } from '../fail.ts';
 import type { ObjectStore, Version } from '../storage/object-store.ts';
-import { BadObject, headSchema, readObject } from '../storage/schemas.ts';
+import { UnreadableObject } from '../storage/bounded-json.ts';
+import { headSchema, readObject } from '../storage/schemas.ts';
 import type { StageKey } from './snapshot.ts';
 
 /** Tokens are milliseconds of a clock, or one more than the one before: none that was given is as far ahead. */
@@ -34,7 +35,7 @@ export async function readHeadFor(
   const name = keys.head(stage.run, stage.stage);
   const address = `s3://${store.bucket}/${store.keyOf(name)}`;
   const found = await readObject(store, name, headSchema, signal).catch((error: unknown) => {
-    if (error instanceof BadObject) throw fail('DamagedHead', `${error.message}; ${NEW_HEAD}`);
+    if (error instanceof UnreadableObject) throw fail('DamagedHead', `${error.message}; ${NEW_HEAD}`);
     throw error;
   });
   if (found === undefined) return undefined;

@@ -21,6 +21,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { findPrepared } from '../weights/find-prepared.ts';
 import { asPlanned, describeChanges, readChanges } from './changes.ts';
 import { planEvaluation } from './plan-evaluation.ts';
+import { planText } from './plan-text.ts';
 import { refusing } from './refusing.ts';
 import { asPlan, resolveFineTune, resolveJoint, type AskedFineTune } from './resolve-config.ts';
 import { parseObject, planSchema, readObject, stageResultSchema } from '../storage/schemas.ts';
@@ -81,7 +82,7 @@ async function freeze(
   plan: Plan,
 ): Promise<{ readonly plan: Plan; readonly changes?: RunChanges }> {
   const name = keys.plan(plan.run);
-  const text = JSON.stringify(plan, undefined, 2);
+  const text = planText(plan, planSchema, name);
   if ((await store.writeText(name, text, { ifNoneMatch: '*' })) === 'written') return { plan };
   const found = await store.readText(name);
   if (found === undefined) throw new Error(`${name} was there and is gone`);
