@@ -132,22 +132,36 @@ async function onHost(
   }
 }
 
+const LONGEST_NAME = 300;
+const MOST_DATASETS = 200;
+
 function checkInput(input: unknown): EvaluateInput {
   const example = '{"checkpoint":"rabbits-1/finetune@final"}';
   if (typeof input !== 'object' || input === null || Array.isArray(input))
-    throw invalid(`input must be an object like ${example}, not ${JSON.stringify(input)}`);
+    throw invalid(`input must be an object like ${example}, not ${shown(input)}`);
   const facts: Record<string, unknown> = { ...input };
   const { checkpoint, config, datasets, ...unknown } = facts;
   const [key] = Object.keys(unknown);
   if (key !== undefined)
-    throw invalid(`input has an unknown key '${key}': there are checkpoint, config and datasets`);
-  if (typeof checkpoint !== 'string') throw invalid(`input.checkpoint must name one, as in ${example}`);
-  if (config !== undefined && typeof config !== 'string')
+    throw invalid(
+      `input has an unknown key '${key.slice(0, LONGEST_NAME)}': there are checkpoint, config and datasets`,
+    );
+  if (!isName(checkpoint)) throw invalid(`input.checkpoint must name one, as in ${example}`);
+  if (config !== undefined && !isName(config))
     throw invalid("input.config must be a name like 'finetune/odinw-rabbits'");
-  if (datasets !== undefined && !isNames(datasets)) throw invalid('input.datasets must be a list of names');
+  if (datasets !== undefined && !isNames(datasets))
+    throw invalid(`input.datasets must be a list of at most ${String(MOST_DATASETS)} names`);
   return { checkpoint, ...(config !== undefined && { config }), ...(datasets !== undefined && { datasets }) };
 }
 
 function isNames(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === 'string');
+  return Array.isArray(value) && value.length > 0 && value.length <= MOST_DATASETS && value.every(isName);
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= LONGEST_NAME;
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, LONGEST_NAME);
 }
