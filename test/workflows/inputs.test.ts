@@ -119,8 +119,9 @@ describe('the input of a stage', () => {
 it('the inputs of the workflows that prepare weights are checked in the same way', () => {
   assert.doesNotThrow(() => checkWeightsInput({ artifacts: [artifact] }));
   assert.doesNotThrow(() => checkArtifactInput({ artifact, ingredients: [] }));
-  const check = (of: (value: never) => unknown, value: unknown) => () =>
+  const check = (of: (value: never) => unknown, value: unknown) => () => {
     Reflect.apply(of, undefined, [value]);
+  };
   const invalid = { type: 'InvalidConfig' };
   assert.throws(
     check(checkWeightsInput, { artifacts: [{ ...artifact, recipe: { how: 'steal' } }] }),
