@@ -4,7 +4,14 @@ import type { Artifact, Gang, Plan, StageName } from './plan.ts';
 import type { Host, HostNeeds, LeaseRequest, PoolSettings } from './pool.ts';
 import type { StageChanges, StageResult, TrainStageInput } from './runs.ts';
 import type { News } from './schedule.ts';
-import type { SweepComparison, SweepResult, SweepRules, SweepState, Trial, TrialRef } from './sweep.ts';
+import type {
+  PackedSweepState,
+  SweepComparison,
+  SweepResult,
+  SweepRules,
+  TrialName,
+  TrialRef,
+} from './sweep.ts';
 import type { ArtifactPlan, PreparedArtifact, Recipe } from './weights.ts';
 import type { EvaluateInput, EvaluateOnHostInput, EvaluationResult, EvaluationTask } from './evaluation.ts';
 import type { FineTunePlan, FineTuneResult } from './fine-tune.ts';
@@ -40,7 +47,9 @@ export interface SweepActivities {
   /** Resolves and checks a sweep's config, and freezes it in S3. */
   resolveSweep(input: { readonly sweep: string; readonly config: string }): Promise<ResolvedSweep>;
   /** Keeps how the sweep ended, and makes its leaderboard. */
-  publishSweep(input: { readonly sweep: string; readonly state: SweepState }): Promise<SweepResult>;
+  publishSweep(input: { readonly sweep: string; readonly state: PackedSweepState }): Promise<SweepResult>;
+  /** For how many GPU-hours the newest leg of a trial held its hosts, however it ended. */
+  measureLeg(input: { readonly run: string }): Promise<number>;
   /** Waits for the end of a trial that runs, or has just ended. */
   awaitTrial(input: { readonly run: string }): Promise<TrialEnd>;
 }
@@ -68,7 +77,7 @@ export interface ScheduledInput {
 export interface ResolvedSweep {
   readonly rules: SweepRules;
   /** In the plan's order. */
-  readonly trials: readonly Pick<Trial, 'id' | 'group'>[];
+  readonly trials: readonly TrialName[];
 }
 
 export interface ResolvedFineTune {

@@ -168,6 +168,8 @@ export interface RunState {
   readonly weights?: readonly ArtifactStatus[];
   /** Of a fine-tune, as far as it is. */
   readonly evaluations?: readonly EvaluationResult[];
+  /** The checkpoint that is being evaluated, as `rabbits-1/finetune@300`. Absent: none is. */
+  readonly evaluating?: string;
 }
 
 export interface JointTrainingResult {

@@ -12,6 +12,7 @@ import {
 } from '@temporalio/workflow';
 import type { HostActivities, PlanActivities } from '../contracts/activities.ts';
 import type { EvaluateInput, EvaluationResult, EvaluationTask } from '../contracts/evaluation.ts';
+import { markdownText } from '../contracts/markdown.ts';
 import type { NamedFailure } from '../contracts/failures.ts';
 import type { Lease } from '../contracts/pool.ts';
 import type { StageState } from '../contracts/runs.ts';
@@ -101,7 +102,9 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
   }
 
   function show(what: string): void {
-    setCurrentDetails(`**${task.checkpoint}** on ${task.datasets.join(', ')}: ${what}`);
+    setCurrentDetails(
+      `**${markdownText(task.checkpoint)}** on ${markdownText(task.datasets.join(', '))}: ${what}`,
+    );
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { proxyActivities, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { PlanActivities } from '../contracts/activities.ts';
+import { markdownText } from '../contracts/markdown.ts';
 import type {
   JointTrainingInput,
   JointTrainingResult,
@@ -62,6 +63,8 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
   function show(change: Partial<RunState>): void {
     state = { ...state, ...change };
     const stages = state.stages.map(({ stage, status }) => `${stage} ${status}`).join(', ');
-    setCurrentDetails(`**${state.config}**: ${state.phase}${stages === '' ? '' : `: ${stages}`}`);
+    setCurrentDetails(
+      `**${markdownText(state.config)}**: ${state.phase}${stages === '' ? '' : `: ${stages}`}`,
+    );
   }
 }

@@ -12,6 +12,7 @@ import {
 } from '@temporalio/workflow';
 import type { WeightsActivities } from '../contracts/activities.ts';
 import { artifactWorkflowId } from '../contracts/ids.ts';
+import { markdownText } from '../contracts/markdown.ts';
 import {
   describeRecipe,
   ingredients,
@@ -72,6 +73,6 @@ export async function prepareWeights(given?: PrepareWeightsInput): Promise<reado
 
   function show(status: ArtifactStatus): void {
     state = state.map((other) => (other.name === status.name ? status : other));
-    setCurrentDetails(state.map(({ name, status: word }) => `- ${name}: ${word}`).join('\n'));
+    setCurrentDetails(state.map(({ name, status: word }) => `- ${markdownText(name)}: ${word}`).join('\n'));
   }
 }

@@ -13,6 +13,7 @@ import {
 } from '@temporalio/workflow';
 import type { ScheduleActivities } from '../contracts/activities.ts';
 import { kindOfConfig, scheduledRunId } from '../contracts/ids.ts';
+import { markdownText } from '../contracts/markdown.ts';
 import type { ScheduledRunInput, ScheduledRunResult } from '../contracts/schedule.ts';
 import type { SweepComparison } from '../contracts/sweep.ts';
 import { bookkeeping, planning, planningNow } from './activity-profiles.ts';
@@ -40,10 +41,10 @@ export async function scheduledRun(given?: ScheduledRunInput): Promise<Scheduled
   const { follows, nothing } = await lookForNews({ schedule, run, config });
   if (onlyPlan) return { did: 'planned', follows };
   if (nothing !== undefined) {
-    setCurrentDetails(`nothing to do: ${nothing}`);
+    setCurrentDetails(`nothing to do: ${markdownText(nothing)}`);
     return { did: 'nothing', why: nothing, run };
   }
-  setCurrentDetails(`runs **${config}** as ${run}`);
+  setCurrentDetails(`runs **${markdownText(config)}** as ${markdownText(run)}`);
   await runAsChild(run, config);
   const { comparison } = await concludeScheduled({ schedule, run, config });
   warn(comparison);

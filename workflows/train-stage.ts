@@ -13,6 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { CONTROL_KINDS, isForRun, parseControl, type ControlKind } from '../contracts/controls.ts';
+import { markdownText } from '../contracts/markdown.ts';
 import type { Lease } from '../contracts/pool.ts';
 import type { StageResult, StageState, TrainStageInput } from '../contracts/runs.ts';
 import { meanSecondsToFailure } from '../contracts/save-period.ts';
@@ -125,13 +126,21 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
   async function attempt(held: Lease): Promise<GangOutcome> {
     const token = Math.max(held.token, state.token + 1);
     show({ phase: 'opening', attempt: state.attempt + 1, token, hosts: held.hosts.map(({ name }) => name) });
-    const beganAt = Date.now();
-    const outcome = (await scope.run(() => openAndTrain(held, token))) ?? STOPPED;
-    show({ trainedSeconds: (state.trainedSeconds ?? 0) + (Date.now() - beganAt) / 1000 });
+    const outcome = (await timed(() => scope.run(() => openAndTrain(held, token)))) ?? STOPPED;
     if (outcome.kind === 'failed') return outcome;
     const coverage = outcome.kind === 'finished' ? outcome.coverage : undefined;
     show({ iterationsRun: state.iterationsRun + outcome.iterationsRun }, coverage && coverageText(coverage));
     return outcome;
+  }
+
+  /** However the attempt ends: a sweep asks also of a stage that was cancelled for how long it held its hosts. */
+  async function timed<T>(work: () => Promise<T>): Promise<T> {
+    const beganAt = Date.now();
+    try {
+      return await work();
+    } finally {
+      show({ trainedSeconds: (state.trainedSeconds ?? 0) + (Date.now() - beganAt) / 1000 });
+    }
   }
 
   async function openAndTrain(held: Lease, token: number): Promise<GangOutcome> {
@@ -281,7 +290,7 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
     state = next;
     const last = state.events.at(-1)?.text ?? 'nothing yet';
     setCurrentDetails(
-      `**${plan.stage}**: ${state.phase}, attempt ${String(state.attempt)}, ${String(state.committedIterations)} of ${String(plan.maxIterations)} iterations safe in S3\n\n${last}`,
+      `**${plan.stage}**: ${state.phase}, attempt ${String(state.attempt)}, ${String(state.committedIterations)} of ${String(plan.maxIterations)} iterations safe in S3\n\n${markdownText(last)}`,
     );
   }
 }
