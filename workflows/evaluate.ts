@@ -5,18 +5,24 @@
 import {
   CancellationScope,
   condition,
+  log,
   proxyActivities,
   setCurrentDetails,
   workflowInfo,
   ApplicationFailure,
 } from '@temporalio/workflow';
 import type { HostActivities, PlanActivities } from '../contracts/activities.ts';
-import type { EvaluateInput, EvaluationResult, EvaluationTask } from '../contracts/evaluation.ts';
+import type {
+  EvaluateInput,
+  EvaluationResult,
+  EvaluationTask,
+  PinnedCheckpoint,
+} from '../contracts/evaluation.ts';
 import { markdownText } from '../contracts/markdown.ts';
 import type { NamedFailure } from '../contracts/failures.ts';
 import type { Lease } from '../contracts/pool.ts';
 import type { StageState } from '../contracts/runs.ts';
-import { planning, training } from './activity-profiles.ts';
+import { answering, planning, training } from './activity-profiles.ts';
 import { AttemptScope } from './attempt-scope.ts';
 import { checkGang, type UnfitGang } from './health.ts';
 import { invalid } from './invalid.ts';
@@ -44,7 +50,9 @@ interface Failed {
 export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> {
   const input = checkInput(given);
   const summary = `find ${input.checkpoint}, and how it is to be evaluated`;
-  const { task, done } = await plans.planEvaluation.executeWithOptions({ ...planning, summary }, [input]);
+  const { task, done, pinned } = await plans.planEvaluation.executeWithOptions({ ...planning, summary }, [
+    input,
+  ]);
   if (done !== undefined) return done;
 
   const lease = new StageLease(task.plan, null);
@@ -71,6 +79,7 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
     }
   } finally {
     await lease.giveBack();
+    if (pinned !== undefined) await unpin(pinned);
   }
 
   async function checkAndEvaluate(held: Lease): Promise<EvaluationResult | Failed> {
@@ -106,6 +115,14 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
       `**${markdownText(task.checkpoint)}** on ${markdownText(task.datasets.join(', '))}: ${what}`,
     );
   }
+}
+
+/** Where S3 does not answer soon, who prunes finds that the evaluation is over. */
+async function unpin(pinned: PinnedCheckpoint): Promise<void> {
+  const { endEvaluation } = proxyActivities<PlanActivities>(answering);
+  await CancellationScope.nonCancellable(() => endEvaluation(pinned)).catch((error: unknown) => {
+    log.warn('a checkpoint stays pinned until it is pruned', { ...pinned, error: String(error) });
+  });
 }
 
 async function check(held: Lease, { run, plan, weights }: EvaluationTask, { token }: StageState) {

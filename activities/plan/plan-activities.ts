@@ -1,6 +1,7 @@
 /**
  * @module Plans: resolved from a config, checked before anything is spent, frozen in S3.
  */
+import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { planDifferences } from '../../configs/plan-differences.ts';
 import type { PlanSettings } from '../../configs/env.ts';
 import { trialConfig } from '../../configs/resolve-sweep.ts';
@@ -14,6 +15,7 @@ import { findTrial } from '../sweeps/sweep-objects.ts';
 import type { InitialWeights } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
 import { isOnLine } from '../../contracts/checkpoints.ts';
+import { unpinAfterEvaluation } from '../checkpoints/evaluation-pins.ts';
 import { takeSnapshot } from '../checkpoints/snapshot.ts';
 import { pinStarts } from '../checkpoints/start-from.ts';
 import type { Bucket } from '../storage/bucket.ts';
@@ -60,9 +62,13 @@ export function createPlanActivities(bucket: Bucket, settings: PlanSettings): Pl
       }),
 
     planEvaluation: (input) =>
-      refusing(store, (signal) =>
-        planEvaluation(bucket, input, (run, config) => fineTune({ run, config }, signal), signal),
-      ),
+      refusing(store, (signal) => {
+        const { workflowExecution } = activityInfo();
+        const resolve = (run: string, config: string) => fineTune({ run, config }, signal);
+        return planEvaluation(bucket, input, resolve, workflowExecution?.workflowId ?? '', signal);
+      }),
+
+    endEvaluation: (pinned) => unpinAfterEvaluation(bucket, pinned, cancellationSignal()),
   };
 }
 
