@@ -5,17 +5,27 @@
 import { homedir, hostname, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { addressProblem } from '../contracts/addresses.ts';
 import { EnvironmentError } from './environment-error.ts';
 import { packageRoot } from './package-root.ts';
 
-/** Shell-safe: GLEE's launch.py joins its arguments, this path among them, into a shell string. */
+/** What GLEE's own code and the scripts around it take as it is; an unusual character would fail far from here. */
 const safePath = z
   .string()
-  .regex(
-    /^[A-Za-z0-9_./@:+-]+$/,
-    "may hold letters, digits and _ . / @ : + - only: GLEE's launch.py joins it into a shell string",
-  )
+  .regex(/^[A-Za-z0-9_./@:+-]+$/, 'may hold letters, digits and _ . / @ : + - only')
   .transform((path) => resolve(path));
+
+/** Literal IPv6 addresses are often written as they stand in URLs. */
+const address = z
+  .string()
+  .transform((text) => text.replace(/^\[(.*)\]$/, '$1'))
+  .superRefine((text, context) => {
+    const message = addressProblem(text);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+
+/** A trainer runs in the checkout: what is relative to the worker's folder is made absolute here. */
+const program = z.string().transform((path) => (path.includes('/') ? resolve(path) : path));
 
 const name = z
   .string()
@@ -58,12 +68,12 @@ const hostSchema = storageSchema.extend({
   GLEE_SCRATCH: safePath.default(join(tmpdir(), 'glee')),
   GLEE_HOST: name.default(hostname()),
   GLEE_POOL: name.default('default'),
-  GLEE_ADDRESS: z.string().default(hostname()),
+  GLEE_ADDRESS: address.default(hostname()),
   GLEE_GPUS: z.coerce.number().int().min(1).max(64).optional(),
   GLEE_PRETEND_GPUS: z.enum(['0', '1'], { error: 'must be 1 or 0' }).default('0'),
   GLEE_LABELS: labels.default({}),
   GLEE_DRAIN_MINUTES: z.coerce.number().min(0).default(10),
-  GLEE_PYTHON: z.string().default('python3'),
+  GLEE_PYTHON: program.default('python3'),
   GLEE_CACHE_GIB: z.coerce.number().min(0).default(100),
   DETECTRON2_DATASETS: z.string().default('datasets'),
 });

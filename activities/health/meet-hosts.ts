@@ -1,6 +1,7 @@
 /** @module One host's part in the gang's meeting: the way to each of the others, and a sum that all GPUs add up together. */
 import { join } from 'node:path';
 import { z } from 'zod';
+import { urlHost } from '../../contracts/addresses.ts';
 import type { HostSettings } from '../../configs/env.ts';
 import { packageRoot } from '../../configs/package-root.ts';
 import type { HostCheck, MeetHostsInput, MeetReport } from '../../contracts/health.ts';
@@ -53,7 +54,7 @@ async function addUp(settings: MeetingHost, input: MeetHostsInput, signal: Abort
     machineRank,
     hosts.length,
     gpusPerHost,
-    first.address,
+    urlHost(first.address),
     first.ports.ranks,
     'nccl',
     PATIENCE_SECONDS,

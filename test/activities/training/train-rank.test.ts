@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { cp, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { keys } from '../../../contracts/ids.ts';
 import { readHead } from '../../../activities/checkpoints/head.ts';
@@ -8,10 +8,9 @@ import { COVERAGE_UNKNOWN } from '../../../activities/training/coverage.ts';
 import { readExit } from '../../../activities/training/job.ts';
 import { isAlive, trainerPids } from '../../../activities/training/processes.ts';
 import { Supervisors } from '../../../activities/training/supervisors.ts';
-import { packageRoot } from '../../../configs/package-root.ts';
 import { until } from '../../support/until.ts';
 import { recording, startTestS3, type TestS3 } from '../s3.ts';
-import { logOf } from './jobs.ts';
+import { logOf, PYTHON, writeScript } from './jobs.ts';
 import { makeHost, pidOf, startRank } from './ranks.ts';
 
 describe('trainRank', { concurrency: 4 }, () => {
@@ -112,7 +111,6 @@ describe('trainRank', { concurrency: 4 }, () => {
 
   it("leaves the checkpoints to rank 0's host", async (test) => {
     const host = await makeHost(test, 'trains.py', s3);
-    await cp(join(packageRoot, 'sandbox/glee/launch.py'), join(host.settings.checkout, 'launch.py'));
     await host.allow(15);
     const { store, requests } = recording(s3.store);
     const plan = { ...host.input.plan, gang: { hosts: 2, gpusPerHost: 1 } };
@@ -123,12 +121,26 @@ describe('trainRank', { concurrency: 4 }, () => {
     assert.equal((await result).final, null);
     assert.match(
       await logOf(await host.job()),
-      /--num-machines=2 --machine-rank=1 --dist-url=tcp:\/\/127\.0\.0\.1:29500/,
+      /--num-machines 2 --machine-rank 1 --dist-url tcp:\/\/127\.0\.0\.1:29500/,
     );
     assert.deepEqual(
       requests.filter((request) => /model_|head/.test(request)),
       [],
     );
+  });
+
+  it("trains a gang of several hosts with GLEE_PYTHON, whatever 'python3' is on the PATH", async (test) => {
+    const { PATH = '' } = process.env;
+    const other = await writeScript(test, '#!/bin/sh\necho no module named torch >&2; exit 1\n');
+    const folder = dirname(other);
+    await rename(other, join(folder, 'python3'));
+    process.env.PATH = `${folder}:${PATH}`;
+    test.after(() => (process.env.PATH = PATH));
+    const host = await makeHost(test, 'trains.py', s3);
+    const plan = { ...host.input.plan, gang: { hosts: 2, gpusPerHost: 1 } };
+    assert.equal((await startRank(host, { plan }).result).final?.final, true);
+    const log = await logOf(await host.job());
+    assert.ok(log.includes(`trained by ${PYTHON} with --num-gpus 1 --num-machines 2 --machine-rank 0`), log);
   });
 
   it('gives the same answer again, and trains nothing, when its answer was lost', async (test) => {
