@@ -10,6 +10,7 @@ import { isRunning } from '../activities/stages/running.ts';
 import { openBucket } from '../activities/storage/bucket.ts';
 import { guardTrainers } from '../activities/training/guard.ts';
 import { handBackOrphans } from '../activities/training/hand-back.ts';
+import type { Origin } from '../activities/training/job.ts';
 import { Supervisors } from '../activities/training/supervisors.ts';
 import { readHostSettings, type HostSettings } from '../configs/env.ts';
 import { createS3Client } from '../configs/s3.ts';
@@ -19,6 +20,7 @@ import { joinSignal } from '../workflows/messages.ts';
 import { connectWorker } from './connect.ts';
 import { countGpus } from './gpu-count.ts';
 import { installLogging } from './logging.ts';
+import { originOf } from './origin.ts';
 
 const JOIN_RETRY_MS = 1000;
 
@@ -43,6 +45,7 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
   const { connection, namespace } = await connectWorker(log, signal);
   const client = new Client({ connection, namespace });
   const bucket = openBucket(createS3Client(), settings.bucket, settings.prefix);
+  const origin = await originOf(connection, namespace, bucket.store, log, signal);
   const supervisors = new Supervisors();
   const join = () => joinPool(client, settings, asItIs(host, drain), log, signal);
   const letGo = () => {
@@ -53,7 +56,15 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
     connection,
     namespace,
     taskQueue: hostTaskQueue(host.name),
-    activities: createHostActivities({ ...bucket, settings, supervisors, join, letGo, leaving: drain }),
+    activities: createHostActivities({
+      ...bucket,
+      settings,
+      supervisors,
+      origin,
+      join,
+      letGo,
+      leaving: drain,
+    }),
     // When this machine dies unheard, the server hands work to each of its open polls before it knows, and waits a
     // heartbeat time-out for each.
     activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
@@ -62,9 +73,9 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
     shutdownGraceTime: '0s',
     shutdownForceTime: '15s',
   });
-  await giveBack(client, scratch, log);
+  await giveBack(client, scratch, origin, log);
   const guard = guardTrainers(
-    { scratch, store: bucket.store, supervisors, isRunning: (id) => isRunning(client, id), log },
+    { scratch, store: bucket.store, supervisors, isRunning: (id) => isRunning(client, id), origin, log },
     signal,
   );
   log.info({ host, taskQueue: hostTaskQueue(host.name), namespace, scratch }, 'GPU worker is ready');
@@ -100,9 +111,9 @@ async function drainWhenTold(
 }
 
 /** Nothing is lost where this fails: the activities come again after their heartbeat time-out. */
-async function giveBack(client: Client, scratch: string, log: Logger): Promise<void> {
+async function giveBack(client: Client, scratch: string, origin: Origin, log: Logger): Promise<void> {
   try {
-    const jobs = await handBackOrphans(client, scratch);
+    const jobs = await handBackOrphans(client, scratch, origin);
     if (jobs.length > 0) log.info({ jobs }, 'gave back what the worker before was watching');
   } catch (error) {
     log.warn({ error: String(error) }, 'could not give back what the worker before was watching');

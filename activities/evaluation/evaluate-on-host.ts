@@ -20,15 +20,8 @@ import { writeDeclaredDatasets } from '../training/declared-datasets.ts';
 import { whenDiskIsFull } from '../training/full-disk.ts';
 import { holdJob } from '../training/hold-job.ts';
 import { placeWeights } from '../training/host-weights.ts';
-import {
-  readExit,
-  readTrainer,
-  wasLaunched,
-  writeJobFile,
-  type Job,
-  type TrainerExit,
-} from '../training/job.ts';
-import { evaluatorArguments, launchTrainer } from '../training/launch.ts';
+import { readExit, readTrainer, writeJobFile, type Job, type TrainerExit } from '../training/job.ts';
+import { evaluatorArguments, isThere, launchTrainer } from '../training/launch.ts';
 import { readTail } from '../training/metrics.ts';
 import { endTrainer } from '../training/processes.ts';
 import { isGone } from '../training/supervise.ts';
@@ -89,7 +82,7 @@ function progress({ task, attempt }: EvaluateOnHostInput, host: string, pid: num
 async function evaluate(evaluation: Evaluation): Promise<EvaluationResult> {
   const { store, settings, input, job, signal } = evaluation;
   const { task } = input;
-  if (!(await wasLaunched(job))) await launch(evaluation);
+  if (!(await isThere(job))) await launch(evaluation);
   const exit = await untilEnd(evaluation);
   const tail = await readTail(job.log, LOG_TAIL_BYTES);
   const kept = `${keys.attempt(task.run, 'evaluate', input.token)}/${settings.host}.log`;

@@ -2,7 +2,8 @@
 import { fail } from '../fail.ts';
 import { isDiskFull } from '../storage/files.ts';
 import { fullDiskText, removeLeftovers } from './disk.ts';
-import { findJob, wasLaunched, type JobKey } from './job.ts';
+import { findJob, type JobKey } from './job.ts';
+import { isThere } from './launch.ts';
 import type { TrainingDependencies } from './rank.ts';
 
 /**
@@ -18,7 +19,7 @@ export async function whenDiskIsFull<T>(
   const { settings } = dependencies;
   const mustBeNoTrainer = async (error: unknown) => {
     const job = await findJob(settings.scratch, key);
-    if (!isDiskFull(error) || (job !== undefined && (await wasLaunched(job)))) throw error;
+    if (!isDiskFull(error) || (job !== undefined && (await isThere(job)))) throw error;
     return job;
   };
   try {

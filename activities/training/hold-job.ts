@@ -21,7 +21,7 @@ export interface Holding<T> {
  * @param hold Gets a signal that is aborted when the activity must end, or let go.
  */
 export async function holdJob<T>(
-  { settings, supervisors }: TrainingDependencies,
+  { settings, supervisors, origin }: TrainingDependencies,
   identity: JobKey,
   what: string,
   hold: (job: Job, signal: AbortSignal) => Holding<T>,
@@ -29,7 +29,8 @@ export async function holdJob<T>(
   const context = Context.current();
   const { workflowExecution, taskToken } = activityInfo();
   const workflowId = workflowExecution?.workflowId ?? '';
-  const job = await openJob(settings.scratch, { ...identity, workflowId });
+  const { scratch, host } = settings;
+  const job = await openJob(scratch, { ...identity, workflowId, host, origin });
   const supervision = await supervisors.takeOver(job.folder);
   const signal = AbortSignal.any([supervision.signal, context.cancellationSignal]);
   const holding = hold(job, signal);

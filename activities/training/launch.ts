@@ -14,8 +14,8 @@ import { fail } from '../fail.ts';
 import { companionVariables } from './companion.ts';
 import { coverageVariables } from './coverage.ts';
 import { datasetVariables } from './declared-datasets.ts';
-import { writeJobFile, type Job } from './job.ts';
-import { jobMark } from './processes.ts';
+import { wasLaunched, writeJobFile, type Job } from './job.ts';
+import { isAlive, jobMark } from './processes.ts';
 
 /** Runs GLEE's own train_net.py with our hooks in it. */
 const COMPANION = join(packageRoot, 'trainer/companion.py');
@@ -67,6 +67,11 @@ export function evaluatorArguments({
 }): string[] {
   const rendezvous = ['--dist-url', `tcp://127.0.0.1:${String(port)}`];
   return [COMPANION, '--num-gpus', String(gpus), ...rendezvous, '--config-file', config, '--eval-only'];
+}
+
+/** Whether the job's trainer was started: its traces say so, or, where a tidier of old files has taken them, its processes. */
+export async function isThere(job: Job): Promise<boolean> {
+  return (await wasLaunched(job)) || (await isAlive(job));
 }
 
 /** Returns once the shim runs. The `launched` mark is written first: better an attempt too many than two trainers. */

@@ -18,8 +18,9 @@ import { writeDeclaredDatasets } from './declared-datasets.ts';
 import { whenDiskIsFull } from './full-disk.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { holdJob } from './hold-job.ts';
-import { listJobs, wasLaunched, type Job, type JobKey } from './job.ts';
-import { launchTrainer, trainerArguments } from './launch.ts';
+import { listJobs, type Job, type JobKey } from './job.ts';
+import { folderOf, keyOf } from './job-key.ts';
+import { isThere, launchTrainer, trainerArguments } from './launch.ts';
 import { readNewestMetrics } from './metrics.ts';
 import { readOutcome } from './outcome.ts';
 import { OutputFollower } from './output-follower.ts';
@@ -71,7 +72,7 @@ async function run(rank: Rank): Promise<TrainRankResult> {
   const { job, input, heartbeat, settings } = rank;
   const before = await readOutcome(job);
   if (before !== undefined) return before;
-  if (!(await wasLaunched(job))) {
+  if (!(await isThere(job))) {
     await endOlderAttempts(rank);
     await prepare(rank);
     const { gpuIndices, plan, until } = input;
@@ -90,16 +91,20 @@ async function run(rank: Rank): Promise<TrainRankResult> {
   }
 }
 
-async function endOlderAttempts({ job, settings }: Rank): Promise<void> {
+/** Attempts of this stage are known by their folders, and by their processes where a tidier of old files was there. */
+async function endOlderAttempts({ job, settings: { scratch } }: Rank): Promise<void> {
+  const { run, stage, token } = job.identity;
   const living = await livingTrainers();
-  for (const other of await listJobs(settings.scratch, job.identity)) {
-    if (other.identity.token > job.identity.token) {
-      throw fail(
-        'Superseded',
-        `attempt ${String(other.identity.token)} of this stage has come to this host since`,
-      );
-    }
-    if (other.folder !== job.folder && living.has(other.folder)) await endTrainer(other);
+  const jobs = (await listJobs(scratch, { run, stage })).map(({ identity }) => identity);
+  const lost = [...living.keys()].flatMap((folder) => keyOf(scratch, folder) ?? []);
+  const others = [...jobs, ...lost.filter((key) => key.run === run && key.stage === stage)];
+  if (others.some((other) => other.token > token)) {
+    const newest = Math.max(...others.map((other) => other.token));
+    throw fail('Superseded', `attempt ${String(newest)} of this stage has come to this host since`);
+  }
+  for (const folder of living.keys()) {
+    const isOlder = others.some((other) => other.token < token && folderOf(scratch, other) === folder);
+    if (isOlder) await endTrainer({ folder });
   }
 }
 

@@ -37,6 +37,7 @@ describe('createHostActivities', () => {
         pretend: true,
       },
       supervisors: new Supervisors(),
+      origin: { cluster: 'test', namespace: 'test', storage: 's3://test/' },
       join,
       letGo,
       leaving: new AbortController().signal,

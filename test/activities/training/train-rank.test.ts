@@ -216,6 +216,36 @@ describe('trainRank, when its worker goes', { concurrency: 4 }, () => {
     assert.ok(!host.supervisors.isWatched((await host.job()).folder), "it is the guard's from here on");
   });
 
+  it('adopts a trainer of whose folder a tidier of old files has left nothing, and starts no second one', async (test) => {
+    const host = await makeHost(test, 'trains.py', s3);
+    await host.allow(5);
+    const first = startRank(host);
+    const job = await host.untilLog('iter: 4 ');
+    const pid = await pidOf(host);
+    first.shutDown();
+    await assert.rejects(first.result, { type: 'WorkerShutdown' });
+    for (const name of await readdir(job.folder)) if (name !== 'out') await rm(join(job.folder, name));
+    const second = startRank({ ...host, supervisors: new Supervisors() });
+    await until('it to be watched again', () => second.beats.some(({ iteration }) => iteration === 5));
+    assert.deepEqual(await trainerPids(job), [pid]);
+    await host.allow();
+    assert.equal((await second.result).final?.final, true);
+  });
+
+  it('ends an adopted trainer when it is cancelled, though its folder was tidied', async (test) => {
+    const host = await makeHost(test, 'trains.py', s3);
+    await host.allow(5);
+    const first = startRank(host);
+    const job = await host.untilLog('iter: 4 ');
+    first.shutDown();
+    await assert.rejects(first.result, { type: 'WorkerShutdown' });
+    for (const name of ['launched', 'trainer.json']) await rm(join(job.folder, name));
+    const second = startRank({ ...host, supervisors: new Supervisors() });
+    second.cancel();
+    await assert.rejects(second.result, { name: 'CancelledFailure' });
+    assert.equal(await isAlive(job), false);
+  });
+
   it('calls a trainer lost whose launch was cut off, instead of starting a second one', async (test) => {
     const host = await makeHost(test, 'trains.py', s3);
     await host.allow(5);
