@@ -82,7 +82,7 @@ async function watchUntilEnd(watch: Watch, signal: AbortSignal, upload: () => vo
     const look = await lookAt(watch);
     const { metrics } = look;
     // Only rank 0 saves.
-    const note = input.machineRank === 0 ? await disk.look() : undefined;
+    const note = input.machineRank === 0 ? await disk.look(hasLoaded(look)) : undefined;
     watch.report({
       ...look.progress,
       ...(input.machineRank === 0 && (await clock.tick(metrics?.secondsPerIteration))),
@@ -106,6 +106,11 @@ const LONGEST_UPLOAD_S = 120;
 function uploadSeconds(metrics: Metrics | undefined, { plan }: TrainRankInput): number | undefined {
   const pace = metrics?.secondsPerIteration;
   return pace === undefined ? undefined : Math.min(LONGEST_UPLOAD_S, 0.5 * pace * plan.checkpointPeriod);
+}
+
+/** Weights and checkpoints are loaded before the first iteration, whoever says that it has come to that. */
+function hasLoaded({ metrics, said }: Signs): boolean {
+  return metrics !== undefined || !['start', 'rendezvous', 'data'].includes(said?.phase ?? 'start');
 }
 
 interface Look extends Signs {

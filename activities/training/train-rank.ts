@@ -12,6 +12,7 @@ import { keys } from '../../contracts/ids.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
 import { writeFileAtomically } from '../storage/files.ts';
+import { torchFileProblem } from '../weights/torch/checkpoint.ts';
 import { conclude, endAsAsked } from './conclude.ts';
 import { readSaves } from './companion.ts';
 import { writeDeclaredDatasets } from './declared-datasets.ts';
@@ -55,6 +56,7 @@ function holdAndTrain(
       resumedFrom: input.resumeFrom,
       ...(input.plan.retention && { retention: input.plan.retention }),
       timesOf: (name) => timesOf(job, name),
+      problemOf: torchFileProblem,
     });
     const follower = new OutputFollower({
       store,

@@ -11,6 +11,7 @@ import { claimHead, readHead } from '../../../activities/checkpoints/head.ts';
 import { weightsPath } from '../../../activities/training/host-weights.ts';
 import { openJob, wasLaunched, writeJobFile } from '../../../activities/training/job.ts';
 import { isAlive, trainerPids } from '../../../activities/training/processes.ts';
+import { torchFile } from '../../fixtures/torch-file.ts';
 import { until } from '../../support/until.ts';
 import { intercept, startTestS3, type TestS3 } from '../s3.ts';
 import { fixture, PYTHON, startTrainer, writeScript } from './jobs.ts';
@@ -116,7 +117,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
     await writeFile(join(job.folder, 'exit.json'), JSON.stringify({ code: null, signal: 'SIGTERM', at: 7 }));
     const verdict = { type: 'LossSpike', message: 'far too high', line: 'iter: 9', at: 5, keepsLast: false };
     await writeJobFile(job, 'verdict.json', verdict);
-    await writeFile(join(job.output, 'model_0000009.pth'), 'led astray');
+    await writeFile(join(job.output, 'model_0000009.pth'), torchFile('led astray'));
     await writeFile(join(job.output, 'last_checkpoint'), 'model_0000009.pth');
     const { message, details } = await failureOf(startRank(host), 'LossSpike');
     assert.deepEqual([message, details.at], ['far too high', 5]);
@@ -129,7 +130,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
     const job = await openJob(host.settings.scratch, identity);
     await writeJobFile(job, 'launched', {});
     await writeFile(join(job.folder, 'exit.json'), JSON.stringify({ code: 0, signal: null, at: 7 }));
-    await writeFile(join(job.output, 'model_0000009.pth'), 'ten iterations');
+    await writeFile(join(job.output, 'model_0000009.pth'), torchFile('ten iterations'));
     await writeFile(join(job.output, 'last_checkpoint'), 'model_0000009.pth');
     const { final, iterationsRun } = await startRank(host, { until: 10 }).result;
     assert.deepEqual([final?.name, final?.final, iterationsRun], ['model_0000009.pth', false, 10]);
