@@ -14,6 +14,7 @@ import type { Origin } from '../activities/training/job.ts';
 import { Supervisors } from '../activities/training/supervisors.ts';
 import { readHostSettings, type HostSettings } from '../configs/env.ts';
 import { createS3Client } from '../configs/s3.ts';
+import { passedNames } from '../configs/trainer-environment.ts';
 import { CONTROL_TASK_QUEUE, hostTaskQueue, poolWorkflowId } from '../contracts/ids.ts';
 import type { Host } from '../contracts/pool.ts';
 import { joinSignal } from '../workflows/messages.ts';
@@ -21,6 +22,7 @@ import { connectWorker } from './connect.ts';
 import { countGpus } from './gpu-count.ts';
 import { installLogging } from './logging.ts';
 import { originOf } from './origin.ts';
+import { claimScratch, prepareScratch } from './scratch-folder.ts';
 
 const JOIN_RETRY_MS = 1000;
 
@@ -34,7 +36,9 @@ export interface Leaving {
 
 export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
   const { signal } = stop;
-  const settings = readHostSettings();
+  const said = readHostSettings();
+  passedNames();
+  const settings = { ...said, scratch: await prepareScratch(said.scratch) };
   const { labels, scratch } = settings;
   const host: Host = {
     ...{ name: settings.host, address: settings.address },
@@ -42,6 +46,12 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
     ...(Object.keys(labels).length > 0 && { labels }),
   };
   const log = installLogging(host.name);
+  const { kept } = await claimScratch({ scratch, host: host.name, log, signal });
+  void kept.catch((error: unknown) => {
+    log.error({ error: String(error) }, 'leaving at once');
+    process.exitCode = 2;
+    stop.abort();
+  });
   const { connection, namespace } = await connectWorker(log, signal);
   const client = new Client({ connection, namespace });
   const bucket = openBucket(createS3Client(), settings.bucket, settings.prefix);

@@ -4,9 +4,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { gpuVariables, trainerEnvironment } from '../../configs/env.ts';
+import { gpuVariables } from '../../configs/env.ts';
 import { EnvironmentError } from '../../configs/environment-error.ts';
 import { packageRoot } from '../../configs/package-root.ts';
+import { trainerEnvironment } from '../../configs/trainer-environment.ts';
 import { addressProblem, isPort, urlHost } from '../../contracts/addresses.ts';
 import type { StagePlan } from '../../contracts/plan.ts';
 import type { TrainRankInput } from '../../contracts/training.ts';

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { openJob, readExit, type Job, type TrainerExit } from '../../../activities/training/job.ts';
 import { endTrainer, jobMark, livingTrainers } from '../../../activities/training/processes.ts';
-import { trainerEnvironment } from '../../../configs/env.ts';
+import { trainerEnvironment } from '../../../configs/trainer-environment.ts';
 import { packageRoot } from '../../../configs/package-root.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { until } from '../../support/until.ts';
