@@ -23,7 +23,7 @@ import { holdJob } from '../training/hold-job.ts';
 import { placeWeights } from '../training/host-weights.ts';
 import { readExit, readTrainer, writeJobFile, type Job, type TrainerExit } from '../training/job.ts';
 import { evaluatorArguments, isThere, launchTrainer } from '../training/launch.ts';
-import { readTail } from '../training/metrics.ts';
+import { lastLine, readTail } from '../training/metrics.ts';
 import { endTrainer } from '../training/processes.ts';
 import { isGone } from '../training/supervise.ts';
 import type { TrainingDependencies } from '../training/rank.ts';
@@ -152,7 +152,7 @@ async function untilEnd({ input, job, signal }: Evaluation): Promise<TrainerExit
     if (tail !== said) [said, saidAt] = [tail, Date.now()];
     if (Date.now() - saidAt > stallTimeoutMs) {
       await endTrainer(job);
-      const line = said.trimEnd().split('\n').at(-1) ?? '';
+      const line = lastLine(said);
       const message = `the evaluation said nothing for ${String(stallTimeoutMs / 1000)} s; its last line: ${line}`;
       throw fail('Hang', message, { line });
     }

@@ -13,7 +13,7 @@ import { failureText } from './disk.ts';
 import { KEPT_FILES, readAnswer, readPhase } from './companion.ts';
 import { coverageFile, readCoverage } from './coverage.ts';
 import { readExit, type Job, type TrainerExit } from './job.ts';
-import { readNewestMetrics, readTail, type Metrics } from './metrics.ts';
+import { lastLine, readNewestMetrics, readTail, type Metrics } from './metrics.ts';
 import { recordFailure, recordResult } from './outcome.ts';
 import { endTrainer } from './processes.ts';
 import type { Rank } from './rank.ts';
@@ -104,7 +104,7 @@ function nameExit(
   tail: string,
   stopped: boolean,
 ): ReturnType<typeof classifyExit> {
-  const line = tail.trimEnd().split('\n').at(-1) ?? '';
+  const line = lastLine(tail);
   if (exit?.code === 0 && stopped) {
     const message = 'the trainer has stopped as it was asked, but by a worker that is gone';
     return { type: 'TrainerKilled', line, message };

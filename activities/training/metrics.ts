@@ -62,6 +62,14 @@ export function readTail(path: string, maxBytes = TAIL_BYTES): Promise<string> {
   return readJobTail(path, maxBytes);
 }
 
+/** A progress bar may be one line of a mebibyte; what is told of it goes through Temporal. */
+const LONGEST_LINE = 1000;
+
+/** The last line of a log's tail, for people. */
+export function lastLine(logTail: string): string {
+  return (logTail.trimEnd().split('\n').at(-1) ?? '').slice(0, LONGEST_LINE);
+}
+
 function parseLine(line: string): Metrics | undefined {
   try {
     // Python writes NaN and Infinity, which JSON has no words for.

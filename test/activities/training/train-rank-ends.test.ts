@@ -10,6 +10,7 @@ import type { FailureType } from '../../../contracts/failures.ts';
 import { claimHead, readHead } from '../../../activities/checkpoints/head.ts';
 import { weightsPath } from '../../../activities/training/host-weights.ts';
 import { openJob, wasLaunched, writeJobFile } from '../../../activities/training/job.ts';
+import { jobProcesses } from '../../../activities/training/proc.ts';
 import { isAlive, trainerPids } from '../../../activities/training/processes.ts';
 import { torchFile } from '../../fixtures/torch-file.ts';
 import { until } from '../../support/until.ts';
@@ -227,6 +228,38 @@ describe('trainRank, when it is not wanted any more', () => {
     assert.equal(await isAlive(job), false);
   });
 
+  it('ends a trainer that has given itself another title and is stopped, when it hangs or is cancelled', async (test) => {
+    const [hanging, cancelled] = [
+      await makeHost(test, 'renames-itself.py', s3),
+      await makeHost(test, 'renames-itself.py', s3),
+    ];
+    const limits = { ...hanging.input.plan.limits, stallTimeoutMs: 700 };
+    const ranks = [startRank(hanging, { plan: { ...hanging.input.plan, limits } }), startRank(cancelled)];
+    for (const host of [hanging, cancelled]) {
+      await host.untilLog('ready');
+      process.kill(await pidOf(host), 'SIGSTOP');
+    }
+    ranks[1]?.cancel();
+    await assert.rejects(ranks[1]?.result ?? Promise.resolve(), { name: 'CancelledFailure' });
+    await assert.rejects(ranks[0]?.result ?? Promise.resolve(), { type: 'Hang' });
+    for (const host of [hanging, cancelled]) {
+      const stat = await readFile(`/proc/${await pidOf(host)}/stat`, 'utf8').catch(() => ') Z ');
+      assert.match(stat, /\) Z /, 'it is gone, or waits for its parent to notice');
+    }
+  });
+
+  it('calls a trainer lost, and ends it, whose shim was killed', async (test) => {
+    const host = await makeHost(test, 'trains.py', s3);
+    await host.allow(5);
+    const rank = startRank(host);
+    const job = await host.untilLog('iter: 4 ');
+    const shim = (await jobProcesses()).find(({ folder, isShim }) => folder === job.folder && isShim);
+    assert.ok(shim !== undefined);
+    process.kill(shim.pid, 'SIGKILL');
+    await failureOf(rank, 'TrainerLost');
+    assert.equal(await isAlive(job), false);
+  });
+
   it('still names what the trainer had failed with when a peer was quicker to complain', async (test) => {
     let away = true;
     const store = intercept(s3.store, {
@@ -332,10 +365,12 @@ describe('trainRank, before it starts', () => {
       AWS_SESSION_TOKEN: 's',
       TEMPORAL_API_KEY: 's',
       HF_TOKEN: 's',
+      GITHUB_TOKEN: 's',
+      WANDB_API_KEY: 's',
     };
-    Object.assign(process.env, secrets, { GLEE_TEST_HARMLESS: 'kept' });
+    Object.assign(process.env, secrets, { TORCH_TEST_HARMLESS: 'kept' });
     test.after(() => {
-      for (const name of [...Object.keys(secrets), 'GLEE_TEST_HARMLESS'])
+      for (const name of [...Object.keys(secrets), 'TORCH_TEST_HARMLESS'])
         Reflect.deleteProperty(process.env, name);
     });
     const host = await makeHost(test, 'shows-environment.py', s3);
@@ -345,9 +380,11 @@ describe('trainRank, before it starts', () => {
     const environment = new Map(
       Object.entries(z.record(z.string(), z.string()).parse(JSON.parse(await readFile(path, 'utf8')))),
     );
-    const kept = [...environment.keys()].filter((name) => /^(AWS_|TEMPORAL_|HF_TOKEN)/.test(name));
+    const kept = [...environment.keys()].filter((name) =>
+      /^(AWS_|TEMPORAL_|HF_TOKEN|GITHUB_|WANDB_)/.test(name),
+    );
     assert.deepEqual(kept, []);
-    assert.equal(environment.get('GLEE_TEST_HARMLESS'), 'kept');
+    assert.equal(environment.get('TORCH_TEST_HARMLESS'), 'kept');
     assert.equal(environment.get('PYTHONUNBUFFERED'), '1');
     assert.equal(environment.get('GLEE_JOB'), (await host.job()).folder);
   });
