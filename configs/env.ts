@@ -1,21 +1,31 @@
 /**
  * @module The only reader of process.env, but for what Temporal's, AWS's and undici's own code reads (TEMPORAL_*, AWS_*,
- * HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
+ * HTTP_PROXY, HTTPS_PROXY, NO_PROXY), and trainer-environment.ts, which passes parts of it on.
  */
-import { homedir, hostname, tmpdir } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { addressProblem } from '../contracts/addresses.ts';
 import { EnvironmentError } from './environment-error.ts';
 import { packageRoot } from './package-root.ts';
 
-/** Shell-safe: GLEE's launch.py joins its arguments, this path among them, into a shell string. */
+/** What GLEE's own code and the scripts around it take as it is; an unusual character would fail far from here. */
 const safePath = z
   .string()
-  .regex(
-    /^[A-Za-z0-9_./@:+-]+$/,
-    "may hold letters, digits and _ . / @ : + - only: GLEE's launch.py joins it into a shell string",
-  )
+  .regex(/^[A-Za-z0-9_./@:+-]+$/, 'may hold letters, digits and _ . / @ : + - only')
   .transform((path) => resolve(path));
+
+/** Literal IPv6 addresses are often written as they stand in URLs. */
+const address = z
+  .string()
+  .transform((text) => text.replace(/^\[(.*)\]$/, '$1'))
+  .superRefine((text, context) => {
+    const message = addressProblem(text);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+
+/** A trainer runs in the checkout: what is relative to the worker's folder is made absolute here. */
+const program = z.string().transform((path) => (path.includes('/') ? resolve(path) : path));
 
 const name = z
   .string()
@@ -55,15 +65,16 @@ const settingsSchema = storageSchema.extend({
 
 const hostSchema = storageSchema.extend({
   GLEE_CHECKOUT: safePath,
-  GLEE_SCRATCH: safePath.default(join(tmpdir(), 'glee')),
+  GLEE_SCRATCH: safePath.optional(),
+  XDG_STATE_HOME: z.string().optional(),
   GLEE_HOST: name.default(hostname()),
   GLEE_POOL: name.default('default'),
-  GLEE_ADDRESS: z.string().default(hostname()),
+  GLEE_ADDRESS: address.default(hostname()),
   GLEE_GPUS: z.coerce.number().int().min(1).max(64).optional(),
   GLEE_PRETEND_GPUS: z.enum(['0', '1'], { error: 'must be 1 or 0' }).default('0'),
   GLEE_LABELS: labels.default({}),
   GLEE_DRAIN_MINUTES: z.coerce.number().min(0).default(10),
-  GLEE_PYTHON: z.string().default('python3'),
+  GLEE_PYTHON: program.default('python3'),
   GLEE_CACHE_GIB: z.coerce.number().min(0).default(100),
   DETECTRON2_DATASETS: z.string().default('datasets'),
 });
@@ -140,7 +151,7 @@ export function readHostSettings(): HostSettings {
   return {
     ...storage(env),
     checkout: env.GLEE_CHECKOUT,
-    scratch: env.GLEE_SCRATCH,
+    scratch: env.GLEE_SCRATCH ?? privateFolder(env.XDG_STATE_HOME, env.GLEE_HOST),
     host: env.GLEE_HOST,
     pool: env.GLEE_POOL,
     address: env.GLEE_ADDRESS,
@@ -153,6 +164,13 @@ export function readHostSettings(): HostSettings {
     // Trainers run in the checkout; detectron2 knows `~`.
     datasets: resolve(env.GLEE_CHECKOUT, env.DETECTRON2_DATASETS.replace(/^~(?=\/|$)/, homedir())),
   };
+}
+
+/** Nobody else may write there, no tidier of old files comes by; by host, since homes are often on a shared disk. */
+function privateFolder(stateHome: string | undefined, host: string): string {
+  const state =
+    stateHome !== undefined && isAbsolute(stateHome) ? stateHome : join(homedir(), '.local/state');
+  return join(state, 'glee-pipeline', host);
 }
 
 /** Folder with the user's configs and catalogue. */
@@ -230,14 +248,6 @@ export interface DoctorSettings extends StorageSettings {
 export function readDoctorSettings(): DoctorSettings {
   const env = parse(hostSchema.partial({ GLEE_CHECKOUT: true }));
   return { ...storage(env), checkout: env.GLEE_CHECKOUT, python: env.GLEE_PYTHON, pool: env.GLEE_POOL };
-}
-
-/** The environment of a trainer: the worker's, but for the keys to S3 and Temporal, which a trainer needs not. */
-export function trainerEnvironment(additions: Readonly<Record<string, string>>): Record<string, string> {
-  const inherited = Object.entries(process.env).flatMap(([key, value]) =>
-    value === undefined || /^(AWS_|TEMPORAL_|HF_TOKEN)/.test(key) ? [] : [[key, value] as const],
-  );
-  return { ...Object.fromEntries(inherited), PYTHONUNBUFFERED: '1', ...additions };
 }
 
 /**

@@ -1,7 +1,6 @@
 """Runs the checkout's own training script with the pipeline's hooks in it.
 
     python3 companion.py ARGUMENT ...           from the checkout's root, in the place of projects/GLEE/train_net.py
-    python3 launch.py --launch companion.py ...
 
 The script is run in this very module, with the arguments, `sys.path[0]` and `__file__` that it would have had, so what
 it pickles for its ranks as `__main__.main` is found. Ranks that are spawned, as torch does, come through here as well:

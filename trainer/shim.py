@@ -9,6 +9,7 @@ The worker starts this in a session of its own. It writes into the job folder
     exit.json      {"code": ..., "signal": ..., "at": ...}  once it has ended
 
 so that the next worker knows how the trainer ended even when no worker was there. Times are epoch milliseconds.
+The trainer ends with the shim: SIGTERM is passed on to it, and when the shim is killed, the kernel kills it.
 Standard library only: it runs with whatever Python runs GLEE.
 """
 
@@ -20,16 +21,22 @@ import subprocess
 import sys
 import time
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 # A rank that hangs in a driver call does not die at once; the worker looks for what is left.
 REAP_SECONDS = 5
 
 
+# Of this process's C library; None where there is no prctl, as on other systems than Linux.
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+
+
 def main() -> None:
     job, folder, *command = sys.argv[1:]
+    shim = os.getpid()
     adopt_orphans()
-    # The worker ends trainers by their job marker; this process must live to write the exit status.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # This process must live to write the exit status. Before the trainer is there, SIGTERM ends it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with open(os.path.join(job, "trainer.log"), "ab", buffering=0) as log:
         try:
             trainer = subprocess.Popen(
@@ -40,12 +47,13 @@ def main() -> None:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 restore_signals=True,
-                preexec_fn=default_sigterm,
+                preexec_fn=lambda: end_with(shim),
             )
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             log.write(f"{type(error).__name__}: {error}\n".encode())
             write(job, "exit.json", {"code": 127, "signal": None, "at": now()})
             return
+    signal.signal(signal.SIGTERM, lambda *_: end_group(trainer.pid, signal.SIGTERM))
     write(job, "trainer.json", {"pid": trainer.pid, "startedAt": now()})
     status = trainer.wait()
     ended = now()
@@ -64,22 +72,29 @@ def main() -> None:
 
 def adopt_orphans() -> None:
     """Makes orphaned ranks our children (Linux), so that they can be reaped; elsewhere they go to init as usual."""
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    except (OSError, AttributeError):
-        pass
+    if _prctl:
+        _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def default_sigterm() -> None:
+def end_with(shim: int) -> None:
+    """In the trainer's process, before it is executed: ends it when the shim is killed, which nobody can hinder or see."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if _prctl:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != shim:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_group(group: int, number: int) -> None:
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def end_rest(group: int) -> None:
     """Ends all that the trainer left: its group, and as orphans of ours those that had gone to a group of their own."""
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
+    end_group(group, signal.SIGKILL)
     give_up = time.monotonic() + REAP_SECONDS
     while time.monotonic() < give_up:
         try:

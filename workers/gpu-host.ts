@@ -1,7 +1,6 @@
 /**
  * @module The GPU worker: one on each host, on the host's own queue. It runs no workflows, and its trainers outlive it.
  */
-import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
@@ -13,10 +12,12 @@ import { isRunning } from '../activities/stages/running.ts';
 import { openBucket } from '../activities/storage/bucket.ts';
 import { guardTrainers } from '../activities/training/guard.ts';
 import { handBackOrphans } from '../activities/training/hand-back.ts';
+import type { Origin } from '../activities/training/job.ts';
 import { Supervisors } from '../activities/training/supervisors.ts';
 import { readHostSettings, type HostSettings } from '../configs/env.ts';
 import { EnvironmentError } from '../configs/environment-error.ts';
 import { createS3Client } from '../configs/s3.ts';
+import { passedNames } from '../configs/trainer-environment.ts';
 import { hostTaskQueue } from '../contracts/ids.ts';
 import { parse } from '../contracts/parsing.ts';
 import { readHost } from '../contracts/pool-messages.ts';
@@ -25,6 +26,8 @@ import { connectWorker } from './connect.ts';
 import { countGpus } from './gpu-count.ts';
 import { installLogging } from './logging.ts';
 import { Membership } from './membership.ts';
+import { originOf } from './origin.ts';
+import { claimScratch, prepareScratch } from './scratch-folder.ts';
 
 /** When a GPU worker leaves. */
 export interface Leaving {
@@ -36,9 +39,10 @@ export interface Leaving {
 
 export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
   const { signal } = stop;
-  const settings = readHostSettings();
+  const said = readHostSettings();
+  passedNames();
+  const settings = { ...said, scratch: await prepareScratch(said.scratch) };
   const { labels, scratch } = settings;
-  await mkdir(scratch, { recursive: true });
   const { place } = await machineIdentity(scratch);
   const workerSince = Date.now();
   const host = {
@@ -48,9 +52,16 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
   };
   checkHost(host);
   const log = installLogging(host.name);
+  const { kept } = await claimScratch({ scratch, host: host.name, log, signal });
+  void kept.catch((error: unknown) => {
+    log.error({ error: String(error) }, 'leaving at once');
+    process.exitCode = 2;
+    stop.abort();
+  });
   const { connection, namespace } = await connectWorker(log, signal);
   const client = new Client({ connection, namespace });
   const bucket = openBucket(createS3Client(), settings.bucket, settings.prefix);
+  const origin = await originOf(connection, namespace, bucket.store, log, signal);
   const supervisors = new Supervisors();
   let refusal: string | undefined;
   const membership = new Membership({
@@ -67,9 +78,9 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
     log.info(why);
     stop.abort();
   };
-  await giveBack(client, scratch, log);
+  await giveBack(client, scratch, origin, log);
   const guard = guardTrainers(
-    { scratch, store: bucket.store, supervisors, isRunning: (id) => isRunning(client, id), log },
+    { scratch, store: bucket.store, supervisors, isRunning: (id) => isRunning(client, id), origin, log },
     signal,
   );
   try {
@@ -78,7 +89,10 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
       connection,
       namespace,
       taskQueue: hostTaskQueue(host.name),
-      activities: createHostActivities({ ...bucket, settings, supervisors, join, leave, place, workerSince }),
+      activities: createHostActivities({
+        ...{ ...bucket, settings, supervisors, origin },
+        ...{ join, leave, place, workerSince },
+      }),
       // When this machine dies unheard, the server hands work to each of its open polls before it knows, and waits a
       // heartbeat time-out for each.
       activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
@@ -134,9 +148,9 @@ async function drainWhenTold(
 }
 
 /** Nothing is lost where this fails: the activities come again after their heartbeat time-out. */
-async function giveBack(client: Client, scratch: string, log: Logger): Promise<void> {
+async function giveBack(client: Client, scratch: string, origin: Origin, log: Logger): Promise<void> {
   try {
-    const jobs = await handBackOrphans(client, scratch);
+    const jobs = await handBackOrphans(client, scratch, origin);
     if (jobs.length > 0) log.info({ jobs }, 'gave back what the worker before was watching');
   } catch (error) {
     log.warn({ error: String(error) }, 'could not give back what the worker before was watching');

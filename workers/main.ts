@@ -51,9 +51,12 @@ program
   GLEE_PRETEND_GPUS=1  offer GLEE_GPUS though there are none: for trying, without any check of them
   GLEE_LABELS    what runs may ask for, as zone=b,gpu=h100    ['']
   GLEE_DRAIN_MINUTES  at most so long it waits to leave       [10]
-  GLEE_SCRATCH   folder on a fast local disk                  [<tmp>/glee]
+  GLEE_SCRATCH   folder on a fast local disk, of this user and this machine alone
+                 [~/.local/state/glee-pipeline/<GLEE_HOST>]
   GLEE_CACHE_GIB size of the cache of weights in it, GiB      [100]
   GLEE_PYTHON    Python that runs GLEE                        [python3]
+  GLEE_PASS_ENV  variables that trainers get besides what Python, CUDA and NCCL need,
+                 as WANDB_API_KEY,WANDB_MODE                  ['']
   GLEE_BACKGROUND_SAVE=1  the trainer saves from a copy in host memory, while it goes on
   DETECTRON2_DATASETS  folder of the data sets, handed to the trainer
 

@@ -21,16 +21,9 @@ import { writeDeclaredDatasets } from '../training/declared-datasets.ts';
 import { whenDiskIsFull } from '../training/full-disk.ts';
 import { holdJob } from '../training/hold-job.ts';
 import { placeWeights } from '../training/host-weights.ts';
-import {
-  readExit,
-  readTrainer,
-  wasLaunched,
-  writeJobFile,
-  type Job,
-  type TrainerExit,
-} from '../training/job.ts';
-import { evaluatorArguments, launchTrainer } from '../training/launch.ts';
-import { readTail } from '../training/metrics.ts';
+import { readExit, readTrainer, writeJobFile, type Job, type TrainerExit } from '../training/job.ts';
+import { evaluatorArguments, isThere, launchTrainer } from '../training/launch.ts';
+import { lastLine, readTail } from '../training/metrics.ts';
 import { endTrainer } from '../training/processes.ts';
 import { isGone } from '../training/supervise.ts';
 import type { TrainingDependencies } from '../training/rank.ts';
@@ -96,7 +89,7 @@ function progress({ task, attempt }: EvaluateOnHostInput, host: string, pid: num
 async function evaluate(evaluation: Evaluation): Promise<EvaluationResult> {
   const { store, settings, input, job, signal } = evaluation;
   const { task } = input;
-  if (!(await wasLaunched(job))) await launch(evaluation);
+  if (!(await isThere(job))) await launch(evaluation);
   const exit = await untilEnd(evaluation);
   const tail = await readTail(job.log, LOG_TAIL_BYTES);
   const kept = `${keys.attempt(task.run, EVALUATION_JOB, input.token)}/${settings.host}.log`;
@@ -160,7 +153,7 @@ async function untilEnd({ input, job, signal }: Evaluation): Promise<TrainerExit
     if (tail !== said) [said, saidAt] = [tail, Date.now()];
     if (Date.now() - saidAt > stallTimeoutMs) {
       await endTrainer(job);
-      const line = said.trimEnd().split('\n').at(-1) ?? '';
+      const line = lastLine(said);
       const message = `the evaluation said nothing for ${String(stallTimeoutMs / 1000)} s; its last line: ${line}`;
       throw fail('Hang', message, { line });
     }

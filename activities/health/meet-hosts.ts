@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { gpuVariables, type HostSettings } from '../../configs/env.ts';
+import { urlHost } from '../../contracts/addresses.ts';
 import { packageRoot } from '../../configs/package-root.ts';
 import type { HostCheck, MeetHostsInput, MeetReport } from '../../contracts/health.ts';
 import { failed, passed, skipped, take, type Finding } from './finding.ts';
@@ -52,7 +53,7 @@ async function addUp(settings: MeetingHost, input: MeetHostsInput, signal: Abort
     machineRank,
     hosts.length,
     gpusPerHost,
-    first.address,
+    urlHost(first.address),
     first.ports.ranks,
     'nccl',
     PATIENCE_SECONDS,

@@ -1,6 +1,6 @@
 /** @module A process that answers soon or is given up: the tools of a sick driver hang, and may survive SIGKILL. */
 import { execa, ExecaError } from 'execa';
-import { trainerEnvironment } from '../../configs/env.ts';
+import { trainerEnvironment } from '../../configs/trainer-environment.ts';
 import { within } from '../within.ts';
 
 export interface BriefRun {

@@ -1,12 +1,16 @@
 /**
  * @module What trainer/companion.py says of the trainer in the job folder, and how it is asked to save. A trainer that it
- * could not hook into says nothing, and is treated as if it were not there.
+ * could not hook into says nothing, and is treated as if it were not there; so is one that says what this version does not
+ * understand, for a trainer may be older or newer than the worker that has adopted it.
  */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readTextIfThere } from '../storage/files.ts';
 import { readJobFile, writeJobFile, type Job } from './job.ts';
+import { readJobTail } from './job-files.ts';
+
+/** Some hundred saves. */
+const SAVES_BYTES = 64 << 10;
 
 const phaseSchema = z.object({
   phase: z.enum(['start', 'rendezvous', 'data', 'first iteration', 'training', 'saving', 'evaluating']),
@@ -69,17 +73,17 @@ export async function requestSave(job: Job, { stop }: { readonly stop: boolean }
 
 /** The answer to the newest request that was answered: last_checkpoint names what was saved. */
 export async function readAnswer(job: Job): Promise<SaveAnswer | undefined> {
-  return unlessStrange(readJobFile(job, 'save-answer.json', answerSchema));
+  return readJobFile(job, 'save-answer.json', answerSchema);
 }
 
 /** What the trainer on this host does. */
 export async function readPhase(job: Job): Promise<PhaseRecord | undefined> {
-  return unlessStrange(readJobFile(job, 'phase.json', phaseSchema));
+  return readJobFile(job, 'phase.json', phaseSchema);
 }
 
-/** Every save of the attempt, oldest first; on rank 0's host. A line that is being written is left for the next look. */
+/** The last saves of the attempt, oldest first; on rank 0's host. A line that is being written is left for the next look. */
 export async function readSaves(job: Pick<Job, 'folder'>): Promise<SaveRecord[]> {
-  const text = (await readTextIfThere(join(job.folder, 'saves.jsonl'))) ?? '';
+  const text = await readJobTail(join(job.folder, 'saves.jsonl'), SAVES_BYTES);
   return text.split('\n').slice(0, -1).flatMap(parseSave);
 }
 
@@ -90,9 +94,4 @@ function parseSave(line: string): SaveRecord[] {
   } catch {
     return [];
   }
-}
-
-/** A trainer may be older or newer than the worker that has adopted it. */
-async function unlessStrange<T>(reading: Promise<T>): Promise<T | undefined> {
-  return reading.catch(() => undefined);
 }

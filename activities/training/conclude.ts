@@ -7,13 +7,13 @@ import { hasArrived } from '../../contracts/checkpoints.ts';
 import type { FailureDetails } from '../../contracts/failures.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
-import { sizeIfThere } from '../storage/files.ts';
+import { statRegular } from '../storage/regular-files.ts';
 import { classifyExit } from './classify.ts';
 import { failureText } from './disk.ts';
 import { KEPT_FILES, readAnswer, readPhase } from './companion.ts';
 import { coverageFile, readCoverage } from './coverage.ts';
 import { readExit, type Job, type TrainerExit } from './job.ts';
-import { readNewestMetrics, readTail, type Metrics } from './metrics.ts';
+import { lastLine, readNewestMetrics, readTail, type Metrics } from './metrics.ts';
 import { recordFailure, recordResult } from './outcome.ts';
 import { endTrainer } from './processes.ts';
 import type { Rank } from './rank.ts';
@@ -104,7 +104,7 @@ function nameExit(
   tail: string,
   stopped: boolean,
 ): ReturnType<typeof classifyExit> {
-  const line = tail.trimEnd().split('\n').at(-1) ?? '';
+  const line = lastLine(tail);
   if (exit?.code === 0 && stopped) {
     const message = 'the trainer has stopped as it was asked, but by a worker that is gone';
     return { type: 'TrainerKilled', line, message };
@@ -156,9 +156,10 @@ async function uploadLog({ store, follower, input, job, settings }: Rank): Promi
   const prefix = keys.attempt(input.run, input.plan.stage, input.token);
   const name = `${prefix}/${settings.host}.log`;
   try {
+    if ((await statRegular(job.log)) === undefined) throw new Error(`${job.log} is no regular file`);
     await store.upload(name, job.log, AbortSignal.timeout(LOG_UPLOAD_MS));
     for (const path of input.machineRank === 0 ? keptFiles(job) : []) {
-      if ((await sizeIfThere(path)) === undefined) continue;
+      if ((await statRegular(path)) === undefined) continue;
       await store.upload(`${prefix}/${basename(path)}`, path, AbortSignal.timeout(LOG_UPLOAD_MS));
     }
     await follower.catchUp(AbortSignal.timeout(LOG_UPLOAD_MS));

@@ -5,17 +5,14 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Coverage, TrainRankInput } from '../../contracts/training.ts';
-import { readTextIfThere } from '../storage/files.ts';
-import { parseObject } from '../storage/schemas.ts';
 import type { Job } from './job.ts';
+import { readJobPart } from './job-files.ts';
 
 /** The rest of the file is for people: how many keys and parameters, and under which prefixes they are missing. */
-const fileSchema = z.object({
-  matchedKeys: z.number(),
-  totalKeys: z.number(),
-  matchedParameters: z.number(),
-  totalParameters: z.number(),
-});
+const count = z.number().min(0);
+const fileSchema = z
+  .object({ matchedKeys: count, totalKeys: count, matchedParameters: count, totalParameters: count })
+  .refine((all) => all.matchedKeys <= all.totalKeys && all.matchedParameters <= all.totalParameters);
 
 export const coverageSchema: z.ZodType<Coverage> = z.object({ keys: z.number(), parameters: z.number() });
 
@@ -39,13 +36,9 @@ export function coverageVariables(
 
 /** Undefined while it is not known, and in an attempt that resumes. */
 export async function readCoverage(job: Pick<Job, 'folder'>): Promise<Coverage | undefined> {
-  const text = await readTextIfThere(coverageFile(job));
-  if (text === undefined) return undefined;
-  const { matchedKeys, totalKeys, matchedParameters, totalParameters } = parseObject(
-    text,
-    fileSchema,
-    coverageFile(job),
-  );
+  const found = await readJobPart(coverageFile(job), fileSchema);
+  if (found === undefined) return undefined;
+  const { matchedKeys, totalKeys, matchedParameters, totalParameters } = found;
   return {
     keys: matchedKeys / Math.max(1, totalKeys),
     parameters: matchedParameters / Math.max(1, totalParameters),

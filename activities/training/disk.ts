@@ -3,11 +3,12 @@
  * for one more, those go that S3 has, or that a newer one on the disk has replaced, first this trainer's and then what
  * ended ones have left.
  */
-import { readdir, rm, stat, statfs } from 'node:fs/promises';
+import { readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keys } from '../../contracts/ids.ts';
 import { CHECKPOINT_NAME } from '../checkpoints/snapshot.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { statRegular } from '../storage/regular-files.ts';
 import { headSchema, readObject } from '../storage/schemas.ts';
 import type { Classified } from './classify.ts';
 import { listJobs, type Job } from './job.ts';
@@ -30,20 +31,23 @@ export interface Disk {
 }
 
 export interface DiskWatch {
-  /** Makes room where the next checkpoint has none; what is wrong, in words, when that was in vain. */
-  look(): Promise<string | undefined>;
+  /**
+   * Makes room where the next checkpoint has none; what is wrong, in words, when that was in vain.
+   * @param hasLoaded Whether the trainer has loaded what it begins with.
+   */
+  look(hasLoaded: boolean): Promise<string | undefined>;
 }
 
 export function createDiskWatch(disk: Disk): DiskWatch {
   let trouble: string | undefined;
   let restsUntil = 0;
   return {
-    async look() {
+    async look(hasLoaded) {
       const needed = MARGIN * (await largest(disk.job));
       const isEnough = async () => (await freeBytes(disk.scratch)) >= needed;
       if (needed === 0 || (await isEnough())) return (trouble = undefined);
       if (Date.now() < restsUntil) return trouble;
-      await disk.uploader.removeReplaced();
+      await disk.uploader.removeReplaced(hasLoaded);
       if (await isEnough()) return (trouble = undefined);
       await removeLeftovers(disk);
       if (await isEnough()) return (trouble = undefined);
@@ -117,11 +121,8 @@ async function checkpointsOf({ output }: Job) {
   const files = await Promise.all(
     names.map(async (name) => {
       const path = join(output, name);
-      const size = await stat(path).then(
-        (found) => found.size,
-        () => undefined,
-      );
-      return size === undefined ? [] : [{ name, path, sizeBytes: size }];
+      const found = await statRegular(path).catch(() => undefined);
+      return found === undefined ? [] : [{ name, path, sizeBytes: found.size }];
     }),
   );
   return files.flat();

@@ -2,7 +2,8 @@
 import { fail } from '../fail.ts';
 import { isDiskFull, isUnwritable } from '../storage/files.ts';
 import { fullDiskText, removeLeftovers } from './disk.ts';
-import { findJob, wasLaunched, type JobKey } from './job.ts';
+import { findJob, type JobKey } from './job.ts';
+import { isThere } from './launch.ts';
 import type { TrainingDependencies } from './rank.ts';
 
 /**
@@ -19,7 +20,7 @@ export async function whenDiskIsFull<T>(
   const mustBeNoTrainer = async (error: unknown) => {
     if (!isDiskFull(error)) throw await ifUnwritable(dependencies, key, error);
     const job = await findJob(settings.scratch, key);
-    if (job !== undefined && (await wasLaunched(job))) throw error;
+    if (job !== undefined && (await isThere(job))) throw error;
     return job;
   };
   try {
@@ -43,7 +44,7 @@ async function ifUnwritable(
 ): Promise<unknown> {
   if (!isUnwritable(error)) return error;
   const job = await findJob(settings.scratch, key).catch(() => undefined);
-  if (job !== undefined && (await wasLaunched(job).catch(() => false))) return error;
+  if (job !== undefined && (await isThere(job).catch(() => false))) return error;
   const message = `host ${settings.host} cannot use its files (GLEE_SCRATCH is ${settings.scratch}): ${String(error)}; mount the disk for writing, or give the worker's user the right`;
   return fail('HostUnfit', message, { host: settings.host, at: Date.now() });
 }

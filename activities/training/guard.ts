@@ -2,13 +2,14 @@
  * @module The host's own guard: ends trainers that nobody watches and whose time is known to be over.
  *
  * `temporal workflow terminate` runs no clean-up, and a host that was cut off hears of no cancellation. Only positive
- * proof ends a trainer: its workflow is closed, or a newer attempt has the stage. "Cannot see it" proves nothing.
+ * proof ends a trainer: its workflow is closed, or a newer attempt has the stage, as the Temporal and the S3 say that the
+ * job came from. "Cannot see it" proves nothing.
  */
 import type { Logger } from 'pino';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readHead } from '../checkpoints/head.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { listJobs, type Job } from './job.ts';
+import { isSameOrigin, listJobs, type Job, type Origin } from './job.ts';
 import { endTrainer, livingTrainers } from './processes.ts';
 import type { Supervisors } from './supervisors.ts';
 
@@ -18,6 +19,8 @@ export interface GuardDependencies {
   readonly supervisors: Supervisors;
   /** Whether the workflow still runs; throws when that cannot be known. */
   readonly isRunning: (workflowId: string) => Promise<boolean>;
+  /** Of those two: what they say of another origin's jobs proves nothing. */
+  readonly origin: Origin;
   readonly log: Logger;
 }
 
@@ -35,36 +38,44 @@ export async function guardTrainers(dependencies: GuardDependencies, signal: Abo
   }
 }
 
-export async function guardOnce({
-  scratch,
-  store,
-  supervisors,
-  isRunning,
-  log,
-}: GuardDependencies): Promise<void> {
-  const living = await livingTrainers();
-  for (const job of await listJobs(scratch)) {
-    const facts = { job: job.folder };
-    try {
-      if (!living.has(job.folder) || supervisors.isWatched(job.folder)) continue;
-      const proof = await proofThatItIsOver(job, store, isRunning);
-      if (proof === undefined || supervisors.isWatched(job.folder)) continue;
-      log.warn({ ...facts, proof }, 'ending a trainer whose time is over');
-      await endTrainer(job);
-    } catch (error) {
-      log.warn(
-        { ...facts, error: String(error) },
-        'cannot tell whether a trainer is still wanted; it goes on',
-      );
+export async function guardOnce(dependencies: GuardDependencies): Promise<void> {
+  const { scratch, supervisors, log } = dependencies;
+  try {
+    const living = await livingTrainers();
+    const jobs = await listJobs(scratch);
+    for (const folder of living.keys()) {
+      if (supervisors.isWatched(folder)) continue;
+      const job = jobs.find((one) => one.folder === folder);
+      if (job !== undefined) await guardTrainer(dependencies, job);
+      else if (folder.startsWith(`${scratch}/`))
+        log.warn({ job: folder }, 'a trainer runs whose job.json is gone: it is left alone');
     }
+  } catch (error) {
+    log.warn({ error: String(error) }, 'cannot see which trainers run; they are left alone');
+  }
+}
+
+async function guardTrainer(dependencies: GuardDependencies, job: Job): Promise<void> {
+  const { supervisors, log } = dependencies;
+  const facts = { job: job.folder };
+  try {
+    const proof = await proofThatItIsOver(dependencies, job);
+    if (proof === undefined || supervisors.isWatched(job.folder)) return;
+    log.warn({ ...facts, proof }, 'ending a trainer whose time is over');
+    await endTrainer(job);
+  } catch (error) {
+    log.warn({ ...facts, error: String(error) }, 'cannot tell whether a trainer is still wanted; it goes on');
   }
 }
 
 async function proofThatItIsOver(
+  { store, isRunning, origin }: GuardDependencies,
   { identity }: Job,
-  store: ObjectStore,
-  isRunning: GuardDependencies['isRunning'],
 ): Promise<string | undefined> {
+  if (!isSameOrigin(identity.origin, origin)) {
+    const of = JSON.stringify(identity.origin ?? 'unknown');
+    throw new Error(`it is a job of ${of}, and this worker's Temporal and S3 are ${JSON.stringify(origin)}`);
+  }
   if (!(await isRunning(identity.workflowId))) return `workflow ${identity.workflowId} is closed`;
   const head = await readHead(store, identity);
   if (head !== undefined && head.token > identity.token) return `attempt ${String(head.token)} has the stage`;

@@ -4,11 +4,12 @@
  */
 import { ActivityNotFoundError, type Client } from '@temporalio/client';
 import { handOver } from '../fail.ts';
-import { listJobs, readTaskToken } from './job.ts';
+import { isSameOrigin, listJobs, readTaskToken, type Origin } from './job.ts';
 
 /** @returns Folders of the jobs that were given back. Call it before the worker polls: it has no activities of its own yet. */
-export async function handBackOrphans(client: Client, scratch: string): Promise<string[]> {
-  const jobs = await listJobs(scratch);
+export async function handBackOrphans(client: Client, scratch: string, origin: Origin): Promise<string[]> {
+  // Another Temporal does not know their activities.
+  const jobs = (await listJobs(scratch)).filter(({ identity }) => isSameOrigin(identity.origin, origin));
   const givenBack = await Promise.all(
     jobs.map(async (job) => {
       const taskToken = await readTaskToken(job);

@@ -4,7 +4,7 @@
  */
 import { activityInfo, ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { handOver } from '../fail.ts';
-import { openJob, writeTaskToken, type Job, type JobKey } from './job.ts';
+import { openJob, writeTaskToken, type Job, type LeasedJob } from './job.ts';
 import type { TrainingDependencies } from './rank.ts';
 
 /** What is done with a job, and how it is ended. */
@@ -21,15 +21,16 @@ export interface Holding<T> {
  * @param hold Gets a signal that is aborted when the activity must end, or let go.
  */
 export async function holdJob<T>(
-  { settings, supervisors }: TrainingDependencies,
-  identity: JobKey,
+  { settings, supervisors, origin }: TrainingDependencies,
+  identity: LeasedJob,
   what: string,
   hold: (job: Job, signal: AbortSignal) => Holding<T>,
 ): Promise<T> {
   const context = Context.current();
   const { workflowExecution, taskToken } = activityInfo();
   const workflowId = workflowExecution?.workflowId ?? '';
-  const job = await openJob(settings.scratch, { ...identity, workflowId });
+  const { scratch, host } = settings;
+  const job = await openJob(scratch, { ...identity, workflowId, host, origin });
   const supervision = await supervisors.takeOver(job.folder);
   const signal = AbortSignal.any([supervision.signal, context.cancellationSignal]);
   const holding = hold(job, signal);

@@ -1,20 +1,22 @@
 /**
- * @module Starts a trainer with GLEE's own command lines, in a session of its own that outlives this process.
+ * @module Starts a trainer with the command line of GLEE's train_net.py, in a session of its own that outlives this process.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { gpuVariables, trainerEnvironment } from '../../configs/env.ts';
+import { gpuVariables } from '../../configs/env.ts';
 import { EnvironmentError } from '../../configs/environment-error.ts';
 import { packageRoot } from '../../configs/package-root.ts';
+import { trainerEnvironment } from '../../configs/trainer-environment.ts';
+import { addressProblem, isPort, urlHost } from '../../contracts/addresses.ts';
 import type { StagePlan } from '../../contracts/plan.ts';
 import type { TrainRankInput } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
 import { companionVariables } from './companion.ts';
 import { coverageVariables } from './coverage.ts';
 import { datasetVariables } from './declared-datasets.ts';
-import { writeJobFile, type Job } from './job.ts';
-import { jobMark } from './processes.ts';
+import { wasLaunched, writeJobFile, type Job } from './job.ts';
+import { isAlive, jobMark } from './processes.ts';
 
 /** Runs GLEE's own train_net.py with our hooks in it. */
 const COMPANION = join(packageRoot, 'trainer/companion.py');
@@ -36,22 +38,21 @@ export interface LaunchLimits {
 }
 
 /**
- * The trainer's arguments after the interpreter. Settings travel in the config file: `launch.py` joins its arguments
- * into a shell string, which values like ('a','b') break, and without a port it takes one from the clock's hour.
+ * The trainer's arguments after the interpreter: what GLEE's `launch.py` would give to train_net.py. It is not used itself:
+ * it takes whatever `python3` is first on the PATH, and joins its arguments into a string for a shell.
+ *
+ * @throws InvalidConfig where the gang's first host has no proper address: a workflow's input is typed by people.
  */
 export function trainerArguments(input: TrainRankInput, config: string): string[] {
   const { plan, machineRank, masterAddress, port, resumeFrom } = input;
   const { hosts, gpusPerHost } = plan.gang;
-  const settings = ['--config-file', config, ...(resumeFrom === null ? [] : ['--resume'])];
-  if (hosts === 1) {
-    const rendezvous = ['--dist-url', `tcp://127.0.0.1:${String(port)}`];
-    return [COMPANION, '--num-gpus', String(gpusPerHost), ...rendezvous, ...settings];
-  }
+  const problem = addressProblem(masterAddress) ?? (isPort(port) ? undefined : `${String(port)} is no port`);
+  if (problem !== undefined) throw fail('InvalidConfig', `the gang's rendezvous: ${problem}`);
+  const gang = ['--num-machines', String(hosts), '--machine-rank', String(machineRank)];
   return [
-    ...['launch.py', '--launch', shellWord(COMPANION)],
-    ...['--nn', String(hosts), '--np', String(gpusPerHost), '--port', String(port)],
-    ...['--worker_rank', String(machineRank), '--master_address', masterAddress],
-    ...settings,
+    ...[COMPANION, '--num-gpus', String(gpusPerHost), ...(hosts === 1 ? [] : gang)],
+    ...['--dist-url', `tcp://${hosts === 1 ? '127.0.0.1' : urlHost(masterAddress)}:${String(port)}`],
+    ...['--config-file', config, ...(resumeFrom === null ? [] : ['--resume'])],
   ];
 }
 
@@ -69,9 +70,9 @@ export function evaluatorArguments({
   return [COMPANION, '--num-gpus', String(gpus), ...rendezvous, '--config-file', config, '--eval-only'];
 }
 
-/** A path as launch.py's shell takes it whole: this package may lie in a folder with a space in its name. */
-export function shellWord(path: string): string {
-  return /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
+/** Whether the job's trainer was started: its traces say so, or, where a tidier of old files has taken them, its processes. */
+export async function isThere(job: Job): Promise<boolean> {
+  return (await wasLaunched(job)) || (await isAlive(job));
 }
 
 /** Returns once the shim runs. The `launched` mark is written first: better an attempt too many than two trainers. */

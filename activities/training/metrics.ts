@@ -1,9 +1,8 @@
 /**
  * @module What the trainer says of its progress: detectron2's metrics.json, one JSON object a line, and its log.
  */
-import { open } from 'node:fs/promises';
 import { z } from 'zod';
-import { isNotFound, sizeIfThere } from '../storage/files.ts';
+import { readJobTail } from './job-files.ts';
 
 const lineSchema = z.object({
   iteration: z.number().int().min(0),
@@ -58,23 +57,17 @@ export function peakMemoryMiB(logTail: string): number | undefined {
   return found === undefined ? undefined : Number(found);
 }
 
-/** The last bytes of a text file; '' when it is not there. */
-export async function readTail(path: string, maxBytes = TAIL_BYTES): Promise<string> {
-  const size = await sizeIfThere(path);
-  if (size === undefined || size === 0) return '';
-  const length = Math.min(size, maxBytes);
-  try {
-    const file = await open(path, 'r');
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
-      return buffer.subarray(0, bytesRead).toString('utf8');
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if (isNotFound(error)) return '';
-    throw error;
-  }
+/** The last bytes of a text file; '' when it is not there, or is no regular file. */
+export function readTail(path: string, maxBytes = TAIL_BYTES): Promise<string> {
+  return readJobTail(path, maxBytes);
+}
+
+/** A progress bar may be one line of a mebibyte; what is told of it goes through Temporal. */
+const LONGEST_LINE = 1000;
+
+/** The last line of a log's tail, for people. */
+export function lastLine(logTail: string): string {
+  return (logTail.trimEnd().split('\n').at(-1) ?? '').slice(0, LONGEST_LINE);
 }
 
 function parseLine(line: string): Metrics | undefined {

@@ -3,10 +3,11 @@
  * evaluations outlive the host. Checkpoints have a way of their own.
  */
 import { constants, type Dirent } from 'node:fs';
-import { copyFile, readdir, rm, stat } from 'node:fs/promises';
+import { copyFile, readdir, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isNotFound } from '../storage/files.ts';
+import { statRegular } from '../storage/regular-files.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
 /** A host that dies loses at most so much of its curves. */
@@ -97,11 +98,6 @@ function isFollowed(entry: Dirent): boolean {
 
 async function describe(output: string, entry: Dirent): Promise<FollowedFile | undefined> {
   const full = join(entry.parentPath, entry.name);
-  try {
-    const { size, mtimeMs } = await stat(full);
-    return { path: relative(output, full), size, mtimeMs };
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  const found = await statRegular(full);
+  return found && { path: relative(output, full), size: found.size, mtimeMs: found.mtimeMs };
 }

@@ -4,8 +4,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readTextIfThere } from '../storage/files.ts';
 import type { Job } from './job.ts';
+import { readJobTail } from './job-files.ts';
 
 const rankSchema = z.object({
   /** The one that it is in, counted from 0. */
@@ -16,13 +16,17 @@ const rankSchema = z.object({
   ownSeconds: z.number().nullable(),
 });
 
+/** A host has no more ranks than GPUs. */
+const RANK_FILE = /^rank-\d{1,2}\.json$/;
+const LONGEST_BYTES = 1024;
+
 export type RankRecord = z.infer<typeof rankSchema>;
 
 /** Empty where no companion says anything. One that is just being written is left out until the next look. */
 export async function readRanks({ folder }: Pick<Job, 'folder'>): Promise<RankRecord[]> {
-  const names = (await readdir(folder)).filter((name) => /^rank-\d+\.json$/.test(name)).sort();
-  const texts = await Promise.all(names.map((name) => readTextIfThere(join(folder, name))));
-  return texts.flatMap((text) => (text === undefined ? [] : parse(text)));
+  const names = (await readdir(folder)).filter((name) => RANK_FILE.test(name)).sort();
+  const texts = await Promise.all(names.map((name) => readJobTail(join(folder, name), LONGEST_BYTES)));
+  return texts.flatMap(parse);
 }
 
 /** What the slowest of them takes by itself for an iteration; a host is as fast as that. */

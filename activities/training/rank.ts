@@ -5,7 +5,7 @@ import type { HostSettings } from '../../configs/env.ts';
 import type { TrainRankInput } from '../../contracts/training.ts';
 import type { Bucket } from '../storage/bucket.ts';
 import type { Heartbeat } from './heartbeat.ts';
-import type { Job } from './job.ts';
+import type { Job, Origin } from './job.ts';
 import type { OutputFollower } from './output-follower.ts';
 import type { Supervisors } from './supervisors.ts';
 import type { Uploader } from './uploader.ts';
@@ -13,6 +13,8 @@ import type { Uploader } from './uploader.ts';
 export interface TrainingDependencies extends Bucket {
   readonly settings: Pick<HostSettings, 'scratch' | 'checkout' | 'python' | 'host' | 'cacheBytes'>;
   readonly supervisors: Supervisors;
+  /** Of the jobs that this worker is given. */
+  readonly origin: Origin;
 }
 
 export interface Rank extends TrainingDependencies {

@@ -11,7 +11,7 @@ import { createHangWatch, lengthsBefore, type Hang, type Signs } from './hang.ts
 import { readExit, readTrainer, type Job, type TrainerExit } from './job.ts';
 import { createSpikeWatch, type LossSpike } from './loss-spike.ts';
 import { peakMemoryMiB, readNewestMetrics, readTail, type Metrics } from './metrics.ts';
-import { isAlive } from './processes.ts';
+import { endTrainer, hasShim } from './processes.ts';
 import { ownSecondsOf, readRanks } from './rank-records.ts';
 import type { OutputFollower } from './output-follower.ts';
 import { createSaveClock } from './save-clock.ts';
@@ -82,7 +82,7 @@ async function watchUntilEnd(watch: Watch, signal: AbortSignal, upload: () => vo
     const look = await lookAt(watch);
     const { metrics } = look;
     // Only rank 0 saves.
-    const note = input.machineRank === 0 ? await disk.look() : undefined;
+    const note = input.machineRank === 0 ? await disk.look(hasLoaded(look)) : undefined;
     watch.report({
       ...look.progress,
       ...(input.machineRank === 0 && (await clock.tick(metrics?.secondsPerIteration))),
@@ -106,6 +106,11 @@ const LONGEST_UPLOAD_S = 120;
 function uploadSeconds(metrics: Metrics | undefined, { plan }: TrainRankInput): number | undefined {
   const pace = metrics?.secondsPerIteration;
   return pace === undefined ? undefined : Math.min(LONGEST_UPLOAD_S, 0.5 * pace * plan.checkpointPeriod);
+}
+
+/** Weights and checkpoints are loaded before the first iteration, whoever says that it has come to that. */
+function hasLoaded({ metrics, said }: Signs): boolean {
+  return metrics !== undefined || !['start', 'rendezvous', 'data'].includes(said?.phase ?? 'start');
 }
 
 interface Look extends Signs {
@@ -164,15 +169,24 @@ function phaseOf({ machineRank }: TrainRankInput, { metrics, behind, said, start
   return metrics !== undefined || (machineRank !== 0 && started) ? 'training' : 'starting';
 }
 
-/** Nothing of the job lives, its shim included, so nobody will write down a status any more. */
+/**
+ * Nothing of the job lives, its shim included, so nobody will write down a status any more. A trainer whose shim was ended
+ * is ended here: it would hold its GPUs, and no worker would ever know how it ends.
+ */
 export async function isGone(job: Job, signal: AbortSignal): Promise<boolean> {
-  if (await isAlive(job)) return false;
+  if (await isWithShim(job)) return false;
   // A process that is just being executed shows no environment: a moment, but for a shim that starts on a busy machine.
   const patienceMs = (await readTrainer(job)) === undefined ? SHIM_START_MS : EXIT_POLL_MS;
   for (const deadline = Date.now() + patienceMs; Date.now() < deadline;) {
     await delay(EXIT_POLL_MS, undefined, { signal });
-    if (await isAlive(job)) return false;
+    if (await isWithShim(job)) return false;
     if ((await readExit(job)) !== undefined) return true;
   }
+  await endTrainer(job);
   return true;
+}
+
+/** True as well while processes cannot be looked at: then nothing is known. */
+async function isWithShim(job: Job): Promise<boolean> {
+  return hasShim(job).catch(() => true);
 }

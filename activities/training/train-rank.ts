@@ -12,14 +12,16 @@ import { keys } from '../../contracts/ids.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
 import { writeFileAtomically } from '../storage/files.ts';
+import { torchFileProblem } from '../weights/torch/checkpoint.ts';
 import { conclude, endAsAsked } from './conclude.ts';
 import { readSaves } from './companion.ts';
 import { writeDeclaredDatasets } from './declared-datasets.ts';
 import { whenDiskIsFull } from './full-disk.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { holdJob } from './hold-job.ts';
-import { listJobs, wasLaunched, type Job, type JobKey } from './job.ts';
-import { launchTrainer, trainerArguments } from './launch.ts';
+import { listJobs, type Job, type LeasedJob } from './job.ts';
+import { folderOf, keyOf } from './job-key.ts';
+import { isThere, launchTrainer, trainerArguments } from './launch.ts';
 import { readNewestMetrics } from './metrics.ts';
 import { readOutcome } from './outcome.ts';
 import { OutputFollower } from './output-follower.ts';
@@ -43,7 +45,7 @@ export function trainRank(
 
 function holdAndTrain(
   dependencies: TrainingDependencies,
-  identity: JobKey,
+  identity: LeasedJob,
   input: TrainRankInput,
 ): Promise<TrainRankResult> {
   const { settings, store } = dependencies;
@@ -56,6 +58,7 @@ function holdAndTrain(
       resumedFrom: input.resumeFrom && asRestored(input.resumeFrom),
       ...(input.plan.retention && { retention: input.plan.retention }),
       timesOf: (name) => timesOf(job, name),
+      problemOf: torchFileProblem,
     });
     const follower = new OutputFollower({
       store,
@@ -73,7 +76,7 @@ async function run(rank: Rank): Promise<TrainRankResult> {
   const { job, input, heartbeat, settings } = rank;
   const before = await readOutcome(job);
   if (before !== undefined) return before;
-  if (!(await wasLaunched(job))) {
+  if (!(await isThere(job))) {
     await endOlderAttempts(rank);
     await prepare(rank);
     const { gpuIndices, plan, until } = input;
@@ -92,16 +95,20 @@ async function run(rank: Rank): Promise<TrainRankResult> {
   }
 }
 
-async function endOlderAttempts({ job, settings }: Rank): Promise<void> {
+/** Attempts of this stage are known by their folders, and by their processes where a tidier of old files was there. */
+async function endOlderAttempts({ job, settings: { scratch } }: Rank): Promise<void> {
+  const { run, stage, token } = job.identity;
   const living = await livingTrainers();
-  for (const other of await listJobs(settings.scratch, job.identity)) {
-    if (other.identity.token > job.identity.token) {
-      throw fail(
-        'Superseded',
-        `attempt ${String(other.identity.token)} of this stage has come to this host since`,
-      );
-    }
-    if (other.folder !== job.folder && living.has(other.folder)) await endTrainer(other);
+  const jobs = (await listJobs(scratch, { run, stage })).map(({ identity }) => identity);
+  const lost = [...living.keys()].flatMap((folder) => keyOf(scratch, folder) ?? []);
+  const others = [...jobs, ...lost.filter((key) => key.run === run && key.stage === stage)];
+  if (others.some((other) => other.token > token)) {
+    const newest = Math.max(...others.map((other) => other.token));
+    throw fail('Superseded', `attempt ${String(newest)} of this stage has come to this host since`);
+  }
+  for (const folder of living.keys()) {
+    const isOlder = others.some((other) => other.token < token && folderOf(scratch, other) === folder);
+    if (isOlder) await endTrainer({ folder });
   }
 }
 

@@ -25,10 +25,12 @@ import {
 import { prune } from '../checkpoints/prune.ts';
 import { CHECKPOINT_NAME, manifestName } from '../checkpoints/snapshot.ts';
 import type { Bucket } from '../storage/bucket.ts';
-import { readTextIfThere, sizeIfThere } from '../storage/files.ts';
+import { statRegular } from '../storage/regular-files.ts';
 import { within } from '../within.ts';
+import { readJobTail } from './job-files.ts';
 
 const RETRY_MS = 1000;
+const POINTER_BYTES = 256;
 /** Tidying S3 is worth no more than this of the time to the next checkpoint. */
 const TIDY_MS = 60_000;
 
@@ -46,6 +48,8 @@ export interface UploaderOptions {
   readonly retention?: Retention;
   /** What the trainer knows of a checkpoint that it has saved. */
   readonly timesOf?: (name: string) => Promise<CheckpointTimes>;
+  /** Why a file can't be a checkpoint that somebody goes on from, in words; undefined where it can. */
+  readonly problemOf?: (path: string, signal: AbortSignal) => Promise<string | undefined>;
 }
 
 export class Uploader {
@@ -58,6 +62,8 @@ export class Uploader {
   #spreadSeconds: number | undefined;
   /** Names that S3 has. */
   readonly #stored = new Set<string>();
+  /** Files that are no checkpoints, by name: as they were when that was found. */
+  readonly #refused = new Map<string, string>();
 
   constructor(options: UploaderOptions) {
     this.#options = options;
@@ -97,6 +103,7 @@ export class Uploader {
       const name = isBehind ? newest : await this.#unstored(signal);
       if (name === undefined) return this.#removeOlder();
       try {
+        if (await this.#isRefused(name, signal)) continue;
         await this.#store(name, signal);
         this.trouble = undefined;
         await this.#removeOlder();
@@ -111,11 +118,14 @@ export class Uploader {
   /**
    * For a disk that has no room for the next checkpoint: removes those that S3 has, the newest too, and those that a newer
    * one has replaced before S3 could have them. Those that are kept for ever stay until S3 has them.
+   *
+   * @param hasLoaded Whether the trainer has loaded what it resumes from: before that, it needs the file.
    */
-  async removeReplaced(): Promise<void> {
-    const { output, retention } = this.#options;
+  async removeReplaced(hasLoaded: boolean): Promise<void> {
+    const { output, retention, resumedFrom } = this.#options;
     const newest = await this.#newest();
     for (const name of await readdir(output)) {
+      if (name === resumedFrom?.name && !hasLoaded) continue;
       const isReplaced =
         iterationsOf(name) !== undefined &&
         newest !== undefined &&
@@ -127,10 +137,27 @@ export class Uploader {
 
   async #newest(): Promise<string | undefined> {
     const { output } = this.#options;
-    const name = (await readTextIfThere(join(output, 'last_checkpoint')))?.trim();
+    const name = (await readJobTail(join(output, 'last_checkpoint'), POINTER_BYTES)).trim();
     // The pointer is somebody else's file: only a name of detectron2's own form, and of a file, is believed.
-    if (name === undefined || !CHECKPOINT_NAME.test(name)) return undefined;
-    return (await sizeIfThere(join(output, name))) === undefined ? undefined : name;
+    if (!CHECKPOINT_NAME.test(name)) return undefined;
+    const found = await statRegular(join(output, name));
+    return found === undefined || this.#refused.get(name) === stateOf(found) ? undefined : name;
+  }
+
+  /** What the head names, the next attempt loads: it must be of this stage, and whole. */
+  async #isRefused(name: string, signal: AbortSignal): Promise<boolean> {
+    const { output, maxIterations, problemOf } = this.#options;
+    const path = join(output, name);
+    const found = await statRegular(path);
+    if (found === undefined) return true;
+    const isBeyond = (iterationsOf(name) ?? 0) > maxIterations;
+    const problem = isBeyond
+      ? `the stage has ${String(maxIterations)} iterations`
+      : await problemOf?.(path, signal);
+    if (problem === undefined) return false;
+    this.#refused.set(name, stateOf(found));
+    this.trouble = `${name} is not uploaded: ${problem}`;
+    return true;
   }
 
   async #store(name: string, signal: AbortSignal): Promise<void> {
@@ -159,7 +186,7 @@ export class Uploader {
   async #unstored(signal: AbortSignal): Promise<string | undefined> {
     const { bucket, retention } = this.#options;
     for (const name of await this.#older()) {
-      if (this.#stored.has(name) || !isKept(name, retention)) continue;
+      if (this.#stored.has(name) || this.#refused.has(name) || !isKept(name, retention)) continue;
       // A worker before this one may have stored it.
       const manifest = manifestName({ ...this.#options, name });
       if ((await bucket.objects.find(manifest, signal)) === undefined) return name;
@@ -212,6 +239,10 @@ export class Uploader {
       .filter((file) => iterationsOf(file) !== undefined && (newest === 'model_final.pth' || file < newest))
       .sort();
   }
+}
+
+function stateOf({ size, mtimeMs }: { readonly size: number; readonly mtimeMs: number }): string {
+  return `${String(size)} ${String(mtimeMs)}`;
 }
 
 function isKept(name: string, retention = DEFAULT_RETENTION): boolean {

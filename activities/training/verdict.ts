@@ -7,7 +7,7 @@ import { isFailureType } from '../../contracts/failures.ts';
 import { hangText } from './hang.ts';
 import { readJobFile, writeJobFile } from './job.ts';
 import { spikeText } from './loss-spike.ts';
-import { readTail } from './metrics.ts';
+import { lastLine, readTail } from './metrics.ts';
 import type { Rank } from './rank.ts';
 import type { TrainerEnd } from './supervise.ts';
 
@@ -30,7 +30,7 @@ export async function passVerdict(rank: Rank, end: TrainerEnd): Promise<Verdict 
   const { job } = rank;
   const before = await readJobFile(job, 'verdict.json', verdictSchema);
   if (before !== undefined || end.kind === 'exited') return before;
-  const line = (await readTail(job.log)).trimEnd().split('\n').at(-1) ?? '';
+  const line = lastLine(await readTail(job.log));
   const verdict = end.kind === 'hangs' ? hanging(end, line) : await spiking(rank, end, line);
   await writeJobFile(job, 'verdict.json', verdict);
   return verdict;

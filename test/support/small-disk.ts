@@ -17,7 +17,7 @@ export interface SmallDisk {
 
 export async function makeSmallDisk(size: string): Promise<SmallDisk> {
   const folder = await mkdtemp(join(tmpdir(), 'glee-disk-'));
-  await execa('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder]);
+  await execa('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=700`, 'tmpfs', folder]);
   return {
     folder,
     async leaveFree(bytes) {

@@ -76,13 +76,22 @@ describe('shim.py', { concurrency: 4 }, () => {
     assert.equal((await exitOf(job)).signal, 'SIGTERM');
   });
 
-  it('stays for the record when the job is told to end', async (test) => {
+  it('ends its trainer when it is told to end, and stays for the record', async (test) => {
     const job = await makeJob(test);
     const shim = await startTrainer(job, PYTHON, fixture('waits.py'));
     process.kill(shim, 'SIGTERM');
-    assert.ok(await isAlive(job));
-    for (const pid of await trainerPids(job)) process.kill(pid, 'SIGTERM');
     assert.equal((await exitOf(job)).signal, 'SIGTERM');
+  });
+
+  it('takes its trainer with it when it is killed, though that is stopped and ignores signals', async (test) => {
+    const job = await makeJob(test);
+    const shim = await startTrainer(job, PYTHON, fixture('renames-itself.py'));
+    const trainer = (await readTrainer(job))?.pid;
+    assert.ok(trainer !== undefined);
+    process.kill(trainer, 'SIGSTOP');
+    process.kill(shim, 'SIGKILL');
+    await until('nothing of the job to be left', async () => !(await isAlive(job)));
+    assert.equal(await readExit(job), undefined);
   });
 
   it('starts a trainer that SIGTERM ends, though it ignores it itself', async (test) => {

@@ -2,7 +2,7 @@
  * @module The index of a torch checkpoint: which tensors it has and where their bytes are. No tensor is read.
  */
 import { crc32 } from 'node:zlib';
-import { readBytes, type ByteSource } from './byte-source.ts';
+import { openFileSource, readBytes, type ByteSource } from './byte-source.ts';
 import type { DType } from './dtypes.ts';
 import { LARGEST_PICKLE_BYTES, readPickle } from './pickle-reader.ts';
 import {
@@ -74,6 +74,24 @@ export async function readCheckpoint(
   } catch (error) {
     if (!(error instanceof TorchFileError)) throw error;
     throw new TorchFileError(`${source.name}: ${error.message}`, { cause: error });
+  }
+}
+
+/**
+ * Why a file is no whole torch file, by its directory and the sum of its index; undefined where it is one. What it holds
+ * is not looked at: a training may keep anything with its model.
+ */
+export async function torchFileProblem(path: string, signal: AbortSignal): Promise<string | undefined> {
+  const source = await openFileSource(path);
+  try {
+    const entries = await readZipDirectory(source, signal);
+    await readMember(source, entries, `${await findFolder(source, entries, signal)}/data.pkl`, signal);
+    return undefined;
+  } catch (error) {
+    if (error instanceof TorchFileError) return error.message;
+    throw error;
+  } finally {
+    await source.close();
   }
 }
 

@@ -38,6 +38,7 @@ describe('createHostActivities', () => {
         pretend: true,
       },
       supervisors: new Supervisors(),
+      origin: { cluster: 'test', namespace: 'test', storage: 's3://test/' },
       join,
       leave,
       place: 'here',

@@ -58,7 +58,8 @@ describe('a disk with room for three checkpoints', { skip: noSmallDisk }, () => 
     });
     const host = await makeHost(test, 'fills-the-disk.py', { ...s3, store });
     await host.allow(0);
-    const rank = startRank({ ...host, settings: { ...host.settings, scratch } });
+    const plan = { ...host.input.plan, maxIterations: 100 };
+    const rank = startRank({ ...host, settings: { ...host.settings, scratch } }, { plan });
     return { host, scratch, rank };
   }
 

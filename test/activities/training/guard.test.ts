@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { pino } from 'pino';
@@ -10,7 +10,7 @@ import { isAlive, trainerPids } from '../../../activities/training/processes.ts'
 import { Supervisors } from '../../../activities/training/supervisors.ts';
 import { until } from '../../support/until.ts';
 import { startTestS3, type TestS3 } from '../s3.ts';
-import { fixture, makeScratch, PYTHON, startTrainer } from './jobs.ts';
+import { fixture, makeScratch, ORIGIN, PYTHON, startTrainer } from './jobs.ts';
 
 const running = () => Promise.resolve(true);
 const closed = () => Promise.resolve(false);
@@ -27,11 +27,13 @@ describe('guardOnce', { concurrency: 4 }, () => {
     runs += 1;
     const run = `run-${runs}`;
     const scratch = await makeScratch(test);
-    const job = await openJob(scratch, { run, stage: 'stage1', token: 1, workflowId: `${run}/stage1` });
+    const identity = { run, stage: 'stage1', token: 1, workflowId: `${run}/stage1`, origin: ORIGIN };
+    const job = await openJob(scratch, identity);
     await claimHead(s3.store, { run, stage: 'stage1' }, 1);
     await startTrainer(job, PYTHON, fixture('waits.py'));
     const log = pino({ level: 'silent' });
-    const guard = { scratch, store: s3.store, supervisors: new Supervisors(), isRunning: running, log };
+    const parts = { store: s3.store, supervisors: new Supervisors(), isRunning: running };
+    const guard = { scratch, ...parts, origin: ORIGIN, log };
     return { job, guard };
   }
 
@@ -64,6 +66,27 @@ describe('guardOnce', { concurrency: 4 }, () => {
     const { job, guard } = await makeHost(test);
     await guardOnce({ ...guard, isRunning: () => Promise.reject(new Error('Temporal is away')) });
     await guardOnce({ ...guard, store: s3.storeOn('no-such-bucket') });
+    assert.equal((await trainerPids(job)).length, 1);
+  });
+
+  it('believes neither another Temporal nor another S3: to them, every run looks over', async (test) => {
+    const { job, guard } = await makeHost(test);
+    await claimHead(s3.store, job.identity, 2);
+    for (const other of [{ cluster: 'new' }, { namespace: 'prod 1' }, { storage: 's3://other/' }])
+      await guardOnce({ ...guard, isRunning: closed, origin: { ...ORIGIN, ...other } });
+    assert.equal((await trainerPids(job)).length, 1);
+    await guardOnce({ ...guard, isRunning: closed });
+    assert.equal(await isAlive(job), false);
+  });
+
+  it('leaves a trainer whose job.json is gone, or names another job', async (test) => {
+    const { job, guard } = await makeHost(test);
+    const record = join(job.folder, 'job.json');
+    const text = await readFile(record, 'utf8');
+    await rm(record);
+    await guardOnce({ ...guard, isRunning: closed });
+    await writeFile(record, text.replace('"stage1"', '"stage2"'));
+    await guardOnce({ ...guard, isRunning: closed });
     assert.equal((await trainerPids(job)).length, 1);
   });
 

@@ -6,9 +6,9 @@ import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { listJobs, openJob, readExit, type Job, type TrainerExit } from '../../../activities/training/job.ts';
-import { endTrainer, jobMark } from '../../../activities/training/processes.ts';
-import { trainerEnvironment } from '../../../configs/env.ts';
+import { openJob, readExit, type Job, type TrainerExit } from '../../../activities/training/job.ts';
+import { endTrainer, jobMark, livingTrainers } from '../../../activities/training/processes.ts';
+import { trainerEnvironment } from '../../../configs/trainer-environment.ts';
 import { packageRoot } from '../../../configs/package-root.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { until } from '../../support/until.ts';
@@ -18,11 +18,15 @@ export const PYTHON = execFileSync('python3', ['-c', 'import sys; print(sys.exec
   encoding: 'utf8',
 }).trim();
 
+/** Of all jobs of the tests. */
+export const ORIGIN = { cluster: 'test', namespace: 'test', storage: 's3://test/' };
+
 /** A scratch folder; what runs of its jobs is ended with the test. */
 export async function makeScratch(test: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'glee-scratch-'));
   test.after(async () => {
-    for (const job of await listJobs(folder)) await endTrainer(job);
+    for (const job of (await livingTrainers()).keys())
+      if (job.startsWith(`${folder}/`)) await endTrainer({ folder: job });
     await rm(folder, { recursive: true, force: true });
   });
   return folder;

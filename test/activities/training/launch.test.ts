@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { execa } from 'execa';
 import type { Checkpoint } from '../../../contracts/checkpoints.ts';
 import type { Gang } from '../../../contracts/plan.ts';
 import type { TrainRankInput } from '../../../contracts/training.ts';
-import { shellWord, trainerArguments } from '../../../activities/training/launch.ts';
+import { trainerArguments } from '../../../activities/training/launch.ts';
 import { packageRoot } from '../../../configs/package-root.ts';
 
 const companion = join(packageRoot, 'trainer/companion.py');
@@ -22,12 +21,28 @@ const checkpoint: Checkpoint = {
 };
 
 describe('trainerArguments', () => {
-  it("starts the ranks of several hosts with GLEE's launcher, and names where they meet", () => {
+  it("gives train_net.py what GLEE's launcher would, and names where the ranks of several hosts meet", () => {
     assert.deepEqual(trainerArguments(input({ hosts: 8, gpusPerHost: 8 }), '/jobs/1/config.yaml'), [
-      ...['launch.py', '--launch', companion],
-      ...['--nn', '8', '--np', '8', '--port', '29511', '--worker_rank', '3', '--master_address', '10.0.0.1'],
-      ...['--config-file', '/jobs/1/config.yaml'],
+      ...[companion, '--num-gpus', '8', '--num-machines', '8', '--machine-rank', '3'],
+      ...['--dist-url', 'tcp://10.0.0.1:29511', '--config-file', '/jobs/1/config.yaml'],
     ]);
+  });
+
+  it('writes an IPv6 address as URLs have it', () => {
+    const gang = input({ hosts: 2, gpusPerHost: 1 });
+    assert.ok(
+      trainerArguments({ ...gang, masterAddress: 'fd00::1' }, 'c.yaml').includes('tcp://[fd00::1]:29511'),
+    );
+  });
+
+  it('takes no address or port that is none: whoever may signal the pool would choose it', () => {
+    const gang = input({ hosts: 2, gpusPerHost: 1 });
+    for (const masterAddress of ['127.0.0.1;id>/tmp/x;echo ', '', '-x', 'a b', '[::1]', '1.2.3.4:80', '/x']) {
+      assert.throws(() => trainerArguments({ ...gang, masterAddress }, 'c.yaml'), { type: 'InvalidConfig' });
+    }
+    for (const port of [0, 65_536, 1.5, Number.NaN]) {
+      assert.throws(() => trainerArguments({ ...gang, port }, 'c.yaml'), { type: 'InvalidConfig' });
+    }
   });
 
   it('needs no launcher on one host, and a port of its own all the same', () => {
@@ -46,18 +61,9 @@ describe('trainerArguments', () => {
     }
   });
 
-  it('leaves every setting to the file: the launcher would give them to a shell', () => {
+  it('leaves every setting to the file', () => {
     const args = trainerArguments(input({ hosts: 2, gpusPerHost: 1 }), 'c.yaml').join(' ');
     assert.doesNotMatch(args, /SOLVER|[()"'$;]/);
-  });
-});
-
-describe('shellWord', () => {
-  it("brings any path whole through launch.py's shell, and leaves a plain one as it is", async () => {
-    const path = "/home/o'neil/my work/$HOME;ls/companion.py";
-    const { stdout } = await execa('sh', ['-c', `printf %s ${shellWord(path)}`]);
-    assert.equal(stdout, path);
-    assert.equal(shellWord('/srv/glee/companion.py'), '/srv/glee/companion.py');
   });
 });
 

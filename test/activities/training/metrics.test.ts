@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
-import { appendFile, writeFile } from 'node:fs/promises';
+import { appendFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { peakMemoryMiB, readNewestMetrics, readTail } from '../../../activities/training/metrics.ts';
+import { execa } from 'execa';
+import {
+  lastLine,
+  peakMemoryMiB,
+  readNewestMetrics,
+  readTail,
+} from '../../../activities/training/metrics.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 
 async function metricsFile(test: TestContext, content: string): Promise<string> {
@@ -87,8 +93,37 @@ describe('readTail', () => {
     assert.equal(await readTail(path, 7000), 'first\nsecond\n');
   });
 
+  it('is empty where there is a link, and waits for no pipe', async (test) => {
+    const folder = await temporaryFolder(test);
+    await writeFile(join(folder, 'secret'), 'secret');
+    await symlink(join(folder, 'secret'), join(folder, 'link'));
+    await execa('mkfifo', [join(folder, 'pipe')]);
+    for (const name of ['link', 'pipe', '.']) assert.equal(await readTail(join(folder, name)), '');
+  });
+
   it('is empty where there is no file', async (test) => {
     assert.equal(await readTail(join(await temporaryFolder(test), 'trainer.log')), '');
+  });
+});
+
+describe('lastLine', () => {
+  it('is the last that is not empty, cut where it is too long to be told', () => {
+    assert.equal(lastLine('first\nsecond\n\n'), 'second');
+    assert.equal(lastLine(`first\n${'#'.repeat(65_536)}`).length, 1000);
+  });
+});
+
+describe('lines of 64 KiB', () => {
+  it('are read at once, whatever they hold', async (test) => {
+    const parts = ['max_mem: 1', 'NaN', '-NaN', '-', ' ', '[', '{"iteration": 1, "total_loss": ', '\\'];
+    for (const part of parts) {
+      const text = part.repeat(65_536 / part.length);
+      const path = await metricsFile(test, `${text}\n`);
+      const startedAt = performance.now();
+      assert.equal(await readNewestMetrics(path), undefined);
+      assert.equal(peakMemoryMiB(text), undefined);
+      assert.ok(performance.now() - startedAt < 300, part);
+    }
   });
 });
 

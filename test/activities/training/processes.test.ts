@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { execa } from 'execa';
 import { launchTrainer } from '../../../activities/training/launch.ts';
-import type { Job } from '../../../activities/training/job.ts';
+import { readTrainer, type Job } from '../../../activities/training/job.ts';
 import { endTrainer, isAlive, livingTrainers, trainerPids } from '../../../activities/training/processes.ts';
 import { packageRoot } from '../../../configs/package-root.ts';
 import { until } from '../../support/until.ts';
@@ -30,6 +32,15 @@ describe('trainerPids', { concurrency: 4 }, () => {
     await startTrainer(job, 'sh', '-c', 'setsid sleep 1000 & echo ready; wait');
     // One that is just being executed shows itself a moment later.
     await until('both to be found', async () => (await trainerPids(job)).length === 2);
+  });
+
+  it('finds what has given itself another title, and its environment with it', async (test) => {
+    const job = await makeJob(test);
+    await startTrainer(job, PYTHON, fixture('renames-itself.py'));
+    const trainer = (await readTrainer(job))?.pid;
+    assert.ok(trainer !== undefined);
+    assert.ok(!(await readFile(`/proc/${trainer}/environ`, 'utf8')).includes(job.folder));
+    assert.deepEqual(await trainerPids(job), [trainer]);
   });
 
   it('does not count the shim, nor the trainers of other jobs', async (test) => {
@@ -81,6 +92,49 @@ describe('endTrainer', { concurrency: 4 }, () => {
     assert.deepEqual(await trainerPids(job), []);
   });
 
+  it('ends one that has given itself another title, with what it has started, though both are stopped', async (test) => {
+    const job = await makeJob(test);
+    await startTrainer(job, PYTHON, fixture('renames-itself.py'), 'leaves');
+    const pids = await until('both to be found', async () => {
+      const found = await trainerPids(job);
+      return found.length === 2 && found;
+    });
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    await endTrainer(job);
+    assert.deepEqual(pids.filter(runs), []);
+  });
+
+  it('ends what a killed shim has left behind, though only its output still shows whose it is', async (test) => {
+    const job = await makeJob(test);
+    const shim = await startTrainer(job, PYTHON, fixture('renames-itself.py'), 'leaves');
+    process.kill(shim, 'SIGKILL');
+    const trainer = (await readTrainer(job))?.pid;
+    assert.ok(trainer !== undefined);
+    // The kernel ends the trainer with its shim, and knows nothing of the rank that it has started.
+    await until('the trainer to be gone', () => !runs(trainer));
+    const [rank, ...more] = await trainerPids(job);
+    assert.ok(rank !== undefined && more.length === 0);
+    await endTrainer(job);
+    assert.equal(runs(rank), false);
+  });
+
+  it('ends what only descends from the trainer, also when those in between are gone since it was seen', async (test) => {
+    const job = await makeJob(test);
+    const quiet = `${PYTHON} ${fixture('renames-itself.py')} >/dev/null 2>&1 & echo ready; wait`;
+    const shim = await startTrainer(job, 'sh', '-c', quiet);
+    const shell = (await readTrainer(job))?.pid;
+    const renamed = await until('it to show no mark', async () => {
+      const other = (await trainerPids(job)).find((pid) => pid !== shell);
+      if (other === undefined) return undefined;
+      return !(await readFile(`/proc/${other}/environ`, 'utf8')).includes(job.folder) && other;
+    });
+    process.kill(shim, 'SIGKILL');
+    await until('the shell to be gone', () => !runs(shell ?? 0));
+    assert.deepEqual(await trainerPids(job), [renamed]);
+    await endTrainer(job);
+    assert.equal(runs(renamed), false);
+  });
+
   it('keeps a shim that is just starting from starting a trainer afterwards', async (test) => {
     const job = await makeJob(test);
     await launchTrainer({ python: await slowPython(test), checkout: job.folder }, job, [fixture('waits.py')]);
@@ -108,6 +162,23 @@ describe('endTrainer', { concurrency: 4 }, () => {
   });
 });
 
+describe('livingTrainers', () => {
+  it('finds them, or fails, where there are more processes than it may open files', async (test) => {
+    const job = await makeJob(test);
+    await startTrainer(job, 'sh', '-c', 'for i in $(seq 100); do sleep 1000 & done; echo ready; wait');
+    const look = new URL('../../../activities/training/processes.js', import.meta.url).href;
+    const script = `
+      import { livingTrainers } from '${look}';
+      import { closeSync, openSync } from 'node:fs';
+      console.log((await livingTrainers()).get('${job.folder}').length);
+      let last; try { for (;;) last = openSync('/dev/null'); } catch { closeSync(last); }
+      await livingTrainers().then(() => console.log('knows'), ({ code }) => console.log(code));`;
+    const command = `ulimit -n 80; exec ${process.execPath} --input-type=module -e "$0"`;
+    const { stdout } = await execa('sh', ['-c', command, script]);
+    assert.deepEqual(stdout.split('\n'), ['101', 'EMFILE']);
+  });
+});
+
 describe('isAlive', () => {
   it('is true from the launch on, before there is a trainer', async (test) => {
     const job = await makeJob(test);
@@ -123,6 +194,15 @@ describe('isAlive', () => {
     await until('the shim to end', async () => !(await isAlive(job)), 5000);
   });
 });
+
+/** Neither gone nor a zombie, which is whoever's that does not reap it. */
+function runs(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
 
 async function launch(job: Job, test: TestContext): Promise<void> {
   await launchTrainer({ python: await slowPython(test), checkout: job.folder }, job, [fixture('waits.py')]);

@@ -15,7 +15,7 @@ import type { TrainingDependencies } from '../../../activities/training/rank.ts'
 import { trainRank } from '../../../activities/training/train-rank.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { until } from '../../support/until.ts';
-import { logOf, makeFakeCheckout, makeScratch, PYTHON } from './jobs.ts';
+import { logOf, makeFakeCheckout, makeScratch, ORIGIN, PYTHON } from './jobs.ts';
 
 export interface TestHost extends TrainingDependencies {
   readonly input: TrainRankInput;
@@ -43,6 +43,7 @@ export async function makeHost(test: TestContext, trainer: string, bucket: Bucke
     ...bucket,
     settings: { scratch, checkout, python: PYTHON, host: 'gpu-1', cacheBytes: 1 << 20 },
     supervisors: new Supervisors(),
+    origin: ORIGIN,
     input,
     job,
     allow: (iterations) =>

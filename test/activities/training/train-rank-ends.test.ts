@@ -10,7 +10,9 @@ import type { FailureType } from '../../../contracts/failures.ts';
 import { claimHead, readHead } from '../../../activities/checkpoints/head.ts';
 import { weightsPath } from '../../../activities/training/host-weights.ts';
 import { openJob, wasLaunched, writeJobFile } from '../../../activities/training/job.ts';
+import { jobProcesses } from '../../../activities/training/proc.ts';
 import { isAlive, trainerPids } from '../../../activities/training/processes.ts';
+import { torchFile } from '../../fixtures/torch-file.ts';
 import { until } from '../../support/until.ts';
 import { intercept, startTestS3, type TestS3 } from '../s3.ts';
 import { fixture, PYTHON, startTrainer, writeScript } from './jobs.ts';
@@ -116,7 +118,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
     await writeFile(join(job.folder, 'exit.json'), JSON.stringify({ code: null, signal: 'SIGTERM', at: 7 }));
     const verdict = { type: 'LossSpike', message: 'far too high', line: 'iter: 9', at: 5, keepsLast: false };
     await writeJobFile(job, 'verdict.json', verdict);
-    await writeFile(join(job.output, 'model_0000009.pth'), 'led astray');
+    await writeFile(join(job.output, 'model_0000009.pth'), torchFile('led astray'));
     await writeFile(join(job.output, 'last_checkpoint'), 'model_0000009.pth');
     const { message, details } = await failureOf(startRank(host), 'LossSpike');
     assert.deepEqual([message, details.at], ['far too high', 5]);
@@ -129,7 +131,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
     const job = await openJob(host.settings.scratch, identity);
     await writeJobFile(job, 'launched', {});
     await writeFile(join(job.folder, 'exit.json'), JSON.stringify({ code: 0, signal: null, at: 7 }));
-    await writeFile(join(job.output, 'model_0000009.pth'), 'ten iterations');
+    await writeFile(join(job.output, 'model_0000009.pth'), torchFile('ten iterations'));
     await writeFile(join(job.output, 'last_checkpoint'), 'model_0000009.pth');
     const { final, iterationsRun } = await startRank(host, { until: 10 }).result;
     assert.deepEqual([final?.name, final?.final, iterationsRun], ['model_0000009.pth', false, 10]);
@@ -223,6 +225,38 @@ describe('trainRank, when it is not wanted any more', () => {
     await until('the launch', () => wasLaunched(job));
     rank.cancel();
     await assert.rejects(rank.result, { name: 'CancelledFailure' });
+    assert.equal(await isAlive(job), false);
+  });
+
+  it('ends a trainer that has given itself another title and is stopped, when it hangs or is cancelled', async (test) => {
+    const [hanging, cancelled] = [
+      await makeHost(test, 'renames-itself.py', s3),
+      await makeHost(test, 'renames-itself.py', s3),
+    ];
+    const limits = { ...hanging.input.plan.limits, stallTimeoutMs: 700 };
+    const ranks = [startRank(hanging, { plan: { ...hanging.input.plan, limits } }), startRank(cancelled)];
+    for (const host of [hanging, cancelled]) {
+      await host.untilLog('ready');
+      process.kill(await pidOf(host), 'SIGSTOP');
+    }
+    ranks[1]?.cancel();
+    await assert.rejects(ranks[1]?.result ?? Promise.resolve(), { name: 'CancelledFailure' });
+    await assert.rejects(ranks[0]?.result ?? Promise.resolve(), { type: 'Hang' });
+    for (const host of [hanging, cancelled]) {
+      const stat = await readFile(`/proc/${await pidOf(host)}/stat`, 'utf8').catch(() => ') Z ');
+      assert.match(stat, /\) Z /, 'it is gone, or waits for its parent to notice');
+    }
+  });
+
+  it('calls a trainer lost, and ends it, whose shim was killed', async (test) => {
+    const host = await makeHost(test, 'trains.py', s3);
+    await host.allow(5);
+    const rank = startRank(host);
+    const job = await host.untilLog('iter: 4 ');
+    const shim = (await jobProcesses()).find(({ folder, isShim }) => folder === job.folder && isShim);
+    assert.ok(shim !== undefined);
+    process.kill(shim.pid, 'SIGKILL');
+    await failureOf(rank, 'TrainerLost');
     assert.equal(await isAlive(job), false);
   });
 
@@ -331,10 +365,12 @@ describe('trainRank, before it starts', () => {
       AWS_SESSION_TOKEN: 's',
       TEMPORAL_API_KEY: 's',
       HF_TOKEN: 's',
+      GITHUB_TOKEN: 's',
+      WANDB_API_KEY: 's',
     };
-    Object.assign(process.env, secrets, { GLEE_TEST_HARMLESS: 'kept' });
+    Object.assign(process.env, secrets, { TORCH_TEST_HARMLESS: 'kept' });
     test.after(() => {
-      for (const name of [...Object.keys(secrets), 'GLEE_TEST_HARMLESS'])
+      for (const name of [...Object.keys(secrets), 'TORCH_TEST_HARMLESS'])
         Reflect.deleteProperty(process.env, name);
     });
     const host = await makeHost(test, 'shows-environment.py', s3);
@@ -344,9 +380,11 @@ describe('trainRank, before it starts', () => {
     const environment = new Map(
       Object.entries(z.record(z.string(), z.string()).parse(JSON.parse(await readFile(path, 'utf8')))),
     );
-    const kept = [...environment.keys()].filter((name) => /^(AWS_|TEMPORAL_|HF_TOKEN)/.test(name));
+    const kept = [...environment.keys()].filter((name) =>
+      /^(AWS_|TEMPORAL_|HF_TOKEN|GITHUB_|WANDB_)/.test(name),
+    );
     assert.deepEqual(kept, []);
-    assert.equal(environment.get('GLEE_TEST_HARMLESS'), 'kept');
+    assert.equal(environment.get('TORCH_TEST_HARMLESS'), 'kept');
     assert.equal(environment.get('PYTHONUNBUFFERED'), '1');
     assert.equal(environment.get('GLEE_JOB'), (await host.job()).folder);
   });

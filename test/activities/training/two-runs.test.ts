@@ -36,7 +36,7 @@ describe('two runs that share a host', () => {
       assert.equal(final?.run, run);
       assert.deepEqual((await readHead(s3.store, { run, stage: 'stage1' }))?.checkpoint, final);
       const text = await s3.store.readText(final.file.key);
-      assert.equal(text?.text, 'shared weights after 30');
+      assert.match(text?.text ?? '', /shared weights after 30/);
     }
   });
 

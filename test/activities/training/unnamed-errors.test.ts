@@ -7,6 +7,7 @@ import { UnnamedErrors } from '../../../activities/training/unnamed-errors.ts';
 import { whenDiskIsFull } from '../../../activities/training/full-disk.ts';
 import { openJob } from '../../../activities/training/job.ts';
 import { Supervisors } from '../../../activities/training/supervisors.ts';
+import { ORIGIN } from './jobs.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { startTestS3 } from '../s3.ts';
 
@@ -82,7 +83,7 @@ it('a scratch folder that takes no writes makes the host unfit, at once and by n
   // As root a test can write anywhere but below a file.
   await writeFile(scratch, '');
   const settings = { scratch, checkout: scratch, python: 'python3', host: 'gpu-1', cacheBytes: 1e9 };
-  const dependencies = { ...s3, settings, supervisors: new Supervisors() };
+  const dependencies = { ...s3, settings, supervisors: new Supervisors(), origin: ORIGIN };
   await assert.rejects(
     whenDiskIsFull(dependencies, JOB, () => openJob(scratch, JOB)),
     { type: 'HostUnfit', nonRetryable: true, message: /gpu-1 cannot use its files .*ENOTDIR/ },
