@@ -131,7 +131,8 @@ async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
     host,
     machineRank: input.machineRank,
     attempt: input.attempt,
-    phase: phaseOf(input, { metrics, behind, said, started: trainer !== undefined }),
+    phase: phaseOf(input, { metrics, behind, said, ranks, started: trainer !== undefined }),
+    ...(behind && { uploading: true }),
     maxIterations: input.plan.maxIterations,
     ...metrics,
     ...(said?.iterations !== undefined && {
@@ -147,7 +148,7 @@ async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
   return { metrics, progress, behind, said, ranks, log: JSON.stringify([log, behind]) };
 }
 
-interface PhaseSigns extends Pick<Signs, 'metrics' | 'said'> {
+export interface PhaseSigns extends Pick<Signs, 'metrics' | 'said' | 'ranks'> {
   readonly behind: boolean;
   readonly started: boolean;
 }
@@ -157,11 +158,20 @@ async function isUploading({ machineRank }: TrainRankInput, uploader: Uploader):
   return machineRank === 0 && (await uploader.isBehind());
 }
 
-/** Without a companion that says more, only rank 0's host has metrics to tell starting from training. */
-function phaseOf({ machineRank }: TrainRankInput, { metrics, behind, said, started }: PhaseSigns): Phase {
-  if (behind) return 'uploading';
-  if (said !== undefined && said.phase !== 'start') return said.phase;
-  return metrics !== undefined || (machineRank !== 0 && started) ? 'training' : 'starting';
+/**
+ * What the trainer does, in its own words. Where no companion runs, only rank 0's host has metrics to tell starting from
+ * training, and an upload is all that is known beside them. One that could not hook into a fork says `start` for ever.
+ */
+export function phaseOf(
+  { machineRank }: Pick<TrainRankInput, 'machineRank'>,
+  { metrics, behind, said, ranks, started }: PhaseSigns,
+): Phase {
+  if (said === undefined) {
+    if (behind) return 'uploading';
+    return metrics !== undefined || (machineRank !== 0 && started) ? 'training' : 'starting';
+  }
+  if (said.phase !== 'start') return said.phase;
+  return metrics !== undefined || ranks.length > 0 ? 'training' : 'starting';
 }
 
 /** Nothing of the job lives, its shim included, so nobody will write down a status any more. */

@@ -32,6 +32,10 @@ test('the line of each host has its own pace, and that of a straggler says so', 
     '  gpu-2  machine 1  training  own 0.079 s/iter  holds the gang back: the others take 0.031 s by themselves',
   ]);
   assert.deepEqual(hostLines([progress]).map(stripVTControlCharacters), ['  gpu-1  machine 0  training']);
+  assert.deepEqual(
+    hostLines([{ ...progress, phase: 'saving', uploading: true }]).map(stripVTControlCharacters),
+    ['  gpu-1  machine 0  saving, uploading'],
+  );
 });
 
 test("an artifact's line says how far it is, how fast, how long yet, and what it waits for, as far as that is known", () => {
