@@ -166,12 +166,11 @@ export function phaseOf(
   { machineRank }: Pick<TrainRankInput, 'machineRank'>,
   { metrics, behind, said, ranks, started }: PhaseSigns,
 ): Phase {
-  if (said === undefined) {
-    if (behind) return 'uploading';
-    return metrics !== undefined || (machineRank !== 0 && started) ? 'training' : 'starting';
-  }
-  if (said.phase !== 'start') return said.phase;
-  return metrics !== undefined || ranks.length > 0 ? 'training' : 'starting';
+  const trains = metrics !== undefined || ranks.length > 0;
+  if (said !== undefined && said.phase !== 'start') return said.phase;
+  if (said !== undefined && !trains) return 'starting';
+  if (behind) return 'uploading';
+  return trains || (machineRank !== 0 && started) ? 'training' : 'starting';
 }
 
 /** Nothing of the job lives, its shim included, so nobody will write down a status any more. */
