@@ -28,6 +28,8 @@ export const FAILURES = {
   WrongWeights: 'stop',
   /** S3 has a checkpoint no more as it was committed. Tried again from the one before. */
   DamagedCheckpoint: 'retry',
+  /** The head of the stage is not what this pipeline writes: unreadable, or with a token far ahead of the clock. A person puts it right. */
+  DamagedHead: 'stop',
   /** No checkpoint of the stage is whole any more. A person brings one back, or deletes the head to begin anew. */
   NoGoodCheckpoint: 'stop',
   /** No space left for checkpoints or weights on the host. */
@@ -44,6 +46,8 @@ export const FAILURES = {
   StoppedByPerson: 'stop',
   /** The trainer exited non-zero for a reason without a name of its own; the log's last line is in the message. */
   TrainerCrashed: 'retry',
+  /** The trainer failed with the same error at the same iteration again and again: its program or its settings have to be mended. */
+  RepeatedCrash: 'stop',
   /** A signal ended the trainer: the kernel's OOM killer, a person, a fault. */
   TrainerKilled: 'retry',
   /** The trainer is gone and nobody recorded how: the host restarted, or the shim was killed with it. */
@@ -108,6 +112,8 @@ export interface FailureDetails {
   readonly iterationsRun?: number;
   /** S3 key of the checkpoint that is not what was committed. */
   readonly damaged?: string;
+  /** The host reports it for its whole gang: the fault may be on any of its hosts. */
+  readonly ofGang?: true;
 }
 
 /** A failure that has a name: what an attempt ended with, as workflows pass it around. */

@@ -81,6 +81,8 @@ export const keys = {
   plan: (run: string) => `runs/${run}/plan.json`,
   head: (run: string, stage: string) => `runs/${run}/${stage}/head.json`,
   result: (run: string, stage: string) => `runs/${run}/${stage}/result.json`,
+  /** What people have changed of the stage since it was planned. */
+  changes: (run: string, stage: string) => `runs/${run}/${stage}/changes.json`,
   hostCache: (host: string) => `hosts/${host}/weights.json`,
   stage: (run: string, stage: string) => `runs/${run}/${stage}/`,
   attempts: (run: string, stage: string) => `runs/${run}/${stage}/attempts/`,

@@ -45,6 +45,9 @@ const HEARTBEAT_MS = 1000;
 const LOG_TAIL_BYTES = 64 << 10;
 const LOG_UPLOAD_MS = 10_000;
 
+/** Stands for the stage in the job's key. */
+export const EVALUATION_JOB = 'evaluate';
+
 interface Evaluation extends TrainingDependencies {
   readonly input: EvaluateOnHostInput;
   readonly job: Job;
@@ -57,7 +60,7 @@ export function evaluateOnHost(
 ): Promise<EvaluationResult> {
   const context = Context.current();
   const { task, token } = input;
-  const identity = { run: task.run, stage: 'evaluate', token };
+  const identity = { run: task.run, stage: EVALUATION_JOB, token };
   const hold = () =>
     holdJob(dependencies, identity, 'evaluation', (job, signal) => {
       const tell = async () => {
@@ -95,7 +98,7 @@ async function evaluate(evaluation: Evaluation): Promise<EvaluationResult> {
   if (!(await wasLaunched(job))) await launch(evaluation);
   const exit = await untilEnd(evaluation);
   const tail = await readTail(job.log, LOG_TAIL_BYTES);
-  const kept = `${keys.attempt(task.run, 'evaluate', input.token)}/${settings.host}.log`;
+  const kept = `${keys.attempt(task.run, EVALUATION_JOB, input.token)}/${settings.host}.log`;
   const upload = (either: AbortSignal) => store.upload(kept, job.log, either);
   await within(LOG_UPLOAD_MS, signal, upload).catch((error: unknown) => {
     log.warn('the log did not reach S3', { kept, error: String(error) });

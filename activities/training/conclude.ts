@@ -79,6 +79,7 @@ async function trainerFailure(
     ...(signature !== undefined && { signature }),
     ...(iteration !== undefined && { iteration }),
     ...(logKey !== undefined && { log: logKey }),
+    ...(verdict?.ofGang === true && { ofGang: true }),
   };
   return recordFailure(job, { type, message, details });
 }

@@ -42,6 +42,7 @@ const outcomeSchema: z.ZodType<Outcome> = z.discriminatedUnion('kind', [
       line: z.string().exactOptional(),
       at: z.number().exactOptional(),
       log: z.string().exactOptional(),
+      ofGang: z.literal(true).exactOptional(),
       signature: z.string().exactOptional(),
       iteration: z.number().exactOptional(),
       iterationsRun: z.number().exactOptional(),
