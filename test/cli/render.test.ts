@@ -60,6 +60,16 @@ test('a fine-tune shows its metrics, its best checkpoint, and which one is being
   assert.deepEqual(evaluationLines({ evaluations: [], best: null, evaluation: null }), []);
 });
 
+test('an evaluation without metrics names the files that it left', () => {
+  const file = { path: 'inference/results.json', bucket: 'glee', key: 'a/inference/results.json' };
+  const files = [{ ...file, sha256: 's', sizeBytes: 1 }];
+  const one = { checkpoint: 'v/finetune@20', sha256: 's', iterations: 20, inputs: 'i', metrics: [], files };
+  assert.deepEqual(evaluationLines({ evaluations: [one], best: null, evaluation: null }), [
+    '  v/finetune@20  evaluated; GLEE computes no figure',
+    '    s3://glee/a/inference/results.json',
+  ]);
+});
+
 test("an artifact's line says how far it is, how fast, how long yet, and what it waits for, as far as that is known", () => {
   const artifact = { name: 'swin-large', status: 'preparing', progress: null, troubles: [] } as const;
   // CI=true turns colours on, whoever reads.
