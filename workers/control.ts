@@ -39,6 +39,7 @@ export async function runControlWorker(signal: AbortSignal): Promise<void> {
       ...createControlActivities(bucket),
       ...createSweepActivities(bucket.store, settings.configDirectory, (signal) => ({
         checkout: settings.checkout,
+        python: settings.python,
         findArtifact: finder(bucket, signal),
       })),
       ...createScheduleActivities(bucket, settings),

@@ -56,7 +56,12 @@ export function createPlanActivities(bucket: Bucket, settings: PlanSettings): Pl
 
     planEvaluation: (input) =>
       refusing(store, (signal) =>
-        planEvaluation(bucket, input, (run, config) => fineTune({ run, config }, signal), signal),
+        planEvaluation(
+          bucket,
+          input,
+          (run, config) => fineTune({ run, config, evaluatesOnly: true }, signal),
+          signal,
+        ),
       ),
   };
 }
