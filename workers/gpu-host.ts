@@ -7,7 +7,6 @@ import { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createHostActivities } from '../activities/hosts/host-activities.ts';
 import { isRunning } from '../activities/stages/running.ts';
-import { openBucket } from '../activities/storage/bucket.ts';
 import { guardTrainers } from '../activities/training/guard.ts';
 import { handBackOrphans } from '../activities/training/hand-back.ts';
 import { Supervisors } from '../activities/training/supervisors.ts';
@@ -16,6 +15,7 @@ import { createS3Client } from '../configs/s3.ts';
 import { CONTROL_TASK_QUEUE, hostTaskQueue, poolWorkflowId } from '../contracts/ids.ts';
 import type { Host } from '../contracts/pool.ts';
 import { joinSignal } from '../workflows/messages.ts';
+import { openCheckedBucket } from './check-storage.ts';
 import { connectWorker } from './connect.ts';
 import { countGpus } from './gpu-count.ts';
 import { installLogging } from './logging.ts';
@@ -40,9 +40,9 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
     ...(Object.keys(labels).length > 0 && { labels }),
   };
   const log = installLogging(host.name);
+  const bucket = await openCheckedBucket(createS3Client(), settings, log, signal);
   const { connection, namespace } = await connectWorker(log, signal);
   const client = new Client({ connection, namespace });
-  const bucket = openBucket(createS3Client(), settings.bucket, settings.prefix);
   const supervisors = new Supervisors();
   const join = () => joinPool(client, settings, asItIs(host, drain), log, signal);
   const letGo = () => {
