@@ -53,7 +53,7 @@ export interface CheckedBucket<B extends Probed> {
    *
    * @throws ApplicationFailure StorageRefused where it ignores a condition; whatever keeps it from being known.
    */
-  check(signal: AbortSignal): Promise<void>;
+  readonly check: (signal: AbortSignal) => Promise<void>;
 }
 
 /** A server that can't be asked now is asked before the first conditional write, and again until it has answered. */
