@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { RUN_ID_PATTERN } from '../contracts/ids.ts';
 import { STAGES, type Problem } from '../contracts/plan.ts';
+import { unprovenProblem } from '../contracts/sources.ts';
 import { ingredients, type ArtifactPlan, type Recipe } from '../contracts/weights.ts';
 import { hasFile } from './checkout.ts';
 import { packageRoot, shownPath } from './package-root.ts';
@@ -59,7 +60,11 @@ const entrySchema = z
   .refine(
     ({ download, sha256: checksum }) => checksum === undefined || download !== undefined,
     'has a sha256, which only goes with download: what is made here follows from what it is made of',
-  );
+  )
+  .superRefine(({ download = [], sha256: checksum }, context) => {
+    const problem = unprovenProblem([download].flat(), checksum);
+    if (problem !== undefined) context.addIssue({ code: 'custom', path: ['download'], message: problem });
+  });
 
 const fileSchema = z.strictObject({ artifacts: z.record(name, entrySchema) });
 

@@ -1,6 +1,6 @@
 /** @module What a sweep's config may hold. `sweep.schema.json` is generated from here, for editors. */
 import { z } from 'zod';
-import { MOST_TRIALS } from '../contracts/sweep.ts';
+import { MOST_RUNGS, MOST_TRIALS } from '../contracts/sweep-bounds.ts';
 import { configValue } from './overrides-schema.ts';
 import { text } from './text-schema.ts';
 
@@ -34,7 +34,7 @@ const seed = z
 const rungs = z
   .array(z.int().min(1).max(1_000_000_000))
   .min(1)
-  .max(100)
+  .max(MOST_RUNGS)
   .refine((all) => all.every((rung, index) => index === 0 || rung > (all[index - 1] ?? 0)), {
     error: 'must ascend',
   })

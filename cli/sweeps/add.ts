@@ -14,10 +14,10 @@ import { runIdProblem, trialRunId } from '../../contracts/ids.ts';
 import type { SweepPlan, SweepState, Trial, TrialParameters } from '../../contracts/sweep.ts';
 import { addTrialUpdate } from '../../workflows/messages.ts';
 import { refusalOf, withClient } from '../client.ts';
-import { oneLine, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import { print, type OutputOptions } from '../output.ts';
 import { withBucket } from '../weights/bucket.ts';
-import { stateOf } from './steer.ts';
+import { renderAnswer, stateOf } from './steer.ts';
 
 export interface AddOptions extends OutputOptions {
   /** `key=value`, each. */
@@ -27,9 +27,7 @@ export interface AddOptions extends OutputOptions {
 
 export async function addTrial(sweep: string, { set, seed, ...options }: AddOptions): Promise<void> {
   await withBucket(async (bucket, signal) => {
-    const plan = await readSweepPlan(bucket.store, sweep, signal).catch((error: unknown) => {
-      throw new UserError(oneLine(error));
-    });
+    const plan = await readSweepPlan(bucket.store, sweep, signal);
     const parameters = await settled(plan, set.map(assignment), bucket, signal);
     const trial = trialOf(plan, parameters, seed);
     const problem = runIdProblem(trialRunId(sweep, trial.id));
@@ -38,7 +36,7 @@ export async function addTrial(sweep: string, { set, seed, ...options }: AddOpti
     // What a checkout is needed for, the trial says itself.
     parseFineTuneConfig(config, settings);
     const answer = await send(sweep, plan, trial);
-    print({ sweep, trial, answer }, options, () => `${sweep}: ${answer}`);
+    print({ sweep, trial, answer }, options, renderAnswer);
   });
 }
 

@@ -60,6 +60,18 @@ test('values written as Python literals read back the same', () => {
   for (const value of values) assert.deepEqual(plainLiteral(pythonLiteral(value)), value);
 });
 
+test('a text of any content is read, or left a text, in a moment', () => {
+  const pieces = ['1', '1_', '(', '[', '"', "''", '"a"', '1,', ' ', '1.', '\\', '1e', 'True'];
+  for (const piece of pieces)
+    for (const end of ['', 'x', ')'])
+      for (const length of [40_000, 1_000_000]) {
+        const begun = performance.now();
+        parsePythonLiteral(piece.repeat(length / piece.length) + end);
+        const ms = performance.now() - begun;
+        assert.ok(ms < 300, `${piece} ${end} ${String(length)}: ${String(ms)} ms`);
+      }
+});
+
 test('dicts, sets, bytes and complex numbers are literals that no setting can be', () => {
   for (const [text, type] of [
     ['{"a": 1}', 'dict'],
