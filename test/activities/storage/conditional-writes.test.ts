@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { openBucket } from '../../../activities/storage/bucket.ts';
 import { ignoredCondition, withCheckedConditions } from '../../../activities/storage/conditional-writes.ts';
 import { packageRoot } from '../../../configs/package-root.ts';
+import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { startCarelessS3, type CarelessS3 } from '../../support/careless-s3.ts';
 import { startFaultyProxy } from '../../support/faulty-proxy.ts';
 import { startTestS3, type TestS3 } from '../s3.ts';
@@ -88,7 +89,7 @@ describe('a bucket whose server ignores a condition', () => {
     const env = {
       ...careless.env,
       ...{ GLEE_CHECKOUT: join(packageRoot, 'sandbox/glee'), GLEE_GPUS: '1', GLEE_PRETEND_GPUS: '1' },
-      ...{ GLEE_SCRATCH: '/tmp/glee-careless', TEMPORAL_ADDRESS: '127.0.0.1:1', NO_COLOR: '1' },
+      ...{ GLEE_SCRATCH: await temporaryFolder(t), TEMPORAL_ADDRESS: '127.0.0.1:1', NO_COLOR: '1' },
     };
     const run = (script: string, ...args: string[]) =>
       execa(process.execPath, [join(packageRoot, 'dist', script), ...args], {
