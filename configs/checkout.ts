@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Problem } from '../contracts/plan.ts';
+import { askCheckoutKeys } from './checkout-keys.ts';
 import { readGleeConfig } from './glee-config.ts';
 import { gleeKeys, type KeyType } from './glee-keys.ts';
 import { leavesOf } from './settings.ts';
@@ -49,9 +50,20 @@ export async function listGleeConfigs(checkout: string): Promise<string[]> {
   return files.filter((file) => file.endsWith('.yaml')).map((file) => `${CONFIGS}/${file}`);
 }
 
-/** Keys known of GLEE and detectron2, and those that this checkout adds in its configs or its config.py. */
-export async function knownKeys(checkout: string): Promise<ReadonlyMap<string, KeyType>> {
-  const known = new Map(gleeKeys());
+export interface KnownKeys {
+  readonly types: ReadonlyMap<string, KeyType>;
+  /** The checkout's own code was asked: it defines no others. */
+  readonly complete: boolean;
+}
+
+/**
+ * The keys that the checkout defines. Where its Python can't tell: those of GLEE and detectron2, and what this checkout
+ * has in its configs or its config.py besides.
+ */
+export async function knownKeys(checkout: string, python: string | undefined): Promise<KnownKeys> {
+  const asked = python === undefined ? undefined : await askCheckoutKeys(checkout, python);
+  if (asked !== undefined) return { types: asked, complete: true };
+  const types = new Map(gleeKeys());
   const code = await readFile(join(checkout, KEY_DEFINITIONS), 'utf8').catch(() => '');
   const defined = [...code.matchAll(/^\s*cfg\.([\w.]+)\s*=(?!\s*CN\()/gm)].map((match) => match[1] ?? '');
   const configs = await Promise.all(
@@ -59,8 +71,8 @@ export async function knownKeys(checkout: string): Promise<ReadonlyMap<string, K
     (await listGleeConfigs(checkout)).map((file) => readGleeConfig(checkout, file).catch(() => ({}))),
   );
   const used = configs.flatMap((settings) => leavesOf(settings).map(({ path }) => path.join('.')));
-  for (const key of [...defined, ...used]) if (!known.has(key)) known.set(key, 'any');
-  return known;
+  for (const key of [...defined, ...used]) if (!types.has(key)) types.set(key, 'any');
+  return { types, complete: false };
 }
 
 /** SHA-256 and size of a file, read as a stream: weights have gigabytes. */

@@ -61,6 +61,7 @@ const storageSchema = z.object({
 const settingsSchema = storageSchema.extend({
   GLEE_CONFIG_DIR: z.string().default(join(packageRoot, 'configs')),
   GLEE_CHECKOUT: safePath,
+  GLEE_PYTHON: z.string().default('python3'),
 });
 
 const hostSchema = storageSchema.extend({
@@ -115,6 +116,8 @@ export interface PlanSettings extends StorageSettings {
   readonly configDirectory: string;
   /** Root of a GLEE checkout. */
   readonly checkout: string;
+  /** Asked what keys the checkout defines. */
+  readonly python: string;
 }
 
 /** What a GPU worker needs to know of its host. */
@@ -142,7 +145,8 @@ export interface HostSettings extends StorageSettings {
 /** @throws EnvironmentError naming each variable that will not do. */
 export function readPlanSettings(): PlanSettings {
   const env = parse(settingsSchema);
-  return { ...storage(env), configDirectory: env.GLEE_CONFIG_DIR, checkout: env.GLEE_CHECKOUT };
+  const { GLEE_CONFIG_DIR: configDirectory, GLEE_CHECKOUT: checkout, GLEE_PYTHON: python } = env;
+  return { ...storage(env), configDirectory, checkout, python };
 }
 
 /** @throws EnvironmentError naming each variable that is missing or will not do. */

@@ -68,7 +68,7 @@ const task = z
     ownTask,
   ])
   .describe(
-    'odinw/<data set> (configs/odinw.yaml has all), video/{ytvis19,ovis,tao,burst,lvvis}, or a data set of your own under coco.',
+    'odinw/<data set> (configs/odinw.yaml has all), video/{ytvis19,ovis,tao,burst} (lvvis to evaluate alone), or a data set of your own under coco.',
   );
 
 const weights = weightsOf(ALL_STAGES).describe(

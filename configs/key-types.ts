@@ -1,9 +1,9 @@
 /** @module Which values yacs takes for a key: those of the very type of its default (`_check_and_coerce_cfg_value_type`). */
-import type { ConfigValue } from '../contracts/plan.ts';
-import type { KeyType } from './glee-keys.ts';
+import type { ConfigValue, Overrides } from '../contracts/plan.ts';
+import { gleeKeyType, type KeyType } from './glee-keys.ts';
 import { parsePythonLiteral } from './python-literal.ts';
 import { isPythonList, isPythonSettings, PythonOther, type PythonValue } from './python-value.ts';
-import { isList } from './settings.ts';
+import { isList, isSettings } from './settings.ts';
 
 const TYPES: Readonly<Record<KeyType, { readonly name: string; fits: (value: PythonValue) => boolean }>> = {
   int: { name: 'a whole number', fits: (value) => typeof value === 'bigint' },
@@ -36,6 +36,26 @@ export function asWritten(value: ConfigValue, type: KeyType | undefined): Python
   if (isList(value))
     return value.map((item) => (typeof item === 'string' ? item : asWritten(item, undefined)));
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, asWritten(item, undefined)]));
+}
+
+/**
+ * Overrides as the trainer's YAML will have them. Whether a whole number is written as 1 or as 1.0 follows from this
+ * package's list of keys; where the checkout has another type, the number goes as a text, which yacs reads.
+ */
+export function typedOverrides(
+  overrides: Overrides,
+  types: ReadonlyMap<string, KeyType>,
+  above = '',
+): Overrides {
+  const typed = Object.entries(overrides).map(([name, value]): [string, ConfigValue] => {
+    const key = `${above}${name}`;
+    if (isSettings(value)) return [name, typedOverrides(value, types, `${key}.`)];
+    const type = types.get(key);
+    const fits = typeof value !== 'number' || !isWholeNumber(value) || (type !== 'int' && type !== 'float');
+    if (fits || (gleeKeyType(key) === 'float') === (type === 'float')) return [name, value];
+    return [name, type === 'float' ? `${String(value)}.0` : String(value)];
+  });
+  return Object.fromEntries(typed);
 }
 
 /** Whether Python reads the number as an int, as JavaScript writes it. */

@@ -1,6 +1,6 @@
 /** @module Override keys and values that yacs would refuse, after the trainer has started on every host. */
 import type { Overrides, Problem } from '../contracts/plan.ts';
-import type { KeyType } from './glee-keys.ts';
+import type { KnownKeys } from './checkout.ts';
 import { asWritten, typeProblem } from './key-types.ts';
 import { nearest } from './problems.ts';
 import { isSettings, leavesOf, type Leaf } from './settings.ts';
@@ -11,8 +11,8 @@ export interface OverridesUnderCheck {
   readonly file: string;
   /** Where the overrides stand in it: `overrides`, `stages.stage2.overrides`. */
   readonly at: string;
-  /** All keys that the checkout defines. Those of its own may be without a known type. */
-  readonly known: ReadonlyMap<string, KeyType>;
+  /** The keys that the checkout defines. Those of its own may be without a known type. */
+  readonly known: KnownKeys;
 }
 
 /** Keys that the pipeline sets by itself, and where a user says the same. */
@@ -40,19 +40,20 @@ function leafTraps({ path, value }: Leaf, { file, at, known }: OverridesUnderChe
   }
   const reserved = RESERVED.get(key);
   if (reserved !== undefined) return problem('error', reserved);
-  const type = known.get(key);
+  const type = known.types.get(key);
   if (type !== undefined) {
     const wrong = typeProblem(asWritten(value, type), type);
     return wrong === undefined ? [] : problem('error', wrong);
   }
   if (isSettings(value)) return [];
-  if ([...known.keys()].some((other) => other.startsWith(`${key}.`))) {
+  if ([...known.types.keys()].some((other) => other.startsWith(`${key}.`))) {
     return problem('error', `is a section of settings, not ${JSON.stringify(value)}`);
   }
   // Sections are long and often right: what is near is measured by the key's own name.
   const edits = Math.max(2, Math.floor((path.at(-1) ?? key).length / 4));
-  const [guess] = nearest(key, known.keys(), 1, edits);
+  const [guess] = nearest(key, known.types.keys(), 1, edits);
   if (guess !== undefined) return problem('error', `GLEE has no such key; did you mean '${guess}'?`);
+  if (known.complete) return problem('error', 'is no key that this GLEE defines: yacs stops the trainer');
   return problem(
     'warning',
     'is no key that GLEE or detectron2 is known to define: yacs stops the trainer if they do not',

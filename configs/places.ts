@@ -9,6 +9,8 @@ export interface StageUnderCheck {
   readonly gang: Gang;
   readonly places: StagePlaces;
   readonly datasets: Datasets;
+  /** What stops a training alone is no problem. */
+  readonly evaluatesOnly?: boolean | undefined;
 }
 
 /** The files and overrides that a stage's settings come from. */

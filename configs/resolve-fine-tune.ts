@@ -8,7 +8,7 @@ import type { FineTuneConfig } from './fine-tune-schema.ts';
 import { resolveTask, type FineTuneTask } from './fine-tune-task.ts';
 import { defaultConfigDirectory, loadFineTuneConfig, parseFineTuneConfig } from './load.ts';
 import { didYouMean } from './problems.ts';
-import { resolveStage, type StageAnswer, type Surroundings } from './resolve-stage.ts';
+import { resolveStage, type StageAnswer, type StageRequest, type Surroundings } from './resolve-stage.ts';
 import {
   groundOf,
   neededArtifacts,
@@ -30,6 +30,8 @@ export interface ResolveFineTunePlanResult {
 export interface ResolveFineTuneInput extends ResolveInput {
   /** What a sweep has made of the config, in its place. */
   readonly settings?: Settings;
+  /** A checkpoint is to be evaluated with it, and nothing trained. */
+  readonly evaluatesOnly?: boolean;
   /** What a sweep has looked up for all its trials. */
   readonly ground?: Ground;
 }
@@ -54,7 +56,10 @@ export async function resolveFineTunePlan(input: ResolveFineTuneInput): Promise<
   const wrong = evaluationProblems(config, task, surroundings.datasets, source.file);
   // A wrong name is told once, where the user wrote it.
   const sound = wrong.length === 0 ? config : { ...config, evaluation: undefined };
-  const stage = await resolveOnlyStage(sound, source.file, task, surroundings);
+  const stage = await resolveOnlyStage(sound, source.file, task, {
+    ...surroundings,
+    evaluatesOnly: input.evaluatesOnly,
+  });
   const found = [...stage.problems, ...wrong];
   if (stage.plan === undefined || [...problems, ...found].some(({ level }) => level === 'error')) {
     return fail(found);
@@ -89,7 +94,7 @@ async function resolveOnlyStage(
   config: FineTuneConfig,
   file: string,
   task: FineTuneTask,
-  surroundings: Surroundings,
+  surroundings: Surroundings & Pick<StageRequest, 'evaluatesOnly'>,
 ): Promise<StageAnswer> {
   const { variant, weights, overrides = {}, ...wishes } = config;
   return resolveStage({

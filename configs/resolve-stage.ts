@@ -3,15 +3,17 @@ import type { DatasetPlan } from '../contracts/datasets.ts';
 import type { Overrides, Problem, JointStageName, StageName, StagePlan, Variant } from '../contracts/plan.ts';
 import type { NeededArtifact } from '../contracts/weights.ts';
 import type { Catalogue } from './artifacts.ts';
-import { hasFile, listGleeConfigs, type checksumOnce } from './checkout.ts';
+import { hasFile, listGleeConfigs, type checksumOnce, type KnownKeys } from './checkout.ts';
 import { withDeclared, type Datasets } from './datasets.ts';
-import { decodeSettings, readGleeConfig } from './glee-config.ts';
-import type { KeyType } from './glee-keys.ts';
+import { decodeSettings, readPythonConfig } from './glee-config.ts';
+import { gleeConfigTraps } from './glee-config-traps.ts';
+import { typedOverrides } from './key-types.ts';
 import { MODEL_CODE, neededFiles } from './needed-files.ts';
 import { overrideTraps } from './override-traps.ts';
 import { checkoutPathProblem } from './path-traps.ts';
 import type { StagePlaces } from './places.ts';
 import { ConfigError, didYouMean } from './problems.ts';
+import { plainSettings, type PythonSettings } from './python-value.ts';
 import { artifactAt, resolveWeights, type FindArtifact } from './resolve-weights.ts';
 import { learningRateSteps, numberAt } from './schedule-traps.ts';
 import type { WeightsConfig } from './schema-parts.ts';
@@ -23,7 +25,7 @@ import { findTraps } from './traps.ts';
 /** What resolving needs beside the config. */
 export interface Surroundings {
   readonly checkout: string;
-  readonly known: ReadonlyMap<string, KeyType>;
+  readonly known: KnownKeys;
   readonly datasets: Datasets;
   readonly catalogue: Catalogue;
   readonly findArtifact: FindArtifact;
@@ -50,6 +52,8 @@ export interface StageRequest extends Surroundings {
   readonly generated?: Overrides;
   /** What the companion registers. */
   readonly declared?: readonly DatasetPlan[];
+  /** It is resolved to evaluate a checkpoint with it: what stops a training alone is no problem. */
+  readonly evaluatesOnly?: boolean | undefined;
 }
 
 export interface StageAnswer {
@@ -69,14 +73,16 @@ export async function resolveStage(request: StageRequest): Promise<StageAnswer> 
 
   const places: StagePlaces = { stage, at, file, gleeFile: configFile, ownOverrides, sharedOverrides };
   const given = mergeSettings(mergeSettings(generated, sharedOverrides), ownOverrides);
-  const overrides = mergeSettings(given, periodOverride(wishes.checkpointPeriod));
-  const settings = mergeSettings(glee.settings, decodeSettings(overrides));
+  const wished = mergeSettings(given, periodOverride(wishes.checkpointPeriod));
+  const overrides = typedOverrides(wished, request.known.types);
+  const settings = mergeSettings(plainSettings(glee.settings), decodeSettings(overrides));
   const weights = await resolveWeights({ ...request, given: request.weights, settings, places });
   const needed = await findFiles(settings, request, places);
   const datasets = withDeclared(request.datasets, declared);
   const problems = [
     ...keyProblems,
-    ...findTraps({ settings, gang: wishes.gang, places, datasets }),
+    ...gleeConfigTraps(glee.settings, request.known, places),
+    ...findTraps({ settings, gang: wishes.gang, places, datasets, evaluatesOnly: request.evaluatesOnly }),
     ...('kind' in weights ? [] : [weights]),
     ...needed.problems,
   ];
@@ -100,7 +106,7 @@ export async function resolveStage(request: StageRequest): Promise<StageAnswer> 
 async function readConfig(
   { at, ownConfigFile, file, checkout }: StageRequest,
   configFile: string,
-): Promise<{ settings: Settings | undefined; problems: readonly Problem[] }> {
+): Promise<{ settings: PythonSettings | undefined; problems: readonly Problem[] }> {
   const fail = (message: string) => {
     const place = ownConfigFile === undefined ? { file: configFile, key: '' } : { file, key: `${at}config` };
     return { settings: undefined, problems: [{ level: 'error', ...place, message } as const] };
@@ -112,7 +118,7 @@ async function readConfig(
     return fail(`'${configFile}' is not in the GLEE checkout ${checkout}${guess}`);
   }
   try {
-    return { settings: await readGleeConfig(checkout, configFile), problems: [] };
+    return { settings: await readPythonConfig(checkout, configFile), problems: [] };
   } catch (error) {
     if (error instanceof ConfigError) return { settings: undefined, problems: error.problems };
     throw error;

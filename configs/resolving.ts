@@ -19,6 +19,8 @@ export interface ResolveInput {
   readonly configDirectory?: string;
   /** Folder of the GLEE checkout on this machine. */
   readonly checkout: string;
+  /** The Python that trains. @default the checkout's code is not asked for its keys */
+  readonly python?: string;
   /** Final weights of a stage that another run has finished, or a checkpoint of it. */
   readonly findArtifact: FindArtifact;
 }
@@ -46,10 +48,10 @@ function loadCatalogueFor({
 }
 
 async function surroundingsOf(
-  { checkout, findArtifact }: ResolveInput,
+  { checkout, findArtifact, python }: ResolveInput,
   catalogue: Catalogue,
 ): Promise<Surroundings> {
-  const [known, datasets] = [await knownKeys(checkout), await loadDatasets()];
+  const [known, datasets] = [await knownKeys(checkout, python), await loadDatasets()];
   return { checkout, known, datasets, catalogue, findArtifact, checksum: checksumOnce() };
 }
 

@@ -5,10 +5,18 @@
  */
 import type { Problem } from '../contracts/plan.ts';
 import { datasetTraps } from './dataset-traps.ts';
+import { loaderTraps } from './loader-traps.ts';
+import { modelTraps } from './model-traps.ts';
 import type { StageUnderCheck } from './places.ts';
 import { batchTraps, scheduleTraps } from './schedule-traps.ts';
 
 /** All traps in one stage's settings. */
 export function findTraps(stage: StageUnderCheck): readonly Problem[] {
-  return [...batchTraps(stage), ...scheduleTraps(stage), ...datasetTraps(stage)];
+  return [
+    ...batchTraps(stage),
+    ...scheduleTraps(stage),
+    ...datasetTraps(stage),
+    ...loaderTraps(stage),
+    ...modelTraps(stage),
+  ];
 }

@@ -7,7 +7,6 @@ import { createPlanActivities } from '../activities/plan/plan-activities.ts';
 import { finder } from '../activities/checkpoints/start-from.ts';
 import { createSources } from '../activities/weights/sources/open-source.ts';
 import { createWeightsActivities } from '../activities/weights/weights-activities.ts';
-import { openBucket } from '../activities/storage/bucket.ts';
 import { createControlActivities } from '../activities/stages/control-activities.ts';
 import { createPoolActivities } from '../activities/pool/pool-activities.ts';
 import { createScheduleActivities } from '../activities/schedules/schedule-activities.ts';
@@ -17,6 +16,7 @@ import { readDownloadSettings, readPlanSettings } from '../configs/env.ts';
 import { createS3Client } from '../configs/s3.ts';
 import { CONTROL_TASK_QUEUE } from '../contracts/ids.ts';
 import { bundlePath } from './bundle.ts';
+import { openCheckedBucket } from './check-storage.ts';
 import { connectWorker } from './connect.ts';
 import { installLogging } from './logging.ts';
 
@@ -24,9 +24,9 @@ import { installLogging } from './logging.ts';
 export async function runControlWorker(signal: AbortSignal): Promise<void> {
   const settings = readPlanSettings();
   const log = installLogging('control');
-  const { connection, namespace } = await connectWorker(log, signal);
   const client = createS3Client();
-  const bucket = openBucket(client, settings.bucket, settings.prefix);
+  const bucket = await openCheckedBucket(client, settings, log, signal);
+  const { connection, namespace } = await connectWorker(log, signal);
   const { fileRoots, ...downloads } = readDownloadSettings();
   const sources = createSources(client, {
     ...downloads,
@@ -44,6 +44,7 @@ export async function runControlWorker(signal: AbortSignal): Promise<void> {
       ...createControlActivities(bucket),
       ...createSweepActivities(bucket.store, settings.configDirectory, (signal) => ({
         checkout: settings.checkout,
+        python: settings.python,
         findArtifact: finder(bucket, signal),
       })),
       ...createScheduleActivities(bucket, settings),

@@ -64,7 +64,8 @@ export function createPlanActivities(bucket: Bucket, settings: PlanSettings): Pl
     planEvaluation: (input) =>
       refusing(store, (signal) => {
         const { workflowExecution } = activityInfo();
-        const resolve = (run: string, config: string) => fineTune({ run, config }, signal);
+        const resolve = (run: string, config: string) =>
+          fineTune({ run, config, evaluatesOnly: true }, signal);
         return planEvaluation(bucket, input, resolve, workflowExecution?.workflowId ?? '', signal);
       }),
 

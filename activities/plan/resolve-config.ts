@@ -13,6 +13,7 @@ export interface AskedFineTune {
   readonly run: string;
   readonly config: string;
   readonly settings?: Settings;
+  readonly evaluatesOnly?: boolean;
 }
 
 export async function resolveFineTune(

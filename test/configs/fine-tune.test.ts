@@ -18,13 +18,14 @@ const VIDEOS = 'projects/GLEE/configs/';
 async function makeResolver(t: TestContext, artifacts: readonly Artifact[] = []) {
   const checkout = await makeGleeCheckout(t, { joint: true });
   const configDirectory = await temporaryFolder(t);
-  return async (yaml: string) => {
+  return async (yaml: string, evaluatesOnly = false) => {
     await writeInto(configDirectory, 'finetune/mine.yaml', yaml);
     const { plan, problems } = await resolveFineTunePlan({
       run: 'tune-1',
       config: 'finetune/mine',
       configDirectory,
       checkout,
+      evaluatesOnly,
       findArtifact: (run, stage, iterations) => {
         const wanted = `${run}/${stage}${iterations === undefined ? '' : `@${String(iterations)}`}`;
         return Promise.resolve(artifacts.find(({ name }) => name === wanted));
@@ -40,7 +41,8 @@ test("every video task has GLEE's own config, untouched, and nothing of it is ou
   const found: string[] = [];
   for (const variant of VARIANTS) {
     for (const task of ['ytvis19', 'ovis', 'tao', 'burst', 'lvvis']) {
-      const { plan, told } = await resolve(`task: video/${task}\nvariant: ${variant}\n`);
+      // GLEE can't train on LV-VIS.
+      const { plan, told } = await resolve(`task: video/${task}\nvariant: ${variant}\n`, task === 'lvvis');
       if (task === 'lvvis' && variant !== 'Lite') {
         const missing = `has no config for 'video/lvvis' (there are ytvis19, ovis, tao or burst)`;
         assert.deepEqual(told, [`finetune/mine.yaml:1: task: GLEE-${variant} ${missing}`]);
@@ -60,6 +62,16 @@ test("every video task has GLEE's own config, untouched, and nothing of it is ou
     }
   }
   assert.deepEqual(found.sort(), VIDEO_CONFIGS.map(({ file }) => file).sort());
+});
+
+test('video/lvvis is told before anything is spent: this GLEE reads its videos as images', async (t) => {
+  const resolve = await makeResolver(t);
+  const { plan, told } = await resolve('task: video/lvvis\nvariant: Lite\n');
+  assert.equal(plan, undefined);
+  assert.match(
+    told.join(),
+    /DATASETS\.TRAIN: finetune: this GLEE can't train on 'lvvis_train'.*'glee evaluate'/,
+  );
 });
 
 test("the thirteen ODinW sets are evaluated on GLEE's own splits, and trained on those beside them", async (t) => {

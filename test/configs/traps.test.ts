@@ -51,6 +51,81 @@ test('a trap in the shared overrides names them', async () => {
   );
 });
 
+test('a data set of videos that GLEE reads as images is told, where it trains and where it evaluates', async () => {
+  const single = { DATALOADER: { SAMPLER_TRAIN: 'TrainingSampler' } };
+  const cases: readonly (readonly [Settings, RegExp | undefined])[] = [
+    [
+      { ...single, DATASETS: { TRAIN: ['lvvis_train'], TEST: ['lvvis_val'] } },
+      /can't train on 'lvvis_train'.*evaluated/,
+    ],
+    [
+      { ...single, DATASETS: { TRAIN: ['bdd_seg_track_train'], TEST: [] } },
+      /can't train on 'bdd_seg_track_train'/,
+    ],
+    [{ ...single, DATASETS: { TRAIN: ['mose_train'], TEST: [] } }, /can't train on 'mose_train'/],
+    [{ ...single, DATASETS: { TRAIN: ['ytvis_2019_train'], TEST: ['ytvis_2019_val'] } }, undefined],
+    [
+      { ...single, DATASETS: { TRAIN: ['coco_2017_train', 'lvis_v1_train'], TEST: [] } },
+      /trains on 'coco_2017_train' alone/,
+    ],
+    [
+      {
+        ...single,
+        DATASETS: { TRAIN: ['coco_2017_train'] },
+        INPUT: { MIN_SIZE_TRAIN_SAMPLING: 'choice_by_clip' },
+      },
+      /to choice$/,
+    ],
+    [{ DATASETS: { TRAIN: ['lvvis_train', 'ytvis_2019_train'] } }, /can't train on 'lvvis_train'/],
+    [{ DATASETS: { TRAIN: ['ytbvos18_train', 'ytvis_2019_train'] } }, undefined],
+    [
+      {
+        DATASETS: { TRAIN: ['lvvis_train', 'ovis_train'] },
+        INPUT: { DATASET_MAPPER_NAME: 'coco_instance_lsj' },
+      },
+      undefined,
+    ],
+    [
+      { DATASETS: { TEST: ['mose_val'] } },
+      /can't evaluate on 'mose_val': train_net.py takes its videos for images/,
+    ],
+    [
+      { DATASETS: { TEST: ['vg_train'] } },
+      /can't evaluate on 'vg_train': it is registered without an evaluator/,
+    ],
+  ];
+  for (const [settings, problem] of cases) {
+    const found = told(await trapsIn(settings)).join();
+    if (problem === undefined) assert.equal(found, '', JSON.stringify(settings));
+    else assert.match(found, problem);
+  }
+});
+
+test("what GLEE's code leaves no choice of is told: nine decoder layers, 300 queries for videos, 100 detections", async () => {
+  const model = (MaskDINO: Settings, TRAIN = ['coco_2017_train', 'lvis_v1_train']) => ({
+    MODEL: { MaskDINO },
+    DATASETS: { TRAIN },
+  });
+  const video = ['ytvis_2019_train', 'ovis_train'];
+  assert.match(
+    told(await trapsIn(model({ DEC_LAYERS: 6 }))).join(),
+    /DEC_LAYERS: stage2: 6 leaves out losses.*Set it to 9$/,
+  );
+  assert.match(told(await trapsIn(model({ DN: 'no' }))).join(), /to seg or standard$/);
+  assert.match(
+    told(await trapsIn(model({ NUM_OBJECT_QUERIES: 100 }, video))).join(),
+    /draws from 300 queries, and there are 100.*to 300$/,
+  );
+  assert.match(
+    told(await trapsIn(model({ NUM_OBJECT_QUERIES: 20 }))).join(),
+    /^warning: .*fewer than 5 classes.*to 100 or more$/,
+  );
+  assert.deepEqual(
+    await trapsIn(model({ DEC_LAYERS: 9, DN: 'seg', TWO_STAGE: true, NUM_OBJECT_QUERIES: 300 }, video)),
+    [],
+  );
+});
+
 test('sa1b_32_train, which GLEE itself names, is pointed to what is registered', async () => {
   const traps = await trapsIn({ DATASETS: { TRAIN: ['sa1b_32_train', 'lvis_v1_train'] } });
   assert.match(

@@ -40,7 +40,8 @@ describe('resolvePlan', () => {
     const { checkout, file } = await writeConfig(test, yaml);
     runs += 1;
     const run = `lite-${runs}`;
-    const settings = { bucket: 'glee', prefix: '', configDirectory: dirname(dirname(file)), checkout };
+    const configDirectory = dirname(dirname(file));
+    const settings = { bucket: 'glee', prefix: '', configDirectory, checkout, python: 'python3' };
     const activities = createPlanActivities({ ...s3, store }, settings);
     const resolve = () => activities.resolvePlan({ run, config: 'joint/mine' });
     return { run, file, checkout, resolve: () => inActivity(resolve) };
