@@ -76,6 +76,13 @@ describe('readCheckpoint', () => {
     );
   });
 
+  it('refuses storages of a class that is not known', async () => {
+    const id = '(X\x07\0\0\0storagectorch\nOddStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQ.';
+    await mustRefuse(torchFileOf(pickleOf(id)), /storage of torch\.OddStorage, which is not known here/);
+    const other = id.replace('ctorch\nOddStorage', 'cmodule\nclass');
+    await mustRefuse(torchFileOf(pickleOf(other)), /storage of module\.class, which is not known here/);
+  });
+
   it('lets others work while it reads a long pickle', async () => {
     let turns = 0;
     const ticker = setInterval(() => (turns += 1), 1);
