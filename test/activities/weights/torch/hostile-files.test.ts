@@ -44,7 +44,7 @@ describe('readCheckpoint', () => {
 
   it('refuses wrappers within wrappers, however deep', async () => {
     const wrap = 'ctorch._tensor\n_rebuild_from_type_v2\n';
-    const depth = 100_000;
+    const depth = 20_000;
     // wrap(wrap, Tensor, (wrap, Tensor, (…)), None)
     const nested = `${`(${wrap}ctorch\nTensor\n`.repeat(depth)})${'t'.repeat(depth)}`;
     const pickle = pickleOf('\x80\x02}X\x05\0\0\0model}X\x01\0\0\0w', wrap, nested, 'Rss.');
