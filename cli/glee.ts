@@ -2,16 +2,14 @@
 /**
  * @module The command `glee`.
  */
+import { inspect } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
 import { checkpointsCommand } from './checkpoints/commands.ts';
-import { EnvironmentError } from '../configs/environment-error.ts';
 import { packageVersion } from '../configs/package-root.ts';
-import { ConfigError } from '../configs/problems.ts';
 import type { EvaluateOptions } from './evaluate.ts';
-import { oneLine, UserError } from './errors.ts';
 import { controlCommands } from './controls/commands.ts';
 import type { ListOptions } from './list.ts';
-import { JSON_OPTION, type OutputOptions } from './output.ts';
+import { JSON_OPTION, printNote, type OutputOptions } from './output.ts';
 import type { PlanOptions } from './plan.ts';
 import { poolCommand } from './pool/commands.ts';
 import { scheduleCommand } from './schedules/commands.ts';
@@ -128,10 +126,8 @@ program.addCommand(weightsCommand());
 try {
   await program.parseAsync();
 } catch (error) {
-  const expected =
-    error instanceof UserError || error instanceof ConfigError || error instanceof EnvironmentError;
-  if (program.opts<{ debug?: boolean }>().debug === true) console.error(error);
-  else console.error(expected ? error.message : `glee: ${oneLine(error)} (glee --debug ... shows more)`);
+  const isDebugged = program.opts<{ debug?: boolean }>().debug === true;
+  printNote(isDebugged ? inspect(error) : (await import('./explain.ts')).explain(error));
   process.exitCode = 1;
 }
 

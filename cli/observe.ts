@@ -4,7 +4,10 @@
 import { WorkflowFailedError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { z } from 'zod';
 import { isFailureType } from '../contracts/failures.ts';
-import { stageWorkflowId, weightsWorkflowId } from '../contracts/ids.ts';
+import { parseCheckpointRef } from '../contracts/checkpoints.ts';
+import type { EvaluationResult } from '../contracts/evaluation.ts';
+import type { FineTuneResult } from '../contracts/fine-tune.ts';
+import { evaluationWorkflowId, stageWorkflowId, weightsWorkflowId } from '../contracts/ids.ts';
 import type { JointTrainingResult, RunState, StageState } from '../contracts/runs.ts';
 import { PHASES, type Progress } from '../contracts/training.ts';
 import { runStateQuery, stageStateQuery } from '../workflows/messages.ts';
@@ -26,6 +29,12 @@ export interface RunSnapshot {
     readonly state: StageState | null;
     readonly hosts: readonly Progress[];
   } | null;
+  /** Of a fine-tune, as far as they are. */
+  readonly evaluations: readonly EvaluationResult[];
+  /** The checkpoint that is the best of them; null before all are there. */
+  readonly best: string | null;
+  /** While one of its checkpoints is evaluated. */
+  readonly evaluation: { readonly checkpoint: string; readonly doing: string } | null;
   /** Why it failed, and what Temporal keeps retrying. */
   readonly troubles: readonly string[];
   readonly result: JointTrainingResult | null;
@@ -40,6 +49,7 @@ export async function observeRun(client: Client, run: string): Promise<RunSnapsh
   const begun = state?.stages.findLast(({ status }) => status !== 'waiting');
   const stage = begun === undefined ? null : await observeStage(client, run, begun.stage);
   const ended = description.status.name !== 'RUNNING';
+  const evaluation = ended ? null : await observeEvaluation(client, state?.evaluating);
   const preparing = !ended && state?.phase === 'preparing weights';
   const weights = preparing ? await observePreparation(client, weightsWorkflowId(run)) : [];
   const end = ended ? await resultOf(client, run, description.runId) : { result: null, troubles: [] };
@@ -51,10 +61,14 @@ export async function observeRun(client: Client, run: string): Promise<RunSnapsh
     state,
     weights,
     stage: stage && { name: stage.name, state: stage.state, hosts: stage.hosts },
+    evaluations: end.result?.evaluations ?? state?.evaluations ?? [],
+    best: end.result?.best?.checkpoint ?? null,
+    evaluation: evaluation && { checkpoint: evaluation.checkpoint, doing: evaluation.doing },
     troubles: [
       ...pendingTroubles(description),
       ...weights.flatMap(({ troubles }) => troubles),
       ...(ended ? [] : (stage?.troubles ?? [])),
+      ...(evaluation?.troubles ?? []),
       ...end.troubles,
     ],
     result: end.result,
@@ -68,6 +82,24 @@ async function observeStage(client: Client, run: string, name: string) {
   if (description === undefined) return { name, state: null, hosts: [], troubles: [] };
   const state = await handle.query(stageStateQuery).catch(() => null);
   return { name, state, hosts: hostsOf(description), troubles: pendingTroubles(description) };
+}
+
+/** By what runs of it at the moment: its workflow need not answer. */
+async function observeEvaluation(client: Client, checkpoint: string | undefined) {
+  const ref = checkpoint === undefined ? undefined : parseCheckpointRef(checkpoint);
+  if (checkpoint === undefined || ref === undefined || typeof ref.which !== 'number') return null;
+  const handle = client.workflow.getHandle(evaluationWorkflowId(ref.run, ref.which));
+  const description = await unlessMissing(handle.describe());
+  if (description === undefined) return { checkpoint, doing: 'begins', troubles: [] };
+  const activities = (description.raw.pendingActivities ?? []).map(({ activityType }) => activityType?.name);
+  const doing = activities.includes('evaluateOnHost')
+    ? 'runs on a host'
+    : activities.some((name) => name === 'checkHost' || name === 'meetHosts')
+      ? 'checks its host'
+      : activities.length > 0
+        ? 'is being prepared'
+        : 'waits for a host';
+  return { checkpoint, doing, troubles: pendingTroubles(description) };
 }
 
 /** What the hosts of a stage said last: no workflow is asked, so it costs little and is there while none answers. */
@@ -101,11 +133,16 @@ const progressSchema: z.ZodType<Progress> = z.object({
   note: z.string().exactOptional(),
 });
 
-async function resultOf(client: Client, run: string, runId: string) {
+/** Of a joint training or of a fine-tune. */
+type AnyResult = JointTrainingResult & Partial<Pick<FineTuneResult, 'evaluations' | 'best'>>;
+
+async function resultOf(
+  client: Client,
+  run: string,
+  runId: string,
+): Promise<{ readonly result: AnyResult | null; readonly troubles: readonly string[] }> {
   try {
-    const result: JointTrainingResult = await client.workflow
-      .getHandle<(_: unknown) => Promise<JointTrainingResult>>(run, runId)
-      .result();
+    const result = await client.workflow.getHandle<(_: unknown) => Promise<AnyResult>>(run, runId).result();
     return { result, troubles: [] };
   } catch (error) {
     if (!(error instanceof WorkflowFailedError)) throw error;

@@ -8,6 +8,7 @@ import { findStraggler } from '../contracts/straggler.ts';
 import type { Progress } from '../contracts/training.ts';
 import { duration } from './durations.ts';
 import type { RunSnapshot } from './observe.ts';
+import { evaluationLines } from './render-evaluations.ts';
 import { artifactLine } from './weights/preparation.ts';
 
 const EVENTS_SHOWN = 8;
@@ -29,6 +30,7 @@ export function renderRun(snapshot: RunSnapshot): string {
     ...unanswered,
     ...weights.map((artifact) => `  ${artifactLine(artifact)}`),
     ...stages,
+    ...evaluationLines(snapshot),
     ...(hosts.length > 0 ? ['', ...hosts] : []),
     ...(events.length > 0 ? ['', ...events] : []),
     ...(state?.warnings.map((warning) => pc.yellow(`  warning: ${warning}`)) ?? []),

@@ -6,7 +6,8 @@ import { createLogUpdate } from 'log-update';
 import { withClient } from './client.ts';
 import { UserError } from './errors.ts';
 import { observeRun, type RunSnapshot } from './observe.ts';
-import { print, type OutputOptions } from './output.ts';
+import { print, renderText, type OutputOptions } from './output.ts';
+import { printableJson } from './printable.ts';
 import { renderRun } from './render.ts';
 import type { Client } from '@temporalio/client';
 
@@ -34,7 +35,8 @@ async function watch(client: Client, run: string, options: OutputOptions): Promi
       if (process.stdout.isTTY) draw.clear();
       return snapshot;
     }
-    const text = options.json === true ? JSON.stringify(snapshot) : renderRun(snapshot);
+    const text =
+      options.json === true ? printableJson(JSON.stringify(snapshot)) : renderText(snapshot, renderRun);
     if (process.stdout.isTTY && options.json !== true) draw(text);
     else if (text !== last) console.log(text);
     last = text;

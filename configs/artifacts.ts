@@ -1,5 +1,4 @@
 /** @module The catalogue of artifacts: the package's own and, on top of it, the user's. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
@@ -12,6 +11,7 @@ import { packageRoot, shownPath } from './package-root.ts';
 import { checkoutPathProblem } from './path-traps.ts';
 import { ConfigError, didYouMean } from './problems.ts';
 import { schemaProblems } from './schema-problems.ts';
+import { readConfigText } from './small-file.ts';
 import { sourceProblem } from './source-traps.ts';
 import { parseYamlSource } from './yaml-source.ts';
 
@@ -125,8 +125,8 @@ export function knownArtifacts(wanted: string, catalogue: Catalogue): string {
 }
 
 async function readFileEntries(path: string): Promise<readonly ArtifactPlan[]> {
-  const text = await readFile(path, 'utf8').catch(absent);
-  if (text === undefined) return [];
+  const text = await readConfigText(path, '');
+  if (text === '') return [];
   const source = parseYamlSource(shownPath(path), text);
   if (source.problems.length > 0) throw new ConfigError(source.problems);
   const parsed = fileSchema.safeParse(source.value);
@@ -142,11 +142,6 @@ async function readFileEntries(path: string): Promise<readonly ArtifactPlan[]> {
 }
 
 /** A user need not have artifacts of their own. */
-function absent(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-  throw error;
-}
-
 function recipeOf({
   download,
   convert,

@@ -45,7 +45,7 @@ export async function resolveSweepPlan(input: ResolveSweepInput): Promise<SweepO
   if (started.value === undefined) return { plan: undefined, kinds: [], problems: started.problems };
   const plan = started.value;
   const { kinds, problems } = await planKinds(plan, input);
-  const all = [...nameProblems(plan, run), ...problems];
+  const all = [...nameProblems(plan, run), ...rungProblems(plan, kinds), ...problems];
   const sound = all.every(({ level }) => level !== 'error');
   return { plan: sound ? plan : undefined, kinds, problems: all };
 }
@@ -58,6 +58,16 @@ export function nameProblems(plan: SweepPlan, sweep: string): readonly Problem[]
   return message === undefined
     ? []
     : [{ level: 'error', file: plan.config, key: '', message: `a shorter name is needed: ${message}` }];
+}
+
+/** A rung at a trial's end or beyond it is none: whoever gets there is through, and is compared with nobody. */
+function rungProblems({ config, rule }: SweepPlan, kinds: readonly TrialKind[]): readonly Problem[] {
+  if (rule.kind === 'none') return [];
+  const highest = rule.rungs.at(-1) ?? 0;
+  const short = kinds.find(({ plan }) => plan !== undefined && plan.stage.maxIterations <= highest);
+  if (short?.plan === undefined) return [];
+  const message = `has a rung at ${String(highest)} iterations, but trial '${short.first.id}' ends after ${String(short.plan.stage.maxIterations)} (SOLVER.MAX_ITER): each rung must be below the end of every trial`;
+  return [{ level: 'error', file: config, key: `earlyStopping.${rule.kind}.rungs`, message }];
 }
 
 /** What the trial's fine-tune is resolved from. */

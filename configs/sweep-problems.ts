@@ -1,6 +1,13 @@
 /** @module What is wrong with a search space, beyond its form. */
 import type { Problem } from '../contracts/plan.ts';
-import { MOST_TRIALS, type SweepPlan } from '../contracts/sweep.ts';
+import {
+  LONGEST_GROUP_BYTES,
+  MOST_GROUPS,
+  MOST_SWEEP_REPORTS,
+  MOST_TRIALS,
+} from '../contracts/sweep-bounds.ts';
+import type { SweepPlan } from '../contracts/sweep.ts';
+import { clipText, textBytes } from '../contracts/text-bytes.ts';
 import { settingAt, isSettings, type Settings } from './settings.ts';
 import { expandSweep, trialCount } from './sweep-space.ts';
 import { drawSamples } from './sweep-random.ts';
@@ -15,7 +22,9 @@ export function spaceProblems(plan: SweepPlan, source: YamlSource): readonly Pro
     return { level: 'error', file: source.file, key, ...(line !== undefined && { line }), message };
   };
   const found = [...emptyProblems(plan, say), ...keyProblems(plan, say), ...sizeProblems(plan, say)];
-  return found.length > 0 ? found : duplicateProblems(plan, say);
+  if (found.length > 0) return found;
+  const grouping = groupProblems(plan, say);
+  return grouping.length > 0 ? grouping : duplicateProblems(plan, say);
 }
 
 function emptyProblems({ space }: SweepPlan, say: Say): readonly Problem[] {
@@ -86,8 +95,20 @@ function sizeProblems({ space, rule, limits }: SweepPlan, say: Say): readonly Pr
       ),
     ];
   }
-  if (rule.kind === 'median' && rule.atLeast >= count) {
-    return [say('earlyStopping.median.atLeast', `must be below the number of trials, ${String(count)}`)];
+  const reports = rule.kind === 'none' ? count : count * (rule.rungs.length + 1);
+  if (rule.kind !== 'none' && reports > MOST_SWEEP_REPORTS) {
+    const most = Math.floor(MOST_SWEEP_REPORTS / count) - 1;
+    const message = `has ${String(rule.rungs.length)} rungs for ${String(count)} trials, more than the ${String(most)} that a sweep of so many can have`;
+    return [say(`earlyStopping.${rule.kind}.rungs`, message)];
+  }
+  const configurations = count / space.seeds.length;
+  if (rule.kind === 'median' && rule.atLeast >= configurations) {
+    return [
+      say(
+        'earlyStopping.median.atLeast',
+        `must be below the number of configurations, ${String(configurations)}: seeds of one are judged together`,
+      ),
+    ];
   }
   if (limits.concurrency > count) {
     return [
@@ -95,6 +116,22 @@ function sizeProblems({ space, rule, limits }: SweepPlan, say: Say): readonly Pr
     ];
   }
   return [];
+}
+
+/** A group is a row on the leaderboard, and its name stands with each of its trials. */
+function groupProblems(plan: SweepPlan, say: Say): readonly Problem[] {
+  const groups = new Set<string>();
+  for (const { group } of expandSweep(plan).trials()) groups.add(group);
+  const long = [...groups].find((group) => textBytes(group) > LONGEST_GROUP_BYTES);
+  if (long !== undefined) {
+    const most = `at most ${String(LONGEST_GROUP_BYTES)} bytes`;
+    return [
+      say('groupBy', `'${plan.groupBy}' has the value '${clipText(long, 40)}': a group's name has ${most}`),
+    ];
+  }
+  if (groups.size <= MOST_GROUPS) return [];
+  const message = `'${plan.groupBy}' has ${String(groups.size)} values, more than the ${String(MOST_GROUPS)} groups that a sweep can have`;
+  return [say('groupBy', message)];
 }
 
 function duplicateProblems(plan: SweepPlan, say: Say): readonly Problem[] {

@@ -3,11 +3,13 @@ import { leaderboardOf } from '../contracts/leaderboard.ts';
 import {
   TRIAL_STATUSES,
   type ReportedTrial,
+  type SweepComparison,
   type SweepPlan,
   type SweepReport,
   type SweepResult,
   type SweepState,
 } from '../contracts/sweep.ts';
+import { jsonBytes } from '../contracts/text-bytes.ts';
 import { expandSweep } from './sweep-space.ts';
 
 export function sweepReport(sweep: string, plan: SweepPlan, state: SweepState): SweepReport {
@@ -22,12 +24,18 @@ export function sweepReport(sweep: string, plan: SweepPlan, state: SweepState): 
   return { sweep, config, metric, trials, leaderboard, ...(starts && { starts }) };
 }
 
+/** Rows that a workflow's result has room for: they are as long as a config's parameters. */
+const MOST_RESULT_BYTES = 500_000;
+
 export function sweepResult({ sweep, leaderboard, trials }: SweepReport): SweepResult {
   const counted = (status: string) => trials.filter(({ state }) => state.status === status).length;
   const [waiting, running, paused, stopped, failed, finished] = TRIAL_STATUSES.map(counted);
+  const rows = fitting(leaderboard);
+  const omittedRows = leaderboard.length - rows.length;
   return {
     sweep,
-    leaderboard,
+    leaderboard: rows,
+    ...(omittedRows > 0 && { omittedRows }),
     counts: {
       waiting: waiting ?? 0,
       running: running ?? 0,
@@ -38,4 +46,17 @@ export function sweepResult({ sweep, leaderboard, trials }: SweepReport): SweepR
     },
     gpuHours: trials.reduce((sum, { state }) => sum + state.gpuHours, 0),
   };
+}
+
+/** A comparison as a workflow's result may have it: the first rows, and all regressions by name. */
+export function fittingComparison(comparison: SweepComparison): SweepComparison {
+  const rows = fitting(comparison.rows);
+  const omittedRows = comparison.rows.length - rows.length;
+  return { ...comparison, rows, ...(omittedRows > 0 && { omittedRows }) };
+}
+
+function fitting<T>(rows: readonly T[]): readonly T[] {
+  let bytes = 0;
+  const end = rows.findIndex((row) => (bytes += jsonBytes(row)) > MOST_RESULT_BYTES);
+  return end < 0 ? rows : rows.slice(0, end);
 }

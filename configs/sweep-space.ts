@@ -10,6 +10,8 @@ import { labelOf } from './sweep-labels.ts';
 /** An id and a sweep's name make a run id together, of 63 characters at most. */
 const LONGEST_ID = 40;
 const HASH_DIGITS = 6;
+/** Enough to tell thousands of configurations apart. */
+const CONFIGURATION_DIGITS = 12;
 
 export interface SweepTrials {
   readonly count: number;
@@ -115,15 +117,20 @@ function finished(
   labels: readonly string[],
 ): Trial {
   const settings = trialSettings(plan, parameters);
-  const inputs = createHash('sha256').update(canonicalJson({ settings, seed })).digest('hex');
+  const inputs = sha256({ settings, seed });
   const group = parameters[plan.groupBy] ?? settingAt(settings, plan.groupBy);
   return {
     id: shortened(labels.join('-'), inputs),
     group: typeof group === 'string' ? group : canonicalJson(group ?? 'all'),
     parameters,
     seed,
+    configuration: sha256({ settings }).slice(0, CONFIGURATION_DIGITS),
     inputs,
   };
+}
+
+function sha256(value: ConfigValue): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
 function shortened(id: string, inputs: string): string {

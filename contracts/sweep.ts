@@ -1,11 +1,6 @@
 /** @module Sweeps: many fine-tunes that differ in some parameters, compared by one metric. All of it is plain JSON. */
 import type { ConfigValue } from './plan.ts';
 
-/** Trials that one sweep may have: its whole state is carried from run to run of its workflow, in one payload. */
-export const MOST_TRIALS = 5000;
-/** Reports kept of one trial; beyond it only those at rungs and the newest. */
-export const MOST_REPORTS = 16;
-
 /** What divides trials into groups, unless a config says otherwise. */
 export const DEFAULT_GROUP = 'task';
 
@@ -24,9 +19,14 @@ export interface Trial {
   readonly group: string;
   readonly parameters: TrialParameters;
   readonly seed: number;
+  /** Part of the SHA-256 over the settings without the seed: trials of one configuration are repeats. @default its own */
+  readonly configuration?: string;
   /** SHA-256 over the base config's text, parameters and seed: one that ran before is known by it. */
   readonly inputs: string;
 }
+
+/** What a sweep's state keeps of a trial besides how it stands. */
+export type TrialName = Pick<Trial, 'id' | 'group' | 'configuration'>;
 
 /** What trials are compared by. */
 export interface Objective {
@@ -39,7 +39,10 @@ export interface Objective {
 export type StoppingRule =
   | { readonly kind: 'none' }
   | {
-      /** Successive halving without waiting: a trial rests at each rung until it is among the best of its group there. */
+      /**
+       * Successive halving without waiting: a configuration rests at each rung until it is among the best of its group
+       * there, by the mean over its seeds.
+       */
       readonly kind: 'asha';
       /** Iterations at which trials rest, ascending; the last leg is from the last rung to the trial's own end. */
       readonly rungs: readonly number[];
@@ -116,6 +119,8 @@ export type TrialStatus = (typeof TRIAL_STATUSES)[number];
 export interface TrialState {
   readonly id: string;
   readonly group: string;
+  /** Repeats share it: they are judged by their mean and promoted together. Absent: it has no repeats. */
+  readonly configuration?: string;
   readonly status: TrialStatus;
   /** The rung that it trains to or rests at, counted from 0; as many as there are rungs: to its own end. */
   readonly rung: number;
@@ -198,11 +203,33 @@ export interface SweepInput {
   /** What crosses a continue-as-new; absent at the start. */
   readonly carried?: {
     readonly rules: SweepRules;
-    readonly state: SweepState;
-    /** Runs of the trials whose legs go on meanwhile. Absent: none. */
-    readonly begun?: readonly string[];
+    readonly state: PackedSweepState;
+    /** Runs of the trials whose legs go on meanwhile. */
+    readonly begun: readonly string[];
   };
 }
+
+/** A sweep's state in few bytes: Temporal takes no payload above 2 MB. `unpackSweepState` reads it. */
+export interface PackedSweepState {
+  readonly groups: readonly string[];
+  /** Texts that trials share. */
+  readonly whys: readonly string[];
+  readonly trials: readonly PackedTrial[];
+  readonly added: readonly Trial[];
+}
+
+/** Id, configuration or '', index of the group, index of the status, rung, GPU-hours, flags, index of the why or -1, reports. */
+export type PackedTrial = readonly [
+  string,
+  string,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  ...(readonly number[]),
+];
 
 /** What decisions need of a plan. */
 export type SweepRules = Pick<SweepPlan, 'metric' | 'rule' | 'limits'>;
@@ -210,6 +237,8 @@ export type SweepRules = Pick<SweepPlan, 'metric' | 'rule' | 'limits'>;
 export interface SweepResult {
   readonly sweep: string;
   readonly leaderboard: readonly LeaderboardRow[];
+  /** Rows that are left out, because the result of a workflow is small: `glee sweep report` has all of them. Absent: none. */
+  readonly omittedRows?: number;
   readonly counts: Readonly<Record<TrialStatus, number>>;
   readonly gpuHours: number;
 }
@@ -249,6 +278,8 @@ export interface SweepComparison {
   readonly before: string;
   readonly after: string;
   readonly rows: readonly ComparedRow[];
+  /** Rows that are left out of a workflow's result; S3 has all of them. Absent: none. */
+  readonly omittedRows?: number;
   /** Groups that fell by more than their noise. */
   readonly regressions: readonly string[];
   /** How many of the verdicts to expect by chance alone, were there no difference at all. */

@@ -12,15 +12,18 @@ import {
   condition,
   continueAsNew,
   isCancellation,
-  patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
   workflowInfo,
+  type ActivityOptions,
 } from '@temporalio/workflow';
 import type { SweepActivities } from '../contracts/activities.ts';
 import { scoreOf, type FineTuneResult } from '../contracts/fine-tune.ts';
 import { trialRunId } from '../contracts/ids.ts';
+import { markdownText } from '../contracts/markdown.ts';
+import type { StageResult } from '../contracts/runs.ts';
+import { answerOf, packSweepState } from '../contracts/sweep-packing.ts';
 import type {
   SweepEvent,
   SweepInput,
@@ -31,32 +34,31 @@ import type {
   TrialRef,
   TrialState,
 } from '../contracts/sweep.ts';
-import { planning } from './activity-profiles.ts';
+import { bookkeeping, planning } from './activity-profiles.ts';
 import { sweepStateQuery } from './messages.ts';
 import { checkRunInput, typedInput } from './run-input.ts';
+import { checkCarried } from './sweep-carried.ts';
 import { SweepLegs, type LegEnd } from './sweep-legs.ts';
 import { handleSweepOrders } from './sweep-orders.ts';
 import { isSweepOver, nextSteps } from './sweep-rungs.ts';
 import { afterEvent, iterationsAt, newSweepState } from './sweep-state.ts';
 
 const sweeps = proxyActivities<SweepActivities>(planning);
-
-/** Sweeps that began before have their legs end before they continue as new. */
-const LEGS_OUTLIVE = 'legs outlive an execution of their sweep';
+/** Nobody waits for it, and what hundreds of trials found must not be lost to an S3 that is away. */
+const publishing: ActivityOptions = { ...bookkeeping, startToCloseTimeout: '2 minutes' };
 
 export async function fineTuneSweep(given?: SweepInput): Promise<SweepResult> {
   const sweep = workflowInfo().workflowId;
   const config = checkRunInput(sweep, typedInput(given), undefined);
-  const { carried } = given ?? {};
+  const carried = checkCarried(given);
   let state: SweepState = carried?.state ?? newSweepState([]);
-  setHandler(sweepStateQuery, () => state);
+  setHandler(sweepStateQuery, () => answerOf(state));
   let planned = carried?.rules;
   handleSweepOrders(
     () => (planned === undefined ? undefined : state),
     (event) => planned && happen(planned, event),
   );
-  const outlive = patched(LEGS_OUTLIVE);
-  const legs = new SweepLegs(outlive);
+  const legs = new SweepLegs();
   const rules = planned ?? (await begin());
   planned = rules;
   goOn(carried?.begun ?? []);
@@ -71,19 +73,24 @@ export async function fineTuneSweep(given?: SweepInput): Promise<SweepResult> {
       if (isSweepOver(state) && legs.size === 0) break;
       if (isLong && legs.mayBeLeft && allHandlersFinished()) {
         const { begun } = legs;
-        return await continueAsNew<typeof fineTuneSweep>({ config, carried: { rules, state, begun } });
+        const packed = packSweepState(state);
+        return await continueAsNew<typeof fineTuneSweep>({
+          config,
+          carried: { rules, state: packed, begun },
+        });
       }
       const [before, version] = [state, legs.version];
       await condition(() => state !== before || legs.version !== version);
     }
   } catch (error) {
     // They have been asked to end, and nobody else would see that they do.
-    if (outlive && isCancellation(error))
-      await CancellationScope.nonCancellable(() => condition(() => legs.size === 0));
+    if (isCancellation(error)) await CancellationScope.nonCancellable(() => condition(() => legs.size === 0));
     throw error;
   }
   const summary = `keep how ${sweep} ended, and make its leaderboard`;
-  return sweeps.publishSweep.executeWithOptions({ ...planning, summary }, [{ sweep, state }]);
+  return sweeps.publishSweep.executeWithOptions({ ...publishing, summary }, [
+    { sweep, state: packSweepState(state) },
+  ]);
 
   async function begin(): Promise<SweepRules> {
     const reading = `resolve and check '${config}'`;
@@ -101,7 +108,7 @@ export async function fineTuneSweep(given?: SweepInput): Promise<SweepResult> {
       if (trial.status !== 'running') continue;
       if (begun.includes(run)) legs.resume(run, trial.stopping === true, (end) => ended(trial, end));
       // It still waited for an earlier leg to end.
-      else if (trial.stopping) ended(trial, { error: new CancelledFailure(run) });
+      else if (trial.stopping) ended(trial, { error: new CancelledFailure(run), gpuHours: 0 });
       else start(place, trial);
     }
   }
@@ -133,7 +140,7 @@ export async function fineTuneSweep(given?: SweepInput): Promise<SweepResult> {
   }
 
   function ended(trial: TrialState, end: LegEnd): void {
-    happen(rules, 'result' in end ? legEnded(rules, trial, end.result) : legFailed(trial, end.error));
+    happen(rules, 'result' in end ? legEnded(rules, trial, end.result) : legFailed(trial, end));
   }
 
   function refOf(place: number): TrialRef {
@@ -145,7 +152,7 @@ export async function fineTuneSweep(given?: SweepInput): Promise<SweepResult> {
     state = afterEvent(rule, state, event);
     const count = (status: string) => state.trials.filter((one) => one.status === status).length;
     setCurrentDetails(
-      `**${config}**: ${String(count('finished'))} of ${String(state.trials.length)} trials finished, ${String(count('running'))} run, ${String(count('failed'))} failed`,
+      `**${markdownText(config)}**: ${String(count('finished'))} of ${String(state.trials.length)} trials finished, ${String(count('running'))} run, ${String(count('failed'))} failed`,
     );
   }
 }
@@ -164,16 +171,26 @@ function legEnded(
     kind: 'leg ended',
     trial: trial.id,
     gpuHours: trial.gpuHours + gpuHours,
-    // A trainer that cannot rest goes on to its end.
-    final: until === undefined || iterations > until,
+    // A trainer that cannot rest goes on to its end, and one whose end is not beyond the rung is there as well.
+    final: until === undefined || iterations > until || isFinal(stage),
     ...(value !== undefined && { report: { iterations, value } }),
     ...(reused && { reused }),
   };
 }
 
-function legFailed({ id: trial, gpuHours }: TrialState, error: unknown): SweepEvent {
+/** @param trial As it began the leg. */
+function legFailed(
+  { id: trial, gpuHours: before }: TrialState,
+  { error, gpuHours: leg }: Extract<LegEnd, { readonly error: unknown }>,
+): SweepEvent {
+  const gpuHours = before + leg;
   if (isCancellation(error)) return { kind: 'leg ended', trial, gpuHours, final: false };
   return { kind: 'failed', trial, why: rootMessage(error), gpuHours };
+}
+
+/** A checkpoint that is not the stage's last one has its iterations in its name. */
+function isFinal({ stage, artifact: { name } }: StageResult): boolean {
+  return name.endsWith(`/${stage}`);
 }
 
 function rootMessage(error: unknown): string {

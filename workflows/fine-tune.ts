@@ -10,7 +10,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { PlanActivities } from '../contracts/activities.ts';
+import type { PlanActivities, RunChanges } from '../contracts/activities.ts';
 import { describeRef } from '../contracts/checkpoints.ts';
 import type { EvaluationResult } from '../contracts/evaluation.ts';
 import {
@@ -20,6 +20,7 @@ import {
   type FineTuneResult,
 } from '../contracts/fine-tune.ts';
 import { evaluationWorkflowId } from '../contracts/ids.ts';
+import { markdownText } from '../contracts/markdown.ts';
 import type { RunState, StageResult, StageStatus, TrainStageInput } from '../contracts/runs.ts';
 import { planning } from './activity-profiles.ts';
 import { evaluate } from './evaluate.ts';
@@ -27,7 +28,7 @@ import { invalid } from './invalid.ts';
 import { runStateQuery } from './messages.ts';
 import { onceFree } from './once-free.ts';
 import { RunControls } from './run-controls.ts';
-import { checkRunInput, typedInput } from './run-input.ts';
+import { checkLeg, checkRunInput, typedInput } from './run-input.ts';
 import { prepareArtifacts, stageInput, trainAsChild } from './run-steps.ts';
 
 const plans = proxyActivities<PlanActivities>(planning);
@@ -35,14 +36,14 @@ const plans = proxyActivities<PlanActivities>(planning);
 export async function fineTune(given?: FineTuneInput): Promise<FineTuneResult> {
   const run = workflowInfo().workflowId;
   const config = checkRunInput(run, typedInput(given), undefined);
-  const { trial, until } = given ?? {};
+  const { trial, until } = checkLeg(given);
   let state: RunState = { run, config, variant: null, phase: 'planning', stages: [], warnings: [] };
   setHandler(runStateQuery, () => state);
   const controls = new RunControls(run, { show, showStage });
 
   try {
     const summary = `resolve and check '${config}'`;
-    const { plan, done } = await plans.resolveFineTune.executeWithOptions({ ...planning, summary }, [
+    const { plan, done, changes } = await plans.resolveFineTune.executeWithOptions({ ...planning, summary }, [
       { run, config, ...(trial && { trial }) },
     ]);
     const { stage } = plan.stage;
@@ -52,7 +53,7 @@ export async function fineTune(given?: FineTuneInput): Promise<FineTuneResult> {
       warnings: plan.warnings.map(({ file, key, message }) => `${file}: ${key}: ${message}`),
     });
     if (done !== undefined) showStage({ stage, status: 'done', result: done, reused: true });
-    const result = done ?? (await train(plan));
+    const result = done ?? (await train(plan, changes));
     const evaluations = await evaluateAll(plan, result);
     const best = bestEvaluation(plan, evaluations);
     show({ phase: 'done' });
@@ -66,10 +67,10 @@ export async function fineTune(given?: FineTuneInput): Promise<FineTuneResult> {
     throw error;
   }
 
-  async function train({ artifacts, stage }: FineTunePlan): Promise<StageResult> {
+  async function train({ artifacts, stage }: FineTunePlan, changes?: RunChanges): Promise<StageResult> {
     const prepared = await prepareArtifacts(run, artifacts, show);
     show({ phase: 'training' });
-    const input = { ...stageInput(run, stage, [], prepared), ...(until !== undefined && { until }) };
+    const input = { ...stageInput(run, stage, [], prepared, changes), ...(until !== undefined && { until }) };
     return controls.during(input, (one: TrainStageInput) => trainAsChild(one, showStage));
   }
 
@@ -83,6 +84,7 @@ export async function fineTune(given?: FineTuneInput): Promise<FineTuneResult> {
     for (const iterations of asked) {
       const checkpoint = describeRef({ run, stage: plan.stage.stage, which: iterations });
       const { datasets } = plan.evaluation;
+      show({ evaluating: checkpoint });
       evaluations.push(
         await onceFree('wait for an earlier evaluation of this run to end', () =>
           executeChild(evaluate, {
@@ -93,7 +95,8 @@ export async function fineTune(given?: FineTuneInput): Promise<FineTuneResult> {
           }),
         ),
       );
-      show({ evaluations });
+      const { evaluating, ...rest } = state;
+      state = { ...rest, evaluations: [...evaluations] };
     }
     return evaluations;
   }
@@ -114,7 +117,7 @@ export async function fineTune(given?: FineTuneInput): Promise<FineTuneResult> {
 
   function show(change: Partial<RunState>): void {
     state = { ...state, ...change };
-    setCurrentDetails(`**${state.config}**: ${state.phase}`);
+    setCurrentDetails(`**${markdownText(state.config)}**: ${state.phase}`);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { proxyActivities, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { PlanActivities } from '../contracts/activities.ts';
+import { markdownText } from '../contracts/markdown.ts';
 import type {
   JointTrainingInput,
   JointTrainingResult,
@@ -29,7 +30,9 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
 
   try {
     const summary = `resolve and check '${config}'`;
-    const { plan, done } = await resolvePlan.executeWithOptions({ ...planning, summary }, [{ run, config }]);
+    const { plan, done, changes } = await resolvePlan.executeWithOptions({ ...planning, summary }, [
+      { run, config },
+    ]);
     show({
       variant: plan.variant,
       stages: plan.stages.map(({ stage }) => ({ stage, status: 'waiting' })),
@@ -43,7 +46,8 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
       const { stage } = stagePlan;
       const earlier = done.find((result) => result.stage === stage);
       if (earlier !== undefined) showStage({ stage, status: 'done', result: earlier, reused: true });
-      results.push(earlier ?? (await controls.during(stageInput(run, stagePlan, results, prepared), train)));
+      const next = () => controls.during(stageInput(run, stagePlan, results, prepared, changes), train);
+      results.push(earlier ?? (await next()));
     }
     show({ phase: 'done' });
     return { run, stages: results };
@@ -59,6 +63,8 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
   function show(change: Partial<RunState>): void {
     state = { ...state, ...change };
     const stages = state.stages.map(({ stage, status }) => `${stage} ${status}`).join(', ');
-    setCurrentDetails(`**${state.config}**: ${state.phase}${stages === '' ? '' : `: ${stages}`}`);
+    setCurrentDetails(
+      `**${markdownText(state.config)}**: ${state.phase}${stages === '' ? '' : `: ${stages}`}`,
+    );
   }
 }

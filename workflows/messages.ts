@@ -14,7 +14,7 @@ import type {
 } from '../contracts/pool.ts';
 import type { HostView, PoolView } from '../contracts/pool-view.ts';
 import type { RunState, StageState } from '../contracts/runs.ts';
-import type { SweepState, Trial, TrialOrder } from '../contracts/sweep.ts';
+import type { SweepState } from '../contracts/sweep.ts';
 import type { WeightsState } from '../contracts/weights.ts';
 
 /** `jointTraining`: what the run has done, does, and will do. */
@@ -42,11 +42,12 @@ export const controlUpdates = {
 /** `fineTuneSweep`: how its trials stand. */
 export const sweepStateQuery = defineQuery<SweepState>('state');
 
-/** `fineTuneSweep`: one trial more. */
-export const addTrialUpdate = defineUpdate<string, [Trial]>('addTrial');
-export const stopTrialUpdate = defineUpdate<string, [TrialOrder]>('stopTrial');
-/** Whatever the stopping rule says. */
-export const promoteTrialUpdate = defineUpdate<string, [TrialOrder]>('promoteTrial');
+/** `fineTuneSweep`: one trial more, a `Trial`. */
+export const addTrialUpdate = defineUpdate<string, [unknown]>('addTrial');
+/** `fineTuneSweep`: ends one trial, a `TrialOrder`. */
+export const stopTrialUpdate = defineUpdate<string, [unknown]>('stopTrial');
+/** `fineTuneSweep`: sends one on, whatever the stopping rule says; a `TrialOrder`. */
+export const promoteTrialUpdate = defineUpdate<string, [unknown]>('promoteTrial');
 
 /** To the holder of a request: the pool has granted its gang. */
 export const leaseGrantedSignal = defineSignal<[Lease]>('leaseGranted');

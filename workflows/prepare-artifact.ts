@@ -8,13 +8,12 @@ import { secretProblem } from '../contracts/sources.ts';
 import type { ArtifactPlan, PrepareArtifactInput, PreparedArtifact } from '../contracts/weights.ts';
 import { fetching } from './activity-profiles.ts';
 import { invalid } from './invalid.ts';
+import { checkArtifactInput } from './weights-input.ts';
 
 const weights = proxyActivities<WeightsActivities>(fetching);
 
-export async function prepareArtifact({
-  artifact,
-  ingredients,
-}: PrepareArtifactInput): Promise<PreparedArtifact> {
+export async function prepareArtifact(given?: PrepareArtifactInput): Promise<PreparedArtifact> {
+  const { artifact, ingredients } = checkArtifactInput(given);
   const { name, recipe } = artifact;
   mustHaveNoSecret(artifact);
   switch (recipe.how) {

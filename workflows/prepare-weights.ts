@@ -12,6 +12,7 @@ import {
 } from '@temporalio/workflow';
 import type { WeightsActivities } from '../contracts/activities.ts';
 import { artifactWorkflowId } from '../contracts/ids.ts';
+import { markdownText } from '../contracts/markdown.ts';
 import {
   describeRecipe,
   ingredients,
@@ -24,13 +25,13 @@ import { checking } from './activity-profiles.ts';
 import { weightsStateQuery } from './messages.ts';
 import { onceFree } from './once-free.ts';
 import { mustHaveNoSecret, prepareArtifact } from './prepare-artifact.ts';
+import { checkWeightsInput } from './weights-input.ts';
 
 const { checkSources } = proxyActivities<WeightsActivities>(checking);
 
 /** @returns The artifacts, in the order in which they were asked for. */
-export async function prepareWeights({
-  artifacts,
-}: PrepareWeightsInput): Promise<readonly PreparedArtifact[]> {
+export async function prepareWeights(given?: PrepareWeightsInput): Promise<readonly PreparedArtifact[]> {
+  const { artifacts } = checkWeightsInput(given);
   for (const artifact of artifacts) mustHaveNoSecret(artifact);
   let state: readonly ArtifactStatus[] = artifacts.map(({ name }) => ({ name, status: 'waiting' }));
   setHandler(weightsStateQuery, () => ({ artifacts: state }));
@@ -72,6 +73,6 @@ export async function prepareWeights({
 
   function show(status: ArtifactStatus): void {
     state = state.map((other) => (other.name === status.name ? status : other));
-    setCurrentDetails(state.map(({ name, status: word }) => `- ${name}: ${word}`).join('\n'));
+    setCurrentDetails(state.map(({ name, status: word }) => `- ${markdownText(name)}: ${word}`).join('\n'));
   }
 }

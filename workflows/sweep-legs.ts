@@ -14,23 +14,20 @@ import {
 } from '@temporalio/workflow';
 import type { SweepActivities } from '../contracts/activities.ts';
 import type { FineTuneInput, FineTuneResult } from '../contracts/fine-tune.ts';
-import { awaitingTrial } from './activity-profiles.ts';
+import { awaitingTrial, bookkeeping } from './activity-profiles.ts';
 import { fineTune } from './fine-tune.ts';
 import { onceFree } from './once-free.ts';
 
-export type LegEnd = { readonly result: FineTuneResult } | { readonly error: unknown };
+export type LegEnd =
+  | { readonly result: FineTuneResult }
+  /** For so long it held its hosts all the same. */
+  | { readonly error: unknown; readonly gpuHours: number };
 
 export class SweepLegs {
-  readonly #outlive: boolean;
   readonly #running = new Map<string, CancellationScope>();
   /** By run: only these will have a result. */
   readonly #begun = new Set<string>();
   #starting = 0;
-
-  /** @param outlive False in sweeps that began before: their legs are asked to end with their execution. */
-  constructor(outlive: boolean) {
-    this.#outlive = outlive;
-  }
 
   get size(): number {
     return this.#running.size;
@@ -47,7 +44,7 @@ export class SweepLegs {
 
   /** False while the server has not said whether a leg has begun: the next execution could not know either. */
   get mayBeLeft(): boolean {
-    return this.#outlive ? this.#starting === 0 : this.#running.size === 0;
+    return this.#starting === 0;
   }
 
   start(run: string, input: FineTuneInput, summary: string, tell: (end: LegEnd) => void): void {
@@ -82,7 +79,7 @@ export class SweepLegs {
       const child = await startChild(fineTune, {
         workflowId: run,
         args: [input],
-        parentClosePolicy: this.#outlive ? ParentClosePolicy.ABANDON : ParentClosePolicy.REQUEST_CANCEL,
+        parentClosePolicy: ParentClosePolicy.ABANDON,
         staticSummary: summary,
       });
       this.#begun.add(run);
@@ -102,7 +99,8 @@ export class SweepLegs {
     };
     void scope.run(leg).then(
       (result) => end({ result }),
-      (error: unknown) => end({ error }),
+      // It counts as running until it is known what it cost: an execution that continues as new measures it again.
+      async (error: unknown) => end({ error, gpuHours: await measureLeg(run) }),
     );
   }
 }
@@ -111,6 +109,17 @@ export class SweepLegs {
 async function cancel(run: string): Promise<void> {
   const handle = getExternalWorkflowHandle(run);
   await CancellationScope.nonCancellable(() => handle.cancel()).catch(() => undefined);
+}
+
+/** A leg that failed or was stopped has no result that says so. Whatever keeps it from being known must not end the sweep. */
+async function measureLeg(run: string): Promise<number> {
+  // All of the sweep is cancelled: nothing is decided by it any more.
+  if (CancellationScope.current().consideredCancelled) return 0;
+  const { measureLeg: measure } = proxyActivities<SweepActivities>({
+    ...bookkeeping,
+    summary: `measure how long ${run} held its hosts`,
+  });
+  return measure({ run }).catch(() => 0);
 }
 
 function awaitTrial(run: string) {

@@ -1,24 +1,27 @@
 /** @module The median stopping rule (Golovin et al., Google Vizier), from reports alone. Pure. */
-import type { MetricReport, SweepPlan, TrialState } from '../contracts/sweep.ts';
+import type { MetricReport, SweepPlan } from '../contracts/sweep.ts';
+import { meansOf, type Configuration } from './sweep-configurations.ts';
 
 /**
- * True where the best value of a trial is worse than the median of the averages that the others of its group
- * had over their reports up to the same iteration. Only others that got as far count: failed ones did not learn worse.
+ * True where the best mean of a configuration is worse than the median of the averages that the others of its group
+ * had over their means up to the same iteration. Only others that got as far count: failed ones did not learn worse.
  */
 export function isBelowMedian(
   { metric, rule }: Pick<SweepPlan, 'metric' | 'rule'>,
-  trials: readonly TrialState[],
-  trial: TrialState,
+  group: readonly Configuration[],
+  configuration: Configuration,
 ): boolean {
-  const now = trial.reports.at(-1)?.iterations;
+  const own = meansOf(configuration);
+  const now = own.at(-1)?.iterations;
   if (rule.kind !== 'median' || now === undefined) return false;
-  const averages = trials
-    .filter((one) => one !== trial && one.group === trial.group && one.status !== 'failed')
-    .filter(({ reports }) => (reports.at(-1)?.iterations ?? 0) >= now)
-    .map(({ reports }) => average(reports.filter(({ iterations }) => iterations <= now)))
+  const averages = group
+    .filter((one) => one !== configuration)
+    .map((one) => meansOf(one.filter(({ status }) => status !== 'failed')))
+    .filter((means) => (means.at(-1)?.iterations ?? 0) >= now)
+    .map((means) => average(means.filter(({ iterations }) => iterations <= now)))
     .filter((value) => !Number.isNaN(value));
   if (averages.length < rule.atLeast) return false;
-  const values = trial.reports.map(({ value }) => value);
+  const values = own.map(({ value }) => value);
   return metric.goal === 'max'
     ? Math.max(...values) < median(averages)
     : Math.min(...values) > median(averages);

@@ -1,7 +1,9 @@
 /**
  * @module What people ask of a sweep that runs: a trial more, one stopped, one sent on whatever the rule says.
  */
-import { setHandler } from '@temporalio/workflow';
+import { setHandler, workflowInfo } from '@temporalio/workflow';
+import { runIdProblem, trialRunId } from '../contracts/ids.ts';
+import { parseAddedTrial, parseTrialOrder, type Parsed } from '../contracts/sweep-messages.ts';
 import type { SweepEvent, SweepState, Trial, TrialOrder } from '../contracts/sweep.ts';
 import { addTrialUpdate, promoteTrialUpdate, stopTrialUpdate } from './messages.ts';
 import { refused } from './refused.ts';
@@ -12,30 +14,49 @@ export function handleSweepOrders(
   stateNow: () => SweepState | undefined,
   happen: (event: SweepEvent) => void,
 ): void {
+  const sweep = workflowInfo().workflowId;
   setHandler(
     addTrialUpdate,
-    (trial: Trial) => {
+    (input) => {
+      const trial = orRefuse(parseAddedTrial(input));
       happen({ kind: 'added', trial });
       return `trial '${trial.id}' is added`;
     },
-    { validator: (trial: Trial) => refuse(stateNow(), (state) => addProblem(state, trial)) },
+    { validator: (input) => checkAdded(sweep, stateNow(), orRefuse(parseAddedTrial(input))) },
   );
   setHandler(
     stopTrialUpdate,
-    ({ trial, by, why }: TrialOrder) => {
+    (input) => {
+      const { trial, by, why } = orRefuse(parseTrialOrder(input));
       happen({ kind: 'stopped by a person', trial, why: `${why} (${by})` });
       return `trial '${trial}' is stopped, by ${by}: ${why}`;
     },
-    { validator: ({ trial }: TrialOrder) => refuse(stateNow(), (state) => orderProblem(state, trial)) },
+    { validator: (input) => checkOrder(stateNow(), orRefuse(parseTrialOrder(input))) },
   );
   setHandler(
     promoteTrialUpdate,
-    ({ trial, by, why }: TrialOrder) => {
+    (input) => {
+      const { trial, by, why } = orRefuse(parseTrialOrder(input));
       happen({ kind: 'promoted by a person', trial });
       return `trial '${trial}' goes on, by ${by}: ${why}`;
     },
-    { validator: ({ trial }: TrialOrder) => refuse(stateNow(), (state) => orderProblem(state, trial)) },
+    { validator: (input) => checkOrder(stateNow(), orRefuse(parseTrialOrder(input))) },
   );
+}
+
+function orRefuse<T>(parsed: Parsed<T>): T {
+  if (!parsed.ok) throw refused(parsed.problem);
+  return parsed.value;
+}
+
+function checkAdded(sweep: string, state: SweepState | undefined, trial: Trial): void {
+  const problem = runIdProblem(trialRunId(sweep, trial.id));
+  if (problem !== undefined) throw refused(problem);
+  refuse(state, (now) => addProblem(now, trial));
+}
+
+function checkOrder(state: SweepState | undefined, { trial }: TrialOrder): void {
+  refuse(state, (now) => orderProblem(now, trial));
 }
 
 function refuse(state: SweepState | undefined, problemOf: (state: SweepState) => string | undefined): void {

@@ -9,14 +9,24 @@
  *   first at a rung always goes on, however bad (ray issues 44256, 32634).
  * - It is decided from the reports in the sweep's state. Ray holds rungs in the scheduler's memory, which a restore of
  *   the tuner begins anew (ray issue 30838).
- * - Trials are compared within a group, as APs of two data sets say nothing about each other. Ray has one ladder for all.
+ * - Configurations are compared, by the mean over their seeds, and all seeds of one go on together (sweep-configurations.ts).
+ *   Ray's schedulers know no seeds: a repeat is a rival.
+ * - They are compared within a group, as APs of two data sets say nothing about each other. Ray has one ladder for all.
  * - A group that is at rest without a finished trial lets its best one go on: with fewer trials than the reduction
  *   factor, and after failures of the leaders, somebody still comes to the end.
  * - Without a budget, trials that wait start before others go on. Ray and the paper have no end of trials to start.
  * - No brackets: one ladder, whose first rung is the grace period.
  */
-import type { StoppingRule, SweepRules, SweepState, SweepStep, TrialState } from '../contracts/sweep.ts';
+import type { SweepRules, SweepState, SweepStep, TrialState } from '../contracts/sweep.ts';
 import { beyondBudget } from './sweep-budget.ts';
+import {
+  configurationsOf,
+  groupsOf,
+  hasLeft,
+  rankingAt,
+  restingAt,
+  type Configuration,
+} from './sweep-configurations.ts';
 import { isBelowMedian } from './sweep-median.ts';
 import { isOver, iterationsAt, legOf, rungsOf } from './sweep-state.ts';
 
@@ -35,24 +45,6 @@ export function nextSteps(rules: SweepRules, state: SweepState): readonly SweepS
 
 export function isSweepOver(state: SweepState): boolean {
   return state.trials.every(isOver);
-}
-
-/** Trials of one group that reported at a rung and may still go on from there, or have, the best first. */
-export function rankingAt(
-  { metric, rule }: SweepRules,
-  group: readonly TrialState[],
-  rung: number,
-): { readonly ranked: readonly TrialState[]; readonly reported: number } {
-  const reported = group.flatMap((trial) => {
-    const value = valueAt(rule, trial, rung);
-    return value === undefined ? [] : [{ trial, value }];
-  });
-  const sign = metric.goal === 'max' ? -1 : 1;
-  const ranked = reported
-    .filter(({ trial }) => trial.status !== 'failed' && trial.status !== 'stopped')
-    .sort((a, b) => sign * (a.value - b.value))
-    .map(({ trial }) => trial);
-  return { ranked, reported: reported.length };
 }
 
 /** What is worth a start, the most urgent first: what a person wants is. */
@@ -88,41 +80,51 @@ function startsOf(rules: SweepRules, state: SweepState): readonly SweepStep[] {
   });
 }
 
-/** Those that rest and are among the best of their rung. */
+/** Those that rest, and whose configuration is among the best of its rung or has been promoted from there. */
 function promotableOf(rules: SweepRules, group: readonly TrialState[]): readonly TrialState[] {
-  const { rule } = rules;
-  const rests = group.filter(({ status }) => status === 'paused');
-  if (rests.length === 0) return [];
-  const found = rule.kind === 'asha' ? topOf(rules, rule, group) : rests.filter(isGoodEnough);
-  return found.length > 0 ? found : lastHopeOf(rules, group, rungsOf(rule).length);
+  if (!group.some(({ status }) => status === 'paused')) return [];
+  const configurations = configurationsOf(group);
+  const found = rungsOf(rules.rule).flatMap((_, rung) => {
+    const best = bestAt(rules, configurations, rung);
+    const promoted = configurations.filter((one) => hasLeft(one, rung) && !best.includes(one));
+    return [...best, ...promoted].flatMap((one) => restingAt(one, rung));
+  });
+  return found.length > 0 ? found : lastHopeOf(rules, group, configurations);
+}
 
-  function isGoodEnough(trial: TrialState): boolean {
-    return !isBelowMedian(rules, group, trial);
+/** The best first. */
+function bestAt(
+  rules: SweepRules,
+  configurations: readonly Configuration[],
+  rung: number,
+): readonly Configuration[] {
+  const { rule } = rules;
+  const { ranked, reported } = rankingAt(rules, configurations, rung);
+  switch (rule.kind) {
+    case 'none':
+      return [];
+    case 'asha':
+      return ranked.slice(0, Math.floor(reported / rule.reductionFactor));
+    case 'median':
+      return ranked.filter(
+        (one) => restingAt(one, rung).length > 0 && !isBelowMedian(rules, configurations, one),
+      );
   }
 }
 
-function topOf(
+/** The seeds of the best configuration that rests on the highest rung, where nothing else can bring the group to an end. */
+function lastHopeOf(
   rules: SweepRules,
-  { rungs, reductionFactor }: Extract<StoppingRule, { kind: 'asha' }>,
   group: readonly TrialState[],
+  configurations: readonly Configuration[],
 ): readonly TrialState[] {
-  return rungs.flatMap((_, rung) => {
-    const { ranked, reported } = rankingAt(rules, group, rung);
-    const best = ranked.slice(0, Math.floor(reported / reductionFactor));
-    return best.filter((trial) => trial.status === 'paused' && trial.rung === rung);
-  });
-}
-
-/** The best that rests on the highest rung, where nothing else can bring the group to an end. */
-function lastHopeOf(rules: SweepRules, group: readonly TrialState[], rungs: number): readonly TrialState[] {
   const isOpen = ({ status }: TrialState) =>
     status === 'running' || status === 'waiting' || status === 'finished';
   if (group.some(isOpen)) return [];
-  for (let rung = rungs - 1; rung >= 0; rung -= 1) {
-    const best = rankingAt(rules, group, rung).ranked.find(
-      (trial) => trial.status === 'paused' && trial.rung === rung,
-    );
-    if (best !== undefined) return [best];
+  for (let rung = rungsOf(rules.rule).length - 1; rung >= 0; rung -= 1) {
+    const resting = rankingAt(rules, configurations, rung).ranked.map((one) => restingAt(one, rung));
+    const best = resting.find(({ length }) => length > 0);
+    if (best !== undefined) return best;
   }
   return [];
 }
@@ -162,19 +164,4 @@ function giveUp(trial: string, why: string): SweepStep {
 
 function isIdle({ status }: TrialState): boolean {
   return status === 'waiting' || status === 'paused';
-}
-
-function valueAt(rule: StoppingRule, trial: TrialState, rung: number): number | undefined {
-  const iterations = iterationsAt(rule, rung);
-  return trial.reports.find((report) => report.iterations === iterations)?.value;
-}
-
-function groupsOf(trials: readonly TrialState[]): readonly (readonly TrialState[])[] {
-  const groups = new Map<string, TrialState[]>();
-  for (const trial of trials) {
-    const group = groups.get(trial.group);
-    if (group === undefined) groups.set(trial.group, [trial]);
-    else group.push(trial);
-  }
-  return [...groups.values()];
 }

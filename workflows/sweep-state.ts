@@ -1,14 +1,20 @@
 /** @module What becomes of a sweep's state by what happens to its trials. Pure; the sweep alone says that a trial is finished. */
 import {
+  LONGEST_WHY_BYTES,
+  MOST_ADDED_TRIALS,
   MOST_REPORTS,
   MOST_TRIALS,
-  type MetricReport,
-  type StoppingRule,
-  type SweepEvent,
-  type SweepState,
-  type Trial,
-  type TrialState,
-  type TrialStatus,
+} from '../contracts/sweep-bounds.ts';
+import { clipText } from '../contracts/text-bytes.ts';
+import type {
+  MetricReport,
+  StoppingRule,
+  SweepEvent,
+  SweepState,
+  Trial,
+  TrialName,
+  TrialState,
+  TrialStatus,
 } from '../contracts/sweep.ts';
 
 const OVER: ReadonlySet<TrialStatus> = new Set(['stopped', 'failed', 'finished']);
@@ -32,7 +38,7 @@ export function iterationsAt(rule: StoppingRule, rung: number): number | undefin
   return rungsOf(rule)[rung];
 }
 
-export function newSweepState(trials: readonly Pick<Trial, 'id' | 'group'>[]): SweepState {
+export function newSweepState(trials: readonly TrialName[]): SweepState {
   return { trials: trials.map(waiting), added: [] };
 }
 
@@ -48,15 +54,26 @@ export function afterEvent(rule: StoppingRule, state: SweepState, event: SweepEv
   const place = state.trials.findIndex(({ id }) => id === event.trial);
   const trial = state.trials[place];
   if (trial === undefined || isOver(trial)) return state;
-  const next = afterOwn(rule, trial, event);
+  const next = afterOwn(
+    rule,
+    trial,
+    'why' in event ? { ...event, why: clipText(event.why, LONGEST_WHY_BYTES) } : event,
+  );
   return next === trial ? state : { ...state, trials: state.trials.with(place, next) };
 }
 
 /** Why a person's trial can't be added, or undefined. */
-export function addProblem(state: SweepState, { id }: Pick<Trial, 'id'>): string | undefined {
-  if (state.trials.some((trial) => trial.id === id)) return `the sweep has a trial '${id}'`;
-  if (state.trials.length >= MOST_TRIALS)
-    return `the sweep has ${String(MOST_TRIALS)} trials, the most it can`;
+export function addProblem(
+  state: SweepState,
+  { id, inputs }: Pick<Trial, 'id' | 'inputs'>,
+): string | undefined {
+  const { trials, added } = state;
+  if (trials.some((trial) => trial.id === id)) return `the sweep has a trial '${id}'`;
+  const twin = added.find((trial) => trial.inputs === inputs);
+  if (twin !== undefined) return `trial '${twin.id}' is the same`;
+  if (trials.length >= MOST_TRIALS) return `the sweep has ${String(MOST_TRIALS)} trials, the most it can`;
+  if (added.length >= MOST_ADDED_TRIALS)
+    return `${String(MOST_ADDED_TRIALS)} trials were added to the sweep, the most that can be: plan another sweep`;
   return undefined;
 }
 
@@ -68,8 +85,9 @@ export function orderProblem(state: SweepState, id: string): string | undefined 
   return undefined;
 }
 
-function waiting({ id, group }: Pick<Trial, 'id' | 'group'>): TrialState {
-  return { id, group, status: 'waiting', rung: 0, reports: [], gpuHours: 0 };
+function waiting({ id, group, configuration }: TrialName): TrialState {
+  const name = { id, group, ...(configuration !== undefined && { configuration }) };
+  return { ...name, status: 'waiting', rung: 0, reports: [], gpuHours: 0 };
 }
 
 function afterOwn(
@@ -84,7 +102,7 @@ function afterOwn(
       return trial.status === 'running' ? afterLeg(rule, trial, event) : trial;
     case 'failed':
       if (trial.status !== 'running') return trial;
-      return { ...settled(trial), status: 'failed', why: event.why, gpuHours: event.gpuHours };
+      return { ...settled(trial), status: 'failed', why: event.why, gpuHours: hoursOf(event.gpuHours) };
     case 'given up':
       return trial.status === 'running' ? trial : { ...settled(trial), status: 'stopped', why: event.why };
     case 'asked to stop':
@@ -108,7 +126,7 @@ function afterLeg(
   { report, gpuHours, final, reused }: Extract<SweepEvent, { kind: 'leg ended' }>,
 ): TrialState {
   const reported = report === undefined ? trial : withReport(rule, trial, report);
-  const told = { ...reported, gpuHours, ...(reused && { reused }) };
+  const told = { ...reported, gpuHours: hoursOf(gpuHours), ...(reused && { reused }) };
   const until = iterationsAt(rule, trial.rung);
   const measured = told.reports.at(-1)?.iterations ?? 0;
   // One that came to its end before it could be stopped is as good as any other.
@@ -118,6 +136,11 @@ function afterLeg(
   // Nothing could ever compare it, so it would rest for ever.
   const missing = until === undefined ? 'ended' : `ended its leg to ${String(until)} iterations`;
   return { ...settled(told), status: 'failed', why: `${missing} without a value of the metric for it` };
+}
+
+/** Clocks that were set back give no negative hours, and a sum that is no number would never reach the budget. */
+function hoursOf(gpuHours: number): number {
+  return Number.isFinite(gpuHours) ? Math.max(0, gpuHours) : 0;
 }
 
 function settled({ promoted, stopping, why, ...trial }: TrialState): TrialState {

@@ -3,7 +3,7 @@ import { planDifferences } from '../../configs/plan-differences.ts';
 import type { PlanSettings } from '../../configs/env.ts';
 import { loadFineTuneConfig, loadJointConfig } from '../../configs/load.ts';
 import { resolveSweepPlan } from '../../configs/resolve-sweep.ts';
-import { sweepReport } from '../../configs/sweep-report.ts';
+import { fittingComparison, sweepReport } from '../../configs/sweep-report.ts';
 import { followedRun } from '../../configs/sweep-space.ts';
 import { followedRuns } from '../../configs/sweep-starts.ts';
 import type { ScheduleActivities, ScheduledInput } from '../../contracts/activities.ts';
@@ -42,7 +42,7 @@ export function createScheduleActivities(bucket: Bucket, settings: PlanSettings)
       const comparison = await compareWithBefore(store, run, record);
       if (comparison === undefined) return {};
       await store.writeText(keys.sweepComparison(run), JSON.stringify(comparison, undefined, 2));
-      return { comparison };
+      return { comparison: fittingComparison(comparison) };
     },
   };
 }

@@ -86,6 +86,9 @@ export const evaluationSchema: z.ZodType<EvaluationResult> = z.object({
   iterations: count,
   inputs: sha256,
   metrics: z.array(z.object({ dataset: z.string(), metric: z.string(), value: z.number() })),
+  files: z
+    .array(z.object({ path: z.string(), bucket: z.string(), key: z.string(), sha256, sizeBytes: count }))
+    .exactOptional(),
 });
 
 const gang = z.object({ hosts: count, gpusPerHost: count });

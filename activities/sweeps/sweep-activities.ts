@@ -12,12 +12,15 @@ import type { SweepActivities, TrialEnd } from '../../contracts/activities.ts';
 import type { FineTuneInput, FineTuneResult } from '../../contracts/fine-tune.ts';
 import { innermostMessage } from '../../contracts/failures.ts';
 import { keys } from '../../contracts/ids.ts';
-import type { SweepPlan } from '../../contracts/sweep.ts';
+import { unpackSweepState } from '../../contracts/sweep-packing.ts';
+import type { SweepPlan, Trial, TrialName } from '../../contracts/sweep.ts';
 import { fail, handOver } from '../fail.ts';
 import { refusing } from '../plan/refusing.ts';
 import { sound } from '../plan/resolve-config.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { decisive, readSweepPlan } from './sweep-objects.ts';
+import { planText } from '../plan/plan-text.ts';
+import { measureLeg } from './measure-leg.ts';
+import { decisive, readSweepPlan, sweepPlanSchema } from './sweep-objects.ts';
 
 const HEARTBEAT_MS = 2000;
 /** What is wrong with the first trial is wrong with the base, and so with all; the others say their own. */
@@ -42,19 +45,27 @@ export function createSweepActivities(
             : await soundSweep({ ...asked, ...surroundings(signal) });
         const plan = await freeze(store, sweep, resolved, signal);
         const { metric, rule, limits } = plan;
-        const trials = [...expandSweep(plan).trials()].map(({ id, group }) => ({ id, group }));
+        const trials = [...expandSweep(plan).trials()].map(nameOf);
         return { rules: { metric, rule, limits }, trials };
       }),
 
-    publishSweep: ({ sweep, state }) =>
+    publishSweep: ({ sweep, state: packed }) =>
       refusing(store, async (signal) => {
+        const unpacked = unpackSweepState(packed);
+        if (!unpacked.ok) throw fail('InvalidConfig', unpacked.problem);
         const plan = await readSweepPlan(store, sweep, signal);
-        await store.writeText(keys.sweepState(sweep), JSON.stringify(state));
-        return sweepResult(sweepReport(sweep, plan, state));
+        await store.writeText(keys.sweepState(sweep), JSON.stringify(unpacked.value));
+        return sweepResult(sweepReport(sweep, plan, unpacked.value));
       }),
+
+    measureLeg: ({ run }) => measureLeg(store, run),
 
     awaitTrial,
   };
+}
+
+function nameOf({ id, group, configuration }: Trial): TrialName {
+  return { id, group, ...(configuration !== undefined && { configuration }) };
 }
 
 /** With the worker's own client; whatever keeps it from knowing is tried again. */
@@ -90,7 +101,7 @@ async function freeze(
   plan: SweepPlan,
   signal: AbortSignal,
 ): Promise<SweepPlan> {
-  const text = JSON.stringify(plan, undefined, 2);
+  const text = planText(plan, sweepPlanSchema, keys.sweepPlan(sweep));
   if ((await store.writeText(keys.sweepPlan(sweep), text, { ifNoneMatch: '*' })) === 'written') return plan;
   const frozen = await readSweepPlan(store, sweep, signal);
   const same = { ...plan, ...(frozen.starts && { starts: frozen.starts }) };

@@ -22,7 +22,7 @@ const distribution = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('choice'), values: z.array(configValue) }),
 ]);
 
-const sweepPlanSchema: z.ZodType<SweepPlan> = z.object({
+export const sweepPlanSchema: z.ZodType<SweepPlan> = z.object({
   config: z.string(),
   base: z.object({ name: z.string(), settings: overrides }),
   space: z.object({
@@ -61,6 +61,7 @@ const trial: z.ZodType<Trial> = z.object({
   group: z.string(),
   parameters: overrides,
   seed: z.number(),
+  configuration: z.string().exactOptional(),
   inputs: z.string(),
 });
 
@@ -69,6 +70,7 @@ const sweepStateSchema: z.ZodType<SweepState> = z.object({
     z.object({
       id: z.string(),
       group: z.string(),
+      configuration: z.string().exactOptional(),
       status: z.enum(TRIAL_STATUSES),
       rung: z.number(),
       reports: z.array(z.object({ iterations: z.number(), value: z.number() })),
@@ -106,6 +108,7 @@ const row: z.ZodType<LeaderboardRow> = z.object({
 const comparisonSchema: z.ZodType<SweepComparison> = z.object({
   before: z.string(),
   after: z.string(),
+  omittedRows: z.number().exactOptional(),
   rows: z.array(
     z.object({
       group: z.string(),

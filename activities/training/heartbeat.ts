@@ -2,6 +2,7 @@
  * @module The heartbeat of a train activity: progress out, cancellation in.
  */
 import { Context } from '@temporalio/activity';
+import { z } from 'zod';
 import type { Phase, Progress, TrainRankInput } from '../../contracts/training.ts';
 
 /** A cancellation comes with the answer to a heartbeat: at most so much later. */
@@ -24,6 +25,7 @@ export function startHeartbeat(
 ): Heartbeat {
   const context = Context.current();
   const { machineRank, attempt, plan } = input;
+  const safeBefore = committedBefore(context.info.heartbeatDetails);
   let progress: Progress = {
     host,
     machineRank,
@@ -33,7 +35,12 @@ export function startHeartbeat(
   };
   const beat = () => {
     const notes = [troubleOf() ?? [], progress.note ?? []].flat();
-    context.heartbeat(notes.length === 0 ? progress : { ...progress, note: notes.join('; ') });
+    const committed = Math.max(progress.committedIterations ?? 0, safeBefore);
+    context.heartbeat({
+      ...progress,
+      ...(committed > 0 && { committedIterations: committed }),
+      ...(notes.length > 0 && { note: notes.join('; ') }),
+    });
   };
   const timer = setInterval(beat, HEARTBEAT_MS);
   beat();
@@ -45,4 +52,12 @@ export function startHeartbeat(
     },
     stop: () => clearInterval(timer),
   };
+}
+
+const detailsSchema = z.object({ committedIterations: z.number() });
+
+/** What an earlier attempt of the activity had committed for this trainer: whoever adopts it does not know that yet. */
+function committedBefore(details: unknown): number {
+  const parsed = detailsSchema.safeParse(details);
+  return parsed.success ? parsed.data.committedIterations : 0;
 }

@@ -4,7 +4,7 @@ import { takeSnapshot } from '../../activities/checkpoints/snapshot.ts';
 import type { Bucket } from '../../activities/storage/bucket.ts';
 import { sha256OfObject } from '../../activities/storage/sha256-of-object.ts';
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
-import { print, type OutputOptions } from '../output.ts';
+import { print, printNote, type OutputOptions } from '../output.ts';
 import { withBucket } from '../weights/bucket.ts';
 import { sizeText } from '../weights/sizes.ts';
 import { mustFind, refOf, stagesOf } from './stages.ts';
@@ -26,7 +26,7 @@ export async function verify(of: string | undefined, options: OutputOptions): Pr
       const { key, sizeBytes, sha256 } = checkpoint.file;
       let found = sums.get(key);
       if (found === undefined) {
-        process.stderr.write(`reading ${refOf(checkpoint)}, ${sizeText(sizeBytes)}\n`);
+        printNote(`reading ${refOf(checkpoint)}, ${sizeText(sizeBytes)}`);
         found = (await sha256OfObject(bucket, key, signal)) ?? null;
         sums.set(key, found);
       }

@@ -25,7 +25,7 @@ export async function sendOrder(
     const handle = client.workflow.getHandle(run);
     try {
       const answer = await handle.executeUpdate(controlUpdates[kind], { args: [{ ...facts, by, why }] });
-      print({ run, answer }, options, () => `${run}: ${answer}`);
+      print({ run, answer }, options, (said) => `${said.run}: ${said.answer}`);
     } catch (error) {
       const refusal = refusalOf(error);
       if (refusal !== undefined) throw new UserError(`${run}: ${refusal}`);

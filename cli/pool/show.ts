@@ -4,7 +4,7 @@ import { createLogUpdate } from 'log-update';
 import { poolWorkflowId } from '../../contracts/ids.ts';
 import { poolQuery } from '../../workflows/messages.ts';
 import { withClient } from '../client.ts';
-import { print, type OutputOptions } from '../output.ts';
+import { print, renderText, type OutputOptions } from '../output.ts';
 import { accepted } from './orders.ts';
 import { renderPool } from './render.ts';
 
@@ -19,7 +19,7 @@ export async function show(pool: string, options: ShowOptions): Promise<void> {
     const look = () => accepted(pool, () => client.workflow.getHandle(poolWorkflowId(pool)).query(poolQuery));
     const draw = createLogUpdate(process.stdout);
     while (options.watch === true && options.json !== true && process.stdout.isTTY) {
-      draw(renderPool(pool, await look(), Date.now()));
+      draw(renderText(await look(), (view) => renderPool(pool, view, Date.now())));
       await delay(REFRESH_MS);
     }
     print(await look(), options, (view) => renderPool(pool, view, Date.now()));

@@ -1,6 +1,5 @@
 /** @module `glee sweep add`: one trial more for a sweep that runs. */
 import { WorkflowNotFoundError } from '@temporalio/client';
-import { parse } from 'yaml';
 import { finder } from '../../activities/checkpoints/start-from.ts';
 import type { Bucket } from '../../activities/storage/bucket.ts';
 import { configValue } from '../../activities/storage/schemas.ts';
@@ -10,14 +9,15 @@ import { trialConfig } from '../../configs/resolve-sweep.ts';
 import { expandSweep, followedRun, trialOf, trialSettings } from '../../configs/sweep-space.ts';
 import { startOf } from '../../configs/sweep-starts.ts';
 import { noFinalWeights } from '../../configs/resolve-weights.ts';
+import { parseYamlFile } from '../../configs/yaml-source.ts';
 import { runIdProblem, trialRunId } from '../../contracts/ids.ts';
 import type { SweepPlan, SweepState, Trial, TrialParameters } from '../../contracts/sweep.ts';
 import { addTrialUpdate } from '../../workflows/messages.ts';
 import { refusalOf, withClient } from '../client.ts';
-import { oneLine, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import { print, type OutputOptions } from '../output.ts';
 import { withBucket } from '../weights/bucket.ts';
-import { stateOf } from './steer.ts';
+import { renderAnswer, stateOf } from './steer.ts';
 
 export interface AddOptions extends OutputOptions {
   /** `key=value`, each. */
@@ -27,9 +27,7 @@ export interface AddOptions extends OutputOptions {
 
 export async function addTrial(sweep: string, { set, seed, ...options }: AddOptions): Promise<void> {
   await withBucket(async (bucket, signal) => {
-    const plan = await readSweepPlan(bucket.store, sweep, signal).catch((error: unknown) => {
-      throw new UserError(oneLine(error));
-    });
+    const plan = await readSweepPlan(bucket.store, sweep, signal);
     const parameters = await settled(plan, set.map(assignment), bucket, signal);
     const trial = trialOf(plan, parameters, seed);
     const problem = runIdProblem(trialRunId(sweep, trial.id));
@@ -38,7 +36,7 @@ export async function addTrial(sweep: string, { set, seed, ...options }: AddOpti
     // What a checkout is needed for, the trial says itself.
     parseFineTuneConfig(config, settings);
     const answer = await send(sweep, plan, trial);
-    print({ sweep, trial, answer }, options, () => `${sweep}: ${answer}`);
+    print({ sweep, trial, answer }, options, renderAnswer);
   });
 }
 
@@ -68,7 +66,7 @@ function assignment(text: string): TrialParameters {
     throw new UserError(`--set '${text}' is none: write key=value, as overrides.SOLVER.BASE_LR=0.001`);
   if (key.endsWith('SEED'))
     throw new UserError('--set SEED: give it as --seed, so that repeats are known as such');
-  return { [key]: configValue.parse(parse(value)) };
+  return { [key]: configValue.parse(parseYamlFile(`--set ${key}`, value)) };
 }
 
 /** With the newest final weights of a run as they are now, where the trial is to begin from those of another than the rest. */

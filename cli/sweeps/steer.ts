@@ -14,7 +14,7 @@ import {
 import { promoteTrialUpdate, stopTrialUpdate, sweepStateQuery } from '../../workflows/messages.ts';
 import { refusalOf, withClient } from '../client.ts';
 import { oneLine, UserError } from '../errors.ts';
-import { print, type OutputOptions } from '../output.ts';
+import { print, printNote, type OutputOptions } from '../output.ts';
 import { withBucket } from '../weights/bucket.ts';
 
 export async function startSweep(config: string, sweep: string, options: OutputOptions): Promise<void> {
@@ -61,7 +61,7 @@ export async function orderTrial(
     try {
       const handle = client.workflow.getHandle(sweep);
       const answer = await known(sweep, handle.executeUpdate(update, { args: [said] }));
-      print({ sweep, answer }, options, () => `${sweep}: ${answer}`);
+      print({ sweep, answer }, options, renderAnswer);
     } catch (error) {
       const refusal = refusalOf(error);
       if (refusal !== undefined) throw new UserError(`${sweep}: ${refusal}`);
@@ -70,12 +70,16 @@ export async function orderTrial(
   });
 }
 
+export function renderAnswer({ sweep, answer }: { readonly sweep: string; readonly answer: string }): string {
+  return `${sweep}: ${answer}`;
+}
+
 /** Only what a schedule has run has one. A bucket that does not answer must not hide how the trials stand. */
 async function comparisonOf(sweep: string): Promise<SweepComparison | undefined> {
   let found: SweepComparison | undefined;
   await withBucket(async ({ store }, signal) => {
     found = await readComparison(store, sweep, signal);
-  }).catch((error: unknown) => console.error(`how it compares is not known: ${oneLine(error)}`));
+  }).catch((error: unknown) => printNote(`how it compares is not known: ${oneLine(error)}`));
   return found;
 }
 

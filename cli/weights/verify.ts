@@ -4,7 +4,7 @@
 import pc from 'picocolors';
 import { sha256OfObject } from '../../activities/storage/sha256-of-object.ts';
 import { UserError } from '../errors.ts';
-import { print, type OutputOptions } from '../output.ts';
+import { print, printNote, type OutputOptions } from '../output.ts';
 import { listManifests, withBucket } from './bucket.ts';
 import { sizeText } from './sizes.ts';
 
@@ -28,7 +28,7 @@ export async function verify(names: readonly string[], options: OutputOptions): 
     const wanted = manifests.filter(({ name }) => names.length === 0 || names.includes(name));
     const verified: Verified[] = [];
     for (const { name, file } of wanted) {
-      process.stderr.write(`reading ${name}, ${sizeText(file.sizeBytes)}\n`);
+      printNote(`reading ${name}, ${sizeText(file.sizeBytes)}`);
       const found = (await sha256OfObject(bucket, file.key, signal)) ?? null;
       verified.push({ name, sizeBytes: file.sizeBytes, expected: file.sha256, found });
     }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import { hostLines, progressText } from '../../cli/render.ts';
+import { evaluationLines } from '../../cli/render-evaluations.ts';
 import { artifactLine, type ArtifactSnapshot } from '../../cli/weights/preparation.ts';
 import type { Progress } from '../../contracts/training.ts';
 
@@ -32,6 +33,27 @@ test('the line of each host has its own pace, and that of a straggler says so', 
     '  gpu-2  machine 1  training  own 0.079 s/iter  holds the gang back: the others take 0.031 s by themselves',
   ]);
   assert.deepEqual(hostLines([progress]).map(stripVTControlCharacters), ['  gpu-1  machine 0  training']);
+});
+
+test('a fine-tune shows its metrics, its best checkpoint, and which one is being evaluated', () => {
+  const metric = (name: string, value: number) => ({ dataset: 'rabbits_val', metric: name, value });
+  const evaluated = (iterations: number, metrics: readonly ReturnType<typeof metric>[]) => ({
+    ...{ checkpoint: `r/finetune@${String(iterations)}`, sha256: 's', iterations, inputs: 'i', metrics },
+  });
+  const many = Array.from({ length: 8 }, (_, index) => metric(`bbox/AP-${String(index)}`, index));
+  const lines = evaluationLines({
+    evaluations: [evaluated(20, [metric('bbox/AP', 12.34567)]), evaluated(40, many), evaluated(60, [])],
+    best: 'r/finetune@40',
+    evaluation: { checkpoint: 'r/finetune@80', doing: 'waits for a host' },
+  }).map(stripVTControlCharacters);
+  assert.deepEqual(lines, [
+    '  r/finetune@20  rabbits_val  bbox/AP 12.35',
+    '  r/finetune@40  rabbits_val  bbox/AP-0 0  bbox/AP-1 1  bbox/AP-2 2  bbox/AP-3 3  bbox/AP-4 4  bbox/AP-5 5  and 2 more: glee evaluate r/finetune@40',
+    '  r/finetune@60  evaluated; GLEE computes no figure',
+    '  evaluation of r/finetune@80  waits for a host',
+    '  best checkpoint  r/finetune@40',
+  ]);
+  assert.deepEqual(evaluationLines({ evaluations: [], best: null, evaluation: null }), []);
 });
 
 test("an artifact's line says how far it is, how fast, how long yet, and what it waits for, as far as that is known", () => {

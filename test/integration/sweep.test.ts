@@ -5,9 +5,9 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { execa } from 'execa';
 import { packageRoot } from '../../configs/package-root.ts';
 import { rootCause } from '../../cli/observe.ts';
-import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
+import { CONTROL_TASK_QUEUE, stageWorkflowId } from '../../contracts/ids.ts';
 import type { SweepInput, SweepResult } from '../../contracts/sweep.ts';
-import { stopTrialUpdate, sweepStateQuery } from '../../workflows/messages.ts';
+import { stageStateQuery, stopTrialUpdate, sweepStateQuery } from '../../workflows/messages.ts';
 import { startTestStack, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
@@ -117,6 +117,11 @@ describe('a sweep', () => {
       return running.length > 0 ? running : undefined;
     });
     const order = { trial: first?.id ?? '', by: 'ada', why: 'no use' };
+    const stage = stack.client.workflow.getHandle(stageWorkflowId(`stopped.${order.trial}`, 'finetune'));
+    await until('it to hold its hosts', async () => {
+      const state = await stage.query(stageStateQuery).catch(() => undefined);
+      return state?.phase === 'training';
+    });
     assert.match(
       await handle.executeUpdate(stopTrialUpdate, { args: [order] }),
       /is stopped, by ada: no use/,
@@ -129,6 +134,21 @@ describe('a sweep', () => {
     assert.deepEqual([trials.length, trials.at(-1)?.id], [9, 'lr0.04-raccoon-s7']);
     const stopped = trials.find(({ id }) => id === order.trial);
     assert.deepEqual([stopped?.status, stopped?.why], ['stopped', 'no use (ada)']);
+    assert.ok((stopped?.gpuHours ?? 0) > 0, 'the hours of its last leg are missing');
+  });
+
+  it('counts a trial that came to its own end at a rung or before it as finished', async () => {
+    const handle = await start('short', 'sweeps/short-ends');
+    const { counts } = await handle.result();
+    const { trials } = await handle.query(sweepStateQuery);
+    assert.deepEqual(
+      trials.slice(1).map(({ status, reports, why }) => [status, reports.at(-1)?.iterations, why]),
+      [
+        ['finished', 60, undefined],
+        ['finished', 45, undefined],
+      ],
+    );
+    assert.equal(counts.failed, 0);
   });
 
   it('is followed, steered and reported on the command line', async () => {

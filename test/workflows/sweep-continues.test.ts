@@ -3,11 +3,23 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { CancelledFailure, WorkflowFailedError } from '@temporalio/client';
+import {
+  ApplicationFailure,
+  CancelledFailure,
+  WorkflowFailedError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
 import { packageRoot } from '../../configs/package-root.ts';
+import { innermostMessage } from '../../contracts/failures.ts';
+import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
 import { obtainServer } from '../../sandbox/obtain.ts';
 import { startSweepLab, type SweepLab } from '../../bench/sweep-lab.ts';
-import { stopTrialUpdate, sweepStateQuery } from '../../workflows/messages.ts';
+import {
+  addTrialUpdate,
+  promoteTrialUpdate,
+  stopTrialUpdate,
+  sweepStateQuery,
+} from '../../workflows/messages.ts';
 import { configured } from '../support/lab.ts';
 import { until } from '../support/until.ts';
 
@@ -79,6 +91,58 @@ describe('a sweep whose histories are long after sixty events', () => {
       return error instanceof WorkflowFailedError && error.cause instanceof CancelledFailure;
     });
     assert.equal(await statusOf(`steered.${second}`), 'CANCELLED');
+  });
+
+  for (const [what, input] of [
+    ['a number', 5],
+    ['a list', [1]],
+    ['no config', {}],
+    ['a carried state that is none', { config: 'sweeps/continued', carried: { state: { trials: 5 } } }],
+    ['rules that are none', { config: 'sweeps/continued', carried: { rules: null, state: null, begun: [] } }],
+  ] as const) {
+    it(`fails by name when it is started with ${what}`, async () => {
+      const workflowId = `bad-${what.replaceAll(' ', '-')}`;
+      const options = { workflowId, taskQueue: CONTROL_TASK_QUEUE, args: [input] };
+      const handle = await lab.client.workflow.start('fineTuneSweep', options);
+      await assert.rejects(handle.result(), (error: unknown) => {
+        const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
+        return cause instanceof ApplicationFailure && cause.type === 'InvalidConfig';
+      });
+    });
+  }
+
+  it('refuses orders that make no sense, in words, and runs on', async () => {
+    const handle = await start('ordered', 'lr0.05-s1');
+    await until('a trial to run', () => held.has('ordered.lr0.05-s1'));
+    const sound = { id: 'mine-s1', group: 'g', parameters: { a: 1 }, seed: 1, inputs: 'i' };
+    for (const [update, input, expected] of [
+      [addTrialUpdate, undefined, /not a trial/],
+      [addTrialUpdate, { ...sound, id: '../../etc' }, /id: must be/],
+      [addTrialUpdate, { ...sound, id: 'x'.repeat(60) }, /must be 1 to 63/],
+      [addTrialUpdate, { ...sound, id: 'a\u001b[2J' }, /id: must be/],
+      [addTrialUpdate, { ...sound, id: 'lr0.05-s1' }, /has a trial 'lr0.05-s1'/],
+      [addTrialUpdate, { ...sound, group: 'g'.repeat(1_000_000) }, /group: must have at most/],
+      [addTrialUpdate, { ...sound, parameters: { a: 'b'.repeat(10_000) } }, /parameters: must be/],
+      [addTrialUpdate, { ...sound, parameters: [1] }, /parameters: must be/],
+      [addTrialUpdate, { ...sound, seed: -1 }, /seed: /],
+      [addTrialUpdate, { ...sound, more: true }, /more/],
+      [stopTrialUpdate, null, /not an order/],
+      [stopTrialUpdate, { trial: 'lr0.05-s1', by: '', why: 'x' }, /by: must say something/],
+      [promoteTrialUpdate, { trial: 5, by: 'a', why: 'x' }, /trial: /],
+      [promoteTrialUpdate, { trial: 'never', by: 'a', why: 'x' }, /no trial 'never'/],
+    ] as const) {
+      const refusal = await handle.executeUpdate(update, { args: [input] }).then(
+        (answer) => assert.fail(answer),
+        (error: unknown) =>
+          error instanceof WorkflowUpdateFailedError ? innermostMessage(error) : String(error),
+      );
+      assert.match(refusal, expected);
+      assert.ok(refusal.length < 500, 'it repeats what it was given');
+    }
+    assert.match(await handle.executeUpdate(addTrialUpdate, { args: [sound] }), /trial 'mine-s1' is added/);
+    held.get('ordered.lr0.05-s1')?.();
+    const { counts } = await handle.result();
+    assert.deepEqual([counts.finished + counts.stopped, counts.failed], [13, 0]);
   });
 
   const statusOf = async (run: string) => (await lab.client.workflow.getHandle(run).describe()).status.name;

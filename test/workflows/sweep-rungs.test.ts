@@ -24,6 +24,7 @@ test(`whatever order things end and fail in, the promises hold (GLEE_SEED=${Stri
       concurrency: 1 + Math.floor(random() * 6),
       ...(round % 2 === 0 && { gpuHours: count * 3 * random() }),
       failures: round % 5 === 0 ? 0 : 0.05,
+      seeds: 1 + Math.floor(random() * 3),
     });
     try {
       for (const { status } of runSweep(options).state.trials) {
@@ -40,7 +41,7 @@ test(`whatever order things end and fail in, the promises hold (GLEE_SEED=${Stri
 test(`people may stop, promote and add trials at any time (GLEE_SEED=${String(SEED)})`, () => {
   for (let round = 0; round < 100; round += 1) {
     const random = xorshift(SEED + round);
-    const options = world(ASHA, 12, random, { failures: 0.05 });
+    const options = world(ASHA, 12, random, { failures: 0.05, seeds: 1 + (round % 3) });
     const { state } = runSweep(options, (state) => {
       const trial = state.trials[Math.floor(random() * state.trials.length)]?.id ?? '';
       const dice = random();
@@ -184,7 +185,8 @@ function world(
     concurrency = 3,
     gpuHours,
     failures = 0,
-  }: { groups?: number; concurrency?: number; gpuHours?: number; failures?: number },
+    seeds = 1,
+  }: { groups?: number; concurrency?: number; gpuHours?: number; failures?: number; seeds?: number },
 ): WorldOptions {
   return {
     rules: {
@@ -192,7 +194,7 @@ function world(
       rule,
       limits: { concurrency, ...(gpuHours !== undefined && { gpuHours }) },
     },
-    trials: trials(count, groups).map((trial) => ({ ...trial, curve: curveOf(random) })),
+    trials: trials(count, groups, seeds).map((trial) => ({ ...trial, curve: curveOf(random) })),
     maxIterations: MAX,
     gpuHoursPerIteration: 0.01,
     random,
@@ -207,11 +209,13 @@ function curveOf(random: () => number): WorldTrial['curve'] {
   return (iterations) => height * (1 - Math.exp(-iterations / pace));
 }
 
-function trials(count: number, groups: number) {
-  return Array.from({ length: count }, (_, index) => ({
-    id: `t${String(index)}`,
-    group: `g${String(index % groups)}`,
-  }));
+/** Seeds change fastest, as in a plan. */
+function trials(count: number, groups: number, seeds = 1) {
+  return Array.from({ length: count }, (_, index) => {
+    const configuration = Math.floor(index / seeds);
+    const name = { id: `t${String(index)}`, group: `g${String(configuration % groups)}` };
+    return seeds === 1 ? name : { ...name, configuration: `c${String(configuration)}` };
+  });
 }
 
 function rules(rule: StoppingRule): SweepRules {

@@ -1,13 +1,15 @@
 /** @module A pretend world of trials with known learning curves, in which a sweep's decisions are carried out. */
 import assert from 'node:assert/strict';
 import type { SweepRules, SweepEvent, SweepState, SweepStep, TrialState } from '../../contracts/sweep.ts';
+import { configurationsOf, hasLeft, meanAt } from '../../workflows/sweep-configurations.ts';
 import { isBelowMedian } from '../../workflows/sweep-median.ts';
-import { isSweepOver, nextSteps, rankingAt } from '../../workflows/sweep-rungs.ts';
+import { isSweepOver, nextSteps } from '../../workflows/sweep-rungs.ts';
 import { afterEvent, isOver, iterationsAt, newSweepState } from '../../workflows/sweep-state.ts';
 
 export interface WorldTrial {
   readonly id: string;
   readonly group: string;
+  readonly configuration?: string;
   /** The metric after so many iterations. */
   curve(iterations: number): number;
 }
@@ -87,28 +89,32 @@ function checkStep(rules: SweepRules, state: SweepState, step: SweepStep): void 
   if (trial.status === 'paused' && !trial.promoted) checkPromotion(rules, state, trial);
 }
 
-/** Among the top 1/eta of its rung, or not below the median, or the best of a group in which nobody else would come to an end. */
+/**
+ * Its configuration is among the top 1/eta of its rung, or not below the median, or has been promoted from there, or is
+ * the best of a group in which nobody else would come to an end. Never before all of its seeds are there.
+ */
 function checkPromotion(rules: SweepRules, state: SweepState, trial: TrialState): void {
   const group = state.trials.filter((one) => one.group === trial.group);
+  const configurations = configurationsOf(group);
+  const own = configurations.find((one) => one.includes(trial)) ?? [];
+  const iterations = iterationsAt(rules.rule, trial.rung) ?? NaN;
   if (rules.rule.kind === 'none') return assert.fail('without a rule nothing rests');
-  if (rules.rule.kind === 'median' && !isBelowMedian(rules, group, trial)) return;
-  const value = (one: TrialState) =>
-    one.reports.find(({ iterations }) => iterations === iterationsAt(rules.rule, trial.rung))?.value;
-  const own = value(trial) ?? NaN;
-  const there = group.filter((one) => value(one) !== undefined);
+  if (hasLeft(own, trial.rung)) return;
+  const mean = meanAt(own, iterations);
+  assert.ok(mean !== undefined, `${trial.id} goes on before its seeds are there`);
+  if (rules.rule.kind === 'median' && !isBelowMedian(rules, configurations, own)) return;
+  const there = configurations.flatMap((one) => {
+    const value = meanAt(one, iterations);
+    return value === undefined ? [] : [{ one, value }];
+  });
   const better = there.filter(
-    (one) => one.status !== 'failed' && one.status !== 'stopped' && (value(one) ?? 0) > own,
+    ({ one, value }) => one.some(({ status }) => status !== 'failed' && status !== 'stopped') && value > mean,
   );
   const { rule } = rules;
   if (rule.kind === 'asha' && better.length < Math.floor(there.length / rule.reductionFactor)) return;
   const isOnlyHope = group.every(({ status }) => status !== 'waiting' && status !== 'finished');
-  const best = rankingAt(rules, group, trial.rung).ranked.find(
-    (one) => one.status === 'paused' && one.rung === trial.rung,
-  );
-  assert.ok(
-    isOnlyHope && best?.id === trial.id,
-    `${trial.id} is not among the best of rung ${String(trial.rung)}`,
-  );
+  const isBest = better.every(({ one }) => one.every(({ status }) => status !== 'paused'));
+  assert.ok(isOnlyHope && isBest, `${trial.id} is not among the best of rung ${String(trial.rung)}`);
 }
 
 function checkState(
@@ -145,6 +151,6 @@ function somethingHappens(
   }
   const curve = options.trials.find(({ id }) => id === trial.id);
   const report = { iterations, value: curve?.curve(iterations) ?? 0 };
-  const final = iterations === options.maxIterations;
+  const final = iterations >= options.maxIterations;
   return { kind: 'leg ended', trial: trial.id, report, gpuHours: gpuHours(iterations), final };
 }
