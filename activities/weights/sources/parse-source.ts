@@ -2,6 +2,7 @@
 import { isAbsolute, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FetchError } from '../fetch-error.ts';
+import { shortName } from '../torch/torch-file-error.ts';
 
 export type Source =
   | { readonly kind: 'http'; readonly url: string }
@@ -41,7 +42,7 @@ export function parseSource(text: string, checkout?: string): Source {
     case undefined:
       return parseRelative(text, checkout);
     default:
-      throw unusable(scheme + ':…', 'is none of https://, http://, hf://, s3://, file:/// or a path');
+      throw unusable(`${scheme}:…`, 'is none of https://, http://, hf://, s3://, file:/// or a path');
   }
 }
 
@@ -94,5 +95,5 @@ function decode(text: string, part: string): string {
 }
 
 function unusable(text: string, problem: string, cause?: unknown): FetchError {
-  return new FetchError('unusableSource', `source '${text}' ${problem}`, { cause });
+  return new FetchError('unusableSource', `source '${shortName(text)}' ${problem}`, { cause });
 }
