@@ -2,6 +2,17 @@
 import { parseCheckpointRef } from '../../contracts/checkpoints.ts';
 import { CONTROL_KINDS, parseControl } from '../../contracts/controls.ts';
 import { runIdProblem } from '../../contracts/ids.ts';
+import { parse, type Reader } from '../../contracts/parsing.ts';
+import {
+  readBlame,
+  readCarriedLease,
+  readJoin,
+  readLease,
+  readOrder,
+  readPriorityChange,
+  readRelease,
+  readRequest,
+} from '../../contracts/pool-messages.ts';
 import { parseAddedTrial, parseTrialLeg, parseTrialOrder } from '../../contracts/sweep-messages.ts';
 import { parseCarriedSweep, unpackSweepState } from '../../contracts/sweep-packing.ts';
 import { checkRunInput } from '../../workflows/run-input.ts';
@@ -23,7 +34,32 @@ const loosely =
   (input: unknown): unknown =>
     Reflect.apply(check, undefined, [input]);
 
+const poolTarget = (name: string, read: Reader<unknown>, seed: unknown): Target =>
+  valueTarget(`pool-${name}`, (value) => parse(read, value, name), { seeds: [seed] });
+const host = { name: 'host-a', gpus: 8, address: 'host-a.lab', labels: { zone: 'b' } };
+const request = {
+  ...{ requestId: 'r-1', holder: 'run/stage1', holderSince: 1, hosts: 2, gpusPerHost: 8, avoid: ['host-b'] },
+  ...{ priority: 5, team: 'vision', needs: { gpuMemoryMiB: 1 } },
+};
+const lease = { requestId: 'r-1', holder: 'run/stage1', holderSince: 1, hosts: [host], token: 3 };
+
 export const MESSAGE_TARGETS: readonly Target[] = [
+  poolTarget('join', readJoin, {
+    ...host,
+    jobs: [{ holder: 'h', requestId: 'r', token: 1, gpuIndices: [0, 1] }],
+  }),
+  poolTarget('request', readRequest, request),
+  poolTarget('release', readRelease, { requestId: 'r-1' }),
+  poolTarget('priority', readPriorityChange, { requestId: 'r-1', priority: 3 }),
+  poolTarget('blame', readBlame, {
+    host: 'host-a',
+    holder: 'run/stage1',
+    reason: 'Xid 79',
+    weight: 'at once',
+  }),
+  poolTarget('order', readOrder, { host: 'host-a', ...order }),
+  poolTarget('lease', readLease, lease),
+  poolTarget('carried-lease', readCarriedLease, { held: lease, request }),
   valueTarget('control', (value) => CONTROL_KINDS.map((kind) => parseControl(kind, value)), {
     seeds: [order, { ...order, iterations: 10 }, { ...order, priority: 5 }],
   }),

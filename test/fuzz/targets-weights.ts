@@ -137,6 +137,7 @@ export const WEIGHTS_TARGETS: readonly Target[] = [
         'weights/a.pth',
       ],
       hostile: [
+        `/${'a/'.repeat(30_000)}`,
         `hf://${'a/'.repeat(30_000)}`,
         `https://${'@'.repeat(60_000)}`,
         `http://[${':'.repeat(60_000)}`,

@@ -70,7 +70,7 @@ function parseFile(text: string): Source {
 
 function parseRelative(text: string, checkout: string | undefined): Source {
   if (text.trim() === '') throw unusable(text, 'is empty');
-  if (isAbsolute(text)) throw unusable(text, `is an absolute path: write file://${text}`);
+  if (isAbsolute(text)) throw unusable(text, `is an absolute path: write file://${shortName(text)}`);
   if (hasDots(text)) throw unusable(text, 'leaves the GLEE checkout');
   if (checkout === undefined) throw unusable(text, 'is a path in a GLEE checkout, and none is given here');
   return { kind: 'file', path: join(checkout, normalize(text)) };
