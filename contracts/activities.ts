@@ -13,7 +13,13 @@ import type {
   TrialRef,
 } from './sweep.ts';
 import type { ArtifactPlan, PreparedArtifact, Recipe } from './weights.ts';
-import type { EvaluateInput, EvaluateOnHostInput, EvaluationResult, EvaluationTask } from './evaluation.ts';
+import type {
+  EvaluateInput,
+  EvaluateOnHostInput,
+  EvaluationResult,
+  EvaluationTask,
+  PinnedCheckpoint,
+} from './evaluation.ts';
 import type { FineTunePlan, FineTuneResult } from './fine-tune.ts';
 import type { CheckHostInput, HostReport, MeetHostsInput, MeetReport } from './health.ts';
 import type {
@@ -38,6 +44,8 @@ export interface PlanActivities {
   }): Promise<ResolvedFineTune>;
   /** Finds the checkpoint, and how it is to be evaluated; with the result where that was done already. */
   planEvaluation(input: EvaluateInput): Promise<PlannedEvaluation>;
+  /** Lets retention have the checkpoint again that was pinned for an evaluation. */
+  endEvaluation(input: PinnedCheckpoint): Promise<void>;
   /** Iterations of the stage's checkpoints that S3 has, the final one last. */
   listCheckpoints(input: { readonly run: string; readonly stage: string }): Promise<readonly number[]>;
 }
@@ -91,6 +99,8 @@ export type RunChanges = Readonly<Partial<Record<StageName, StageChanges>>>;
 
 export interface PlannedEvaluation {
   readonly task: EvaluationTask;
+  /** What is kept for it until `endEvaluation`. Absent where it is done, or nothing could be pinned. */
+  readonly pinned?: PinnedCheckpoint;
   readonly done?: EvaluationResult;
 }
 

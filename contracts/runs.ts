@@ -62,8 +62,11 @@ export interface StageChanges {
 
 /** How many attempts of a class of failures have ended without a newer checkpoint, and how many may. */
 export interface Budget {
+  /** At most the limit. */
   readonly spent: number;
   readonly limit: number;
+  /** There was one attempt more, which was the last. */
+  readonly exceeded?: true;
 }
 
 /** A host without something that the plan needs, as a data set. */

@@ -10,7 +10,6 @@ import {
   listOf,
   mapOf,
   name,
-  nullOr,
   object,
   oneOf,
   text,
@@ -111,7 +110,7 @@ const STATE = object(
     events: listOf(object({ at: amount, text: words }, { failure: name }), 1000),
   },
   {
-    budgets: keysOf(FAILURE_CLASSES, object({ spent: count, limit: count })),
+    budgets: keysOf(FAILURE_CLASSES, object({ spent: count, limit: count }, { exceeded: yes })),
     bestIterations: count,
     paused: object({ by: words, why: words, at: amount }),
     question: FAILURE,
@@ -128,9 +127,6 @@ const STATE = object(
   },
 );
 
-/** Read by who holds it (stage-lease.ts). */
-const LEASE = json(6, 200_000);
-
 const INPUT = object(
   {
     run: id,
@@ -144,7 +140,8 @@ const INPUT = object(
     files: listOf(object({ path: name, file: WEIGHTS_FILE })),
     until: count,
     changes: CHANGES,
-    carried: object({ state: STATE, lease: nullOr(LEASE) }),
+    // The lease is read by StageLease.
+    carried: object({ state: STATE, lease: json(8, 100_000) }),
   },
 );
 

@@ -141,7 +141,8 @@ function controlActivities(
     publishSkipped: (input) => sceneOf(input.stage.run).publishSkipped(input),
     ...createPoolActivities(configDirectory),
     resolveFineTune: noFineTunes,
-    planEvaluation: noFineTunes,
+    planEvaluation: (input) => sceneOf(input.checkpoint.split('/')[0] ?? '').planEvaluation(),
+    endEvaluation: (pinned) => Promise.resolve(void sceneOf(pinned.run).unpinned.push(pinned.by)),
     listCheckpoints: noFineTunes,
     resolvePlan: (input) => unlessShutDown(sceneOf(input.run).resolvePlan(input)),
     recordChanges: (input) => Promise.resolve(void sceneOf(input.run).recorded.push(input)),
@@ -169,7 +170,7 @@ function hostActivities(host: string, sceneOf: (run: string) => Scene): HostActi
     awaitCheckpoint: (input) => sceneOf(input.run).awaitCheckpoint(input),
     checkHost: (input) => unlessShutDown(sceneOf(input.run).checkHost(input, host)),
     meetHosts: (input) => unlessShutDown(sceneOf(input.run).meetHosts(input, host)),
-    evaluateOnHost: noFineTunes,
+    evaluateOnHost: (input) => unlessShutDown(sceneOf(input.task.run).evaluateOnHost(host)),
     trainRank: (input) => unlessShutDown(sceneOf(input.run).trainRank(input, host)),
   };
 }
