@@ -48,7 +48,15 @@ export default tseslint.config(
   },
   { files: ['workflows/**'], rules: { 'no-restricted-imports': ['error', workflowImports] } },
   {
-    files: ['cli/**', 'sandbox/**', 'bench/**', 'test/run.ts', 'test/replay/record.ts', 'test/storm/main.ts'],
+    files: [
+      'cli/**',
+      'sandbox/**',
+      'bench/**',
+      'test/run.ts',
+      'test/replay/record.ts',
+      'test/storm/main.ts',
+      'test/fuzz/main.ts',
+    ],
     rules: { 'no-console': 'off' },
   },
   {

@@ -1,57 +1,56 @@
-// Adds to package-lock.json the optional packages of other platforms that a registry mirror does not serve: without
-// them `npm ci` refuses the lock file. Run after every `npm install`: node .ci/complete-lock.mjs package-lock.json
+// Completes package-lock.json after every `npm install`: node .ci/complete-lock.mjs package-lock.json
+//
+// A registry mirror may not serve the optional packages of other platforms, which npm then leaves out of the lock, and
+// `npm ci` refuses it. They are added, and each entry gets the checksum that the registry states: without one, whatever
+// the registry has on some later day would be installed. A test notices an entry without.
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-const file = process.argv[2];
+
+const [file] = process.argv.slice(2);
 const lock = JSON.parse(fs.readFileSync(file, 'utf8'));
-const OS = [
-  'darwin',
-  'linux',
-  'win32',
-  'freebsd',
-  'android',
-  'openharmony',
-  'sunos',
-  'netbsd',
-  'openbsd',
-  'aix',
-];
-const CPU = {
-  arm64: 'arm64',
-  x64: 'x64',
-  arm: 'arm',
-  ppc64: 'ppc64',
-  s390x: 's390x',
-  ia32: 'ia32',
-  riscv64: 'riscv64',
-  wasm32: 'wasm32',
-  loong64: 'loong64',
-};
-let added = 0;
+const changed = [];
 for (const [path, entry] of Object.entries({ ...lock.packages })) {
   for (const [name, version] of Object.entries(entry.optionalDependencies ?? {})) {
-    const nested = `${path}/node_modules/${name}`,
-      top = `node_modules/${name}`;
-    if (lock.packages[nested] || lock.packages[top]) continue;
-    const tokens = name.split(/[-/]/);
-    const os = tokens.filter((t) => OS.includes(t)),
-      cpu = tokens.filter((t) => CPU[t]).map((t) => CPU[t]);
-    if (!os.length && !cpu.length) {
-      console.log('no platform in', name, 'of', path);
-      continue;
-    }
+    const top = `node_modules/${name}`;
+    if (lock.packages[`${path}/${top}`] || lock.packages[top]) continue;
     lock.packages[top] = {
       version: version.replace(/^[\^~]/, ''),
-      ...(cpu.length && { cpu }),
       ...(entry.dev && { dev: true }),
-      license: 'MIT',
       optional: true,
-      ...(os.length && { os }),
     };
-    added++;
   }
+}
+for (const [path, entry] of Object.entries(lock.packages)) {
+  if (path === '' || entry.link || entry.integrity) continue;
+  lock.packages[path] = withFacts(path.replace(/^.*node_modules\//, ''), entry);
+  changed.push(path);
 }
 lock.packages = Object.fromEntries(
   Object.entries(lock.packages).sort(([a], [b]) => a.localeCompare(b, 'en')),
 );
-fs.writeFileSync(file, JSON.stringify(lock, null, 2) + '\n');
-console.log('added', added);
+fs.writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
+console.log('completed', changed.length, changed.join(' '));
+
+/** The entry with what the registry says of just this version, in npm's order. */
+function withFacts(name, { version, dev, optional }) {
+  const fields = ['dist.integrity', 'cpu', 'os', 'libc', 'license', 'engines'];
+  const answer = execFileSync('npm', ['view', `${name}@${version}`, ...fields, '--json'], {
+    encoding: 'utf8',
+  });
+  const { 'dist.integrity': integrity, cpu, os, libc, license, engines } = JSON.parse(answer);
+  if (!/^sha512-/.test(integrity ?? ''))
+    throw new Error(`the registry states no SHA-512 of ${name}@${version}`);
+  const list = (value) => (value === undefined ? undefined : [value].flat());
+  const facts = {
+    version,
+    integrity,
+    cpu: list(cpu),
+    dev,
+    libc: list(libc),
+    license,
+    optional,
+    os: list(os),
+    engines,
+  };
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
+}

@@ -31,6 +31,7 @@ const entrySchema = z
       if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
     }),
     sha256: sha256.optional(),
+    trusted: z.literal(true).optional(),
     download: z.union([addressed, z.array(addressed).min(1)]).optional(),
     convert: z
       .strictObject({
@@ -60,6 +61,10 @@ const entrySchema = z
   .refine(
     ({ download, sha256: checksum }) => checksum === undefined || download !== undefined,
     'has a sha256, which only goes with download: what is made here follows from what it is made of',
+  )
+  .refine(
+    ({ trusted, sha256: checksum }) => trusted === undefined || checksum !== undefined,
+    'is trusted without a sha256: nobody can vouch for a file that may be another one tomorrow',
   )
   .superRefine(({ download = [], sha256: checksum }, context) => {
     const problem = unprovenProblem([download].flat(), checksum);
@@ -95,9 +100,8 @@ export async function preferCheckout(catalogue: Catalogue, checkout: string): Pr
     if (!(await hasFile(checkout, artifact.path))) return [artifact.name, artifact];
     const sources = [pathToFileURL(join(checkout, artifact.path)).href];
     const { recipe } = artifact;
-    const checksum =
-      recipe.how === 'download' && recipe.sha256 !== undefined ? { sha256: recipe.sha256 } : {};
-    return [artifact.name, { ...artifact, recipe: { how: 'download', sources, ...checksum } }];
+    if (recipe.how === 'download') return [artifact.name, { ...artifact, recipe: { ...recipe, sources } }];
+    return [artifact.name, { ...artifact, recipe: { how: 'download', sources } }];
   });
   return new Map(await Promise.all(entries));
 }
@@ -143,13 +147,19 @@ function recipeOf({
   convert,
   merge,
   trained,
+  trusted,
   sha256: checksum,
 }: z.output<typeof entrySchema>): Recipe {
   if (convert !== undefined) return { how: 'convert', ...convert };
   if (merge !== undefined) return { how: 'merge', ...merge };
   if (trained !== undefined) return { how: 'trained', ...trained };
   const sources = typeof download === 'string' ? [download] : (download ?? []);
-  return { how: 'download', sources, ...(checksum !== undefined && { sha256: checksum }) };
+  return {
+    how: 'download',
+    sources,
+    ...(checksum !== undefined && { sha256: checksum }),
+    ...(trusted && { trusted }),
+  };
 }
 
 function ingredientProblems(artifact: ArtifactPlan, catalogue: Catalogue, file: string): Problem[] {

@@ -1,8 +1,11 @@
 /** @module Addresses of weights that users write: of a kind that is understood, and without a secret in them. */
 import { hasSecret } from '../contracts/sources.ts';
 
+const LONGEST = 2048;
+
 /** Why `source` cannot be fetched from, or undefined when it can. */
 export function sourceProblem(source: string): string | undefined {
+  if (source.length > LONGEST) return `an address has more than ${String(LONGEST)} characters`;
   // It would stand in plans, histories and logs.
   if (hasSecret(source)) {
     const where = URL.canParse(source) ? ` on ${new URL(source).host}` : '';

@@ -1,6 +1,6 @@
 /**
- * @module Where the embedded servers come from: PATH, else this project's cache, else a download (Temporal only),
- * else a build from source. A server that runs already is never used: the demo kills its servers, and a shell may well
+ * @module Where the embedded servers come from: PATH, else this project's cache, else a build from source, whose
+ * modules Go compares with the checksums of go.sum. Nothing is downloaded that cannot be compared so. A server that runs already is never used: the demo kills its servers, and a shell may well
  * have the address of a lab's own.
  */
 import { constants } from 'node:fs';
@@ -8,7 +8,6 @@ import { access, mkdir } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { buildServer, type BuildOptions } from './build-server.ts';
-import { downloadTemporal } from './download-temporal.ts';
 import { withLock } from './lock.ts';
 import { cachedServerPath, readPinnedServer, type PinnedServer, type ServerName } from './pinned.ts';
 
@@ -40,8 +39,7 @@ export async function obtainServer(name: ServerName, options: ObtainOptions = {}
     onProgress(`waiting for process ${pid}, which obtains ${name} ${server.version}`);
   return withLock(`${cached}.lock`, { onWait, signal }, async () => {
     // The process that we have waited for may have brought it.
-    if (!(await isExecutable(cached)))
-      await fetchOrBuild(server, cached, refusals, { env, signal, onProgress });
+    if (!(await isExecutable(cached))) await build(server, cached, refusals, { env, signal, onProgress });
     return cached;
   });
 }
@@ -67,25 +65,19 @@ async function findOnPath(server: PinnedServer, env: NodeJS.ProcessEnv) {
   return { path: undefined, refusals };
 }
 
-async function fetchOrBuild(
+async function build(
   server: PinnedServer,
   target: string,
   refusals: readonly string[],
   options: BuildOptions,
 ): Promise<void> {
-  const ways = { download: downloadTemporal, 'build with Go': buildServer };
-  const failures = [...refusals, `cache: no ${target}`];
-  for (const [way, obtain] of Object.entries(ways)) {
-    if (obtain === downloadTemporal && server.name !== 'temporal') continue;
-    try {
-      await obtain(server, target, options);
-      return;
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      failures.push(`${way}: ${error instanceof Error ? error.message : String(error)}`);
-    }
+  try {
+    await buildServer(server, target, options);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    const failure = `build with Go: ${error instanceof Error ? error.message : String(error)}`;
+    throw new Error(adviceFor(server, [...refusals, `cache: no ${target}`, failure]), { cause: error });
   }
-  throw new Error(adviceFor(server, failures));
 }
 
 function adviceFor(server: PinnedServer, failures: readonly string[]): string {
@@ -96,9 +88,6 @@ function adviceFor(server: PinnedServer, failures: readonly string[]): string {
     'Do one of these, then start again:',
     `  - install ${name} ${version} or newer so that it is on PATH: ${home}`,
     `  - install Go ${goVersion} or newer (https://go.dev/dl) with a way to its module proxy; it is built then`,
-    ...(name === 'temporal'
-      ? ['  - let this machine reach https://temporal.download; it is downloaded then']
-      : []),
   ].join('\n');
 }
 

@@ -1,5 +1,5 @@
 /** @module The inputs of the workflows that prepare weights, as anybody may have sent them. */
-import { count, json, listOf, name, object, oneOf, variants, type Check } from '../contracts/shapes.ts';
+import { count, json, listOf, name, object, oneOf, variants, yes, type Check } from '../contracts/shapes.ts';
 import { PROOFS, type PrepareArtifactInput, type PrepareWeightsInput } from '../contracts/weights.ts';
 import { invalid } from './invalid.ts';
 
@@ -28,7 +28,10 @@ export const WEIGHTS_FILE = object(
 );
 
 const RECIPE = variants('how', {
-  download: object({ how: name, sources: listOf(name, 100) }, { sha256: name, sizeBytes: count }),
+  download: object(
+    { how: name, sources: listOf(name, 100) },
+    { sha256: name, sizeBytes: count, trusted: yes },
+  ),
   convert: object({ how: name, from: name, drop: listOf(name), prefix: name }),
   merge: object({ how: name, base: name, except: name, from: name, under: name, as: name }),
   trained: object({ how: name, run: name, stage: name }),

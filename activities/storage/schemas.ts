@@ -122,6 +122,7 @@ const artifactPlan: z.ZodType<ArtifactPlan> = z.object({
       sources: z.array(z.string()),
       sha256: sha256.exactOptional(),
       sizeBytes: count.exactOptional(),
+      trusted: z.literal(true).exactOptional(),
     }),
     z.object({ how: z.literal('convert'), from: z.string(), drop: z.array(z.string()), prefix: z.string() }),
     z.object({

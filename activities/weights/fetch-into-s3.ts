@@ -24,6 +24,8 @@ export interface FetchRequest {
   /** Mirrors of one file, tried in this order; one that a download was begun from goes first. */
   readonly sources: readonly Source[];
   readonly expected?: Expected;
+  /** Looks into what S3 has, by the object's full key, before it can be seen. Throws FetchError for what must not be used. */
+  readonly inspect?: (key: string) => Promise<void>;
 }
 
 export interface FetchResult {
@@ -39,17 +41,19 @@ export interface FetchResult {
  */
 export async function fetchIntoS3(
   tools: FetchTools,
-  { name, sources, expected = {} }: FetchRequest,
+  { name, sources, expected = {}, inspect }: FetchRequest,
   signal: AbortSignal,
   onProgress: (progress: FetchProgress) => void,
 ): Promise<FetchResult> {
   mustBeArtifactName(name);
   const meter = createMeter(onProgress);
   const defaults = { patience: PATIENCE, partSizeBytes: PART_SIZE_BYTES };
-  const fetching: Fetching = { ...defaults, ...tools, name, expected, signal, meter };
+  const fetching: Fetching = { ...defaults, ...tools, name, expected, inspect, signal, meter };
 
   const found = await readObject(tools.store, artifactNames.manifest(name), manifestSchema, signal);
   if (found !== undefined && (await isWanted(fetching, found.value))) {
+    // A person may have vouched for it when it was brought, and no longer does.
+    if (found.value.scanned !== true) await inspect?.(found.value.file.key);
     return { outcome: 'reused', manifest: found.value };
   }
   const record = await readRecord(tools.store, name, signal);
@@ -98,7 +102,21 @@ async function fromOne(
   mustAgree(source, version, expected);
   const brought = await bring(fetching, { source, version, patience }, ownRecord(fetching, record, found));
   const proven = await prove(fetching, { source, version, object: brought }, found?.value);
+  await inspected(fetching, brought);
   return publishManifest(fetching, { source, version, ...proven }, found);
+}
+
+/** Leaves nothing of what must not be used: the same bytes would come again. */
+async function inspected({ inspect, store, objects, name, signal }: Fetching, object: string): Promise<void> {
+  try {
+    await inspect?.(store.keyOf(object));
+  } catch (error) {
+    if (error instanceof FetchError) {
+      await objects.remove(object, signal);
+      await objects.remove(artifactNames.record(name), signal);
+    }
+    throw error;
+  }
 }
 
 /** Never the file that the manifest refers to: what is wrong with a download must not cost what was proven. */

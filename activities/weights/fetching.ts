@@ -27,6 +27,7 @@ export interface Expected {
 export interface Fetching extends Required<FetchTools> {
   readonly name: string;
   readonly expected: Expected;
+  readonly inspect: ((key: string) => Promise<void>) | undefined;
   readonly signal: AbortSignal;
   readonly meter: Meter;
 }

@@ -18,6 +18,8 @@ export interface ArtifactManifest {
   readonly proof: Proof;
   /** SHA-256 over recipe and ingredients, for what was made here: the same need not be made again. */
   readonly inputs?: string;
+  /** Its pickles were read, and name nothing but what weights need; absent where a person vouched for it. */
+  readonly scanned?: true;
   /** Epoch milliseconds. */
   readonly fetchedAt: number;
 }
@@ -33,6 +35,7 @@ export const manifestSchema: z.ZodType<ArtifactManifest> = z.object({
   validator: z.string().nullable(),
   proof: z.enum(PROOFS),
   inputs: z.string().exactOptional(),
+  scanned: z.literal(true).exactOptional(),
   fetchedAt: z.number(),
 });
 

@@ -25,12 +25,13 @@ interface Proven {
  * @throws FetchError `sourceChanged` when somebody published other bytes under the name meanwhile.
  */
 export async function publishManifest(
-  { store, objects, name, signal }: Fetching,
+  { store, objects, name, inspect, signal }: Fetching,
   { source, version, file, proof }: Proven,
   found: FoundManifest | undefined,
 ): Promise<ArtifactManifest> {
   const validator = version.validator ?? null;
-  const manifest = { name, file, source: source.address, validator, proof, fetchedAt: Date.now() };
+  const facts = { name, file, source: source.address, validator, proof };
+  const manifest = { ...facts, ...(inspect && { scanned: true as const }), fetchedAt: Date.now() };
   const condition = found === undefined ? { ifNoneMatch: '*' as const } : { ifMatch: found.version };
   const text = JSON.stringify(manifest, undefined, 2);
   const written = await store.writeText(artifactNames.manifest(name), text, condition, signal);

@@ -28,6 +28,7 @@ import type { ByteSource } from './torch/byte-source.ts';
 import { planConversion } from './torch/convert.ts';
 import { planMerge } from './torch/merge.ts';
 import { openS3Source } from './torch/s3-source.ts';
+import { isUnpickled, mustBeHarmless } from './torch/scan.ts';
 import { TorchFileError } from './torch/torch-file-error.ts';
 
 const HEARTBEAT_MS = 2000;
@@ -54,7 +55,8 @@ export function createWeightsActivities(dependencies: WeightsDependencies): Weig
         const sources = recipe.sources.map((text) => parseSource(text));
         const { sha256, sizeBytes } = recipe;
         const expected = { ...(sha256 && { sha256 }), ...(sizeBytes !== undefined && { sizeBytes }) };
-        const request = { name: artifact.name, sources, expected };
+        const inspect = inspectionOf(dependencies, artifact, signal);
+        const request = { name: artifact.name, sources, expected, ...(inspect && { inspect }) };
         const { outcome, manifest } = await fetchIntoS3(dependencies, request, signal, show);
         return preparedFrom(store, manifest, outcome === 'reused');
       }),
@@ -108,6 +110,28 @@ async function problemOf(
     }
   }
   return `${name}: ${refusals.join('; ')}`;
+}
+
+/** Undefined where nothing is to be looked for: nobody unpickles the file, or a person vouches for it. */
+function inspectionOf(
+  { client, store: { bucket } }: WeightsDependencies,
+  { name, path, recipe }: ArtifactPlan,
+  signal: AbortSignal,
+): ((key: string) => Promise<void>) | undefined {
+  if (!isUnpickled(path) || (recipe.how === 'download' && recipe.trusted === true)) return undefined;
+  return async (key) => {
+    try {
+      await mustBeHarmless(await openS3Source({ client, bucket, key }, signal), signal);
+    } catch (error) {
+      if (!(error instanceof TorchFileError)) throw error;
+      const remedy =
+        "if you know what it is and trust it, give 'trusted: true' and its sha256 in artifacts.yaml";
+      throw new FetchError(
+        'wrongContent',
+        `'${name}' is not given to torch.load: ${error.message}; ${remedy}`,
+      );
+    }
+  };
 }
 
 function notTrained(name: string, { run, stage }: { readonly run: string; readonly stage: string }): string {

@@ -75,6 +75,11 @@ for (const [what, entry, message] of [
     /is no address of a kind that is known/,
   ],
   [
+    'trust in bytes that may change',
+    '{ path: a.pth, download: s3://lab/a.pth, trusted: true }',
+    /trusted without a sha256/,
+  ],
+  [
     'plain HTTP without a checksum',
     '{ path: a.pth, download: http://lab/a.pth }',
     /not encrypted.*give its sha256/,

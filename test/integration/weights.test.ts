@@ -9,6 +9,7 @@ import { ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/clien
 import { execa } from 'execa';
 import { z } from 'zod';
 import { packageRoot } from '../../configs/package-root.ts';
+import { pickleOf, smallCheckpoint } from '../activities/weights/torch/archives.ts';
 import { look, resultOf, startTestStack, trainToTheEnd, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 import { rootCause } from '../../cli/observe.ts';
@@ -144,7 +145,23 @@ describe('weights that a run needs and the checkout lacks', () => {
     const failed = await glee('weights', 'fetch', 'none');
     assert.equal(failed.exitCode, 1);
     assert.match(failed.stderr, /SourceRefused: .*none: file:\/\/.*none\.pth cannot be read.*no such file/);
-    assert.match((await glee('weights', 'verify')).stdout, /^ok {4}swin-large {2}sha256 [0-9a-f]{64}$/);
+    const evil = smallCheckpoint(pickleOf('X\x04\0\0\0evilcmodule\nfunction\n)R'));
+    await writeFile(join(configs, 'evil.pth'), evil);
+    const evilSha = createHash('sha256').update(evil).digest('hex');
+    const source = `path: weights/evil.pth, download: 'file://${configs}/evil.pth', sha256: ${evilSha}`;
+    await appendFile(
+      join(configs, 'artifacts.yaml'),
+      `  evil: { ${source} }\n  vouched: { ${source}, trusted: true }\n`,
+    );
+    assert.match(
+      (await glee('weights', 'fetch', 'evil')).stderr,
+      /WrongWeights: 'evil' is not given to torch\.load: .*names module\.function.*trusted: true/,
+    );
+    assert.match((await glee('weights', 'fetch', 'vouched')).stdout, /^vouched is there now/);
+    assert.match(
+      (await glee('weights', 'verify', 'swin-large')).stdout,
+      /^ok {4}swin-large {2}sha256 [0-9a-f]{64}$/,
+    );
   });
 
   it('come from no file of the worker that nobody has offered, nor from an address with a secret', async () => {

@@ -2,6 +2,7 @@
 import { isAbsolute, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FetchError } from '../fetch-error.ts';
+import { shortName } from '../torch/torch-file-error.ts';
 
 export type Source =
   | { readonly kind: 'http'; readonly url: string }
@@ -41,7 +42,7 @@ export function parseSource(text: string, checkout?: string): Source {
     case undefined:
       return parseRelative(text, checkout);
     default:
-      throw unusable(scheme + ':…', 'is none of https://, http://, hf://, s3://, file:/// or a path');
+      throw unusable(`${scheme}:…`, 'is none of https://, http://, hf://, s3://, file:/// or a path');
   }
 }
 
@@ -69,7 +70,7 @@ function parseFile(text: string): Source {
 
 function parseRelative(text: string, checkout: string | undefined): Source {
   if (text.trim() === '') throw unusable(text, 'is empty');
-  if (isAbsolute(text)) throw unusable(text, `is an absolute path: write file://${text}`);
+  if (isAbsolute(text)) throw unusable(text, `is an absolute path: write file://${shortName(text)}`);
   if (hasDots(text)) throw unusable(text, 'leaves the GLEE checkout');
   if (checkout === undefined) throw unusable(text, 'is a path in a GLEE checkout, and none is given here');
   return { kind: 'file', path: join(checkout, normalize(text)) };
@@ -94,5 +95,5 @@ function decode(text: string, part: string): string {
 }
 
 function unusable(text: string, problem: string, cause?: unknown): FetchError {
-  return new FetchError('unusableSource', `source '${text}' ${problem}`, { cause });
+  return new FetchError('unusableSource', `source '${shortName(text)}' ${problem}`, { cause });
 }

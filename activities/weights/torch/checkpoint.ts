@@ -117,7 +117,8 @@ async function findFolder(
   return folder;
 }
 
-async function readMember(
+/** A small member's bytes, their sum checked. @throws TorchFileError */
+export async function readMember(
   source: ByteSource,
   entries: ReadonlyMap<string, ZipEntry>,
   name: string,

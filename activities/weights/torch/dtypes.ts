@@ -39,7 +39,7 @@ const DTYPES: readonly DType[] = [
 ];
 
 const byGlobal = new Map(DTYPES.map((one) => [`torch.${one.name}`, one]));
-const byStorageClass = new Map(DTYPES.map((one) => [one.storageClass ?? '', one]));
+const byStorageClass = new Map(DTYPES.map((one) => [one.storageClass, one]));
 
 /** `torch.float32`, as pickles name it. */
 export function dtypeOfGlobal(name: string): DType | undefined {
@@ -48,6 +48,7 @@ export function dtypeOfGlobal(name: string): DType | undefined {
 
 /** `torch.FloatStorage`, and the same under torch.cuda and torch.storage; 'bytes' for storages without a format. */
 export function dtypeOfStorageClass(name: string): DType | 'bytes' | undefined {
-  const [, storageClass = ''] = /^torch(?:\.cuda|\.storage)?\.(\w+Storage)$/.exec(name) ?? [];
+  const [, storageClass] = /^torch(?:\.cuda|\.storage)?\.(\w+Storage)$/.exec(name) ?? [];
+  if (storageClass === undefined) return undefined;
   return storageClass === 'UntypedStorage' ? 'bytes' : byStorageClass.get(storageClass);
 }

@@ -10,14 +10,17 @@ const MOST_COPIED_ITEMS = 1_000_000;
 
 export class PickleMachine {
   readonly input: PickleCursor;
+  readonly mayName: (global: string) => boolean;
   private readonly stack: PickleValue[] = [];
   /** Heights of the stack: each operation that collects goes back to the last one. */
   private readonly marks: number[] = [];
   private readonly memo = new Map<number, PickleValue>();
   private copiedItems = 0;
 
-  constructor(bytes: Buffer) {
+  /** @param mayName Which classes and functions the pickle may name besides those that run code. */
+  constructor(bytes: Buffer, mayName: (global: string) => boolean) {
     this.input = new PickleCursor(bytes);
+    this.mayName = mayName;
   }
 
   /** @throws TorchFileError when calls have copied more items than any checkpoint's do. */

@@ -14,6 +14,7 @@ const isTuple = isKind('tuple');
 const isList = isKind('list');
 const isDict = isKind('dict');
 const isOpaque = isKind('opaque');
+const isGlobal = isKind('global');
 
 type Operation = (machine: PickleMachine) => void;
 
@@ -99,26 +100,31 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   h: pushed((machine) => machine.recall(machine.input.byte())),
   j: pushed((machine) => machine.recall(machine.input.uint32())),
 
-  c: pushed(({ input }) => globalOf(input.line(), input.line())),
+  c: pushed((machine) => globalOf(machine, machine.input.line(), machine.input.line())),
   '\x93': pushed((machine) => {
     const [module, name] = machine.popMany(2);
     if (typeof module !== 'string' || typeof name !== 'string')
       throw new TorchFileError('the pickle names a class by something that is not a name');
-    return globalOf(module, name);
+    return globalOf(machine, module, name);
   }),
   Q: pushed((machine) => storageOf(machine.pop())),
   R: (machine) => call(machine, machine.popMany(2)),
   '\x81': (machine) => call(machine, machine.popMany(2)),
   '\x92': (machine) => call(machine, machine.popMany(3)),
   i: (machine) => {
-    const callee = globalOf(machine.input.line(), machine.input.line());
+    const callee = globalOf(machine, machine.input.line(), machine.input.line());
     machine.push(callOf(callee, machine.popToMark(), machine));
   },
   o: (machine) => {
     const [callee = null, ...items] = machine.popToMark();
     machine.push(callOf(callee, items, machine));
   },
-  b: (machine) => void machine.pop(),
+  b: (machine) => {
+    machine.pop();
+    // On an object, it sets what the object holds; on a class, what all its objects do.
+    if (isGlobal(machine.top()))
+      throw new TorchFileError('the pickle changes a class: the file may be an attack');
+  },
 };
 
 const table: readonly (Operation | undefined)[] = Array.from(
@@ -139,11 +145,14 @@ function call(machine: PickleMachine, [callee = null, items = null]: readonly Pi
   machine.push(callOf(callee, items.items, machine));
 }
 
-function globalOf(module: string, name: string): PickleValue {
+function globalOf({ mayName }: PickleMachine, module: string, name: string): PickleValue {
   const dotted = `${module}.${name}`;
   if (!isPlausibleName(module, name))
     throw new TorchFileError(`the pickle names a class '${shortName(dotted)}', which no program has`);
-  if (!runsCode(module, name)) return { kind: 'global', name: dotted };
+  if (!runsCode(module, name)) {
+    if (mayName(dotted)) return { kind: 'global', name: dotted };
+    throw new TorchFileError(`the pickle names ${dotted}, which a file of weights has no need of`);
+  }
   throw new TorchFileError(
     `the pickle names ${dotted}, which serves to run code: the file may be an attack. Nothing was run; do not load it`,
   );

@@ -17,7 +17,37 @@ const STOP = 0x2e;
 
 /** @throws TorchFileError for what is damaged, names a thing that runs code, or is too large to be an index. */
 export async function readPickle(bytes: Buffer): Promise<PickleValue> {
-  const machine = new PickleMachine(bytes);
+  const [value = null] = await readPickles(
+    bytes,
+    () => true,
+    () => false,
+  );
+  return value;
+}
+
+/**
+ * Pickles that stand one behind the other, as Python would read them: what fails here may go well there.
+ *
+ * @param mayName Which classes and functions they may name.
+ * @param wantsMore Told what was read so far, says whether another one follows.
+ * @throws TorchFileError
+ */
+export async function readPickles(
+  bytes: Buffer,
+  mayName: (global: string) => boolean,
+  wantsMore: (values: readonly PickleValue[]) => boolean,
+): Promise<readonly PickleValue[]> {
+  const values: PickleValue[] = [];
+  let rest = bytes;
+  do {
+    const machine = new PickleMachine(rest, mayName);
+    values.push(await run(machine));
+    rest = rest.subarray(machine.input.position);
+  } while (wantsMore(values));
+  return values;
+}
+
+async function run(machine: PickleMachine): Promise<PickleValue> {
   for (let count = 0; count < MOST_OPERATIONS; count += 1) {
     if (count % OPERATIONS_AT_ONCE === OPERATIONS_AT_ONCE - 1) await otherWork();
     const at = machine.input.position;

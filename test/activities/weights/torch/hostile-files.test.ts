@@ -44,7 +44,7 @@ describe('readCheckpoint', () => {
 
   it('refuses wrappers within wrappers, however deep', async () => {
     const wrap = 'ctorch._tensor\n_rebuild_from_type_v2\n';
-    const depth = 100_000;
+    const depth = 20_000;
     // wrap(wrap, Tensor, (wrap, Tensor, (…)), None)
     const nested = `${`(${wrap}ctorch\nTensor\n`.repeat(depth)})${'t'.repeat(depth)}`;
     const pickle = pickleOf('\x80\x02}X\x05\0\0\0model}X\x01\0\0\0w', wrap, nested, 'Rss.');
@@ -74,6 +74,13 @@ describe('readCheckpoint', () => {
       torchFileOf(pickle, [{ name: 'data/0', bytes: new Uint8Array(4) }]),
       /than can be counted/,
     );
+  });
+
+  it('refuses storages of a class that is not known', async () => {
+    const id = '(X\x07\0\0\0storagectorch\nOddStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQ.';
+    await mustRefuse(torchFileOf(pickleOf(id)), /storage of torch\.OddStorage, which is not known here/);
+    const other = id.replace('ctorch\nOddStorage', 'cmodule\nclass');
+    await mustRefuse(torchFileOf(pickleOf(other)), /storage of module\.class, which is not known here/);
   });
 
   it('lets others work while it reads a long pickle', async () => {

@@ -8,6 +8,7 @@ import { openFileSource } from '../../../../activities/weights/torch/byte-source
 import { readCheckpoint } from '../../../../activities/weights/torch/checkpoint.ts';
 import { EVA02_RECIPE, planConversion } from '../../../../activities/weights/torch/convert.ts';
 import { planMerge } from '../../../../activities/weights/torch/merge.ts';
+import { mustBeHarmless } from '../../../../activities/weights/torch/scan.ts';
 import { writeTorchFile } from '../../../../activities/weights/torch/write-file.ts';
 import { packageRoot } from '../../../../configs/package-root.ts';
 import { pythonWithTorch } from '../../../../sandbox/torch-python.ts';
@@ -51,6 +52,21 @@ describe('checkpoints that real torch wrote', { skip }, () => {
       await convert(name);
       assert.equal(await torch('compare', at(name), at('converted.pth')), '317 tensors are equal', name);
     }
+  });
+
+  it('are let pass to torch.load where they hold data alone, and else refused by name', async () => {
+    const scanned = async (name: string) => {
+      const source = await openFileSource(at(name));
+      try {
+        await mustBeHarmless(source, forever);
+      } finally {
+        await source.close();
+      }
+    };
+    for (const name of ['plain.pt', 'beside.pt', 'legacy.pt', 'object-inside.pt']) await scanned(name);
+    await assert.rejects(scanned('objects.pt'), /names torch\.optim\.adamw\.AdamW, which a file of weights/);
+    for (const name of ['evil-beside.pt', 'evil-inside.pt'])
+      await assert.rejects(scanned(name), /names posix\.system, which serves to run code/);
   });
 
   it('are converted so at full size as well: 300 tensors, 1.2 GB in fp32', async () => {

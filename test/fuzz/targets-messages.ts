@@ -1,0 +1,93 @@
+/** @module Inputs of workflows, and what signals, queries and updates bring. */
+import { parseCheckpointRef } from '../../contracts/checkpoints.ts';
+import { CONTROL_KINDS, parseControl } from '../../contracts/controls.ts';
+import { runIdProblem } from '../../contracts/ids.ts';
+import { parse, type Reader } from '../../contracts/parsing.ts';
+import {
+  readBlame,
+  readCarriedLease,
+  readJoin,
+  readLease,
+  readOrder,
+  readPriorityChange,
+  readRelease,
+  readRequest,
+} from '../../contracts/pool-messages.ts';
+import { parseAddedTrial, parseTrialLeg, parseTrialOrder } from '../../contracts/sweep-messages.ts';
+import { parseCarriedSweep, unpackSweepState } from '../../contracts/sweep-packing.ts';
+import { checkRunInput } from '../../workflows/run-input.ts';
+import { checkStageInput } from '../../workflows/stage-input.ts';
+import { checkArtifactInput, checkWeightsInput } from '../../workflows/weights-input.ts';
+import { stagePlan } from '../fixtures/stage-plan.ts';
+import { textTarget, valueTarget, type Target } from './target.ts';
+
+const INVALID = ['ApplicationFailure'];
+const artifact = {
+  name: 'a',
+  path: 'a.pth',
+  recipe: { how: 'download', sources: ['https://h/a'], sha256: 'a' },
+};
+const order = { by: 'ada', why: 'maintenance' };
+/** The types are those of callers that behave; here is what the others send. */
+const loosely =
+  (check: (input: never) => unknown) =>
+  (input: unknown): unknown =>
+    Reflect.apply(check, undefined, [input]);
+
+const poolTarget = (name: string, read: Reader<unknown>, seed: unknown): Target =>
+  valueTarget(`pool-${name}`, (value) => parse(read, value, name), { seeds: [seed] });
+const host = { name: 'host-a', gpus: 8, address: 'host-a.lab', labels: { zone: 'b' } };
+const request = {
+  ...{ requestId: 'r-1', holder: 'run/stage1', holderSince: 1, hosts: 2, gpusPerHost: 8, avoid: ['host-b'] },
+  ...{ priority: 5, team: 'vision', needs: { gpuMemoryMiB: 1 } },
+};
+const lease = { requestId: 'r-1', holder: 'run/stage1', holderSince: 1, hosts: [host], token: 3 };
+
+export const MESSAGE_TARGETS: readonly Target[] = [
+  poolTarget('join', readJoin, {
+    ...host,
+    jobs: [{ holder: 'h', requestId: 'r', token: 1, gpuIndices: [0, 1] }],
+  }),
+  poolTarget('request', readRequest, request),
+  poolTarget('release', readRelease, { requestId: 'r-1' }),
+  poolTarget('priority', readPriorityChange, { requestId: 'r-1', priority: 3 }),
+  poolTarget('blame', readBlame, {
+    host: 'host-a',
+    holder: 'run/stage1',
+    reason: 'Xid 79',
+    weight: 'at once',
+  }),
+  poolTarget('order', readOrder, { host: 'host-a', ...order }),
+  poolTarget('lease', readLease, lease),
+  poolTarget('carried-lease', readCarriedLease, { held: lease, request }),
+  valueTarget('control', (value) => CONTROL_KINDS.map((kind) => parseControl(kind, value)), {
+    seeds: [order, { ...order, iterations: 10 }, { ...order, priority: 5 }],
+  }),
+  valueTarget('added-trial', parseAddedTrial, {
+    seeds: [{ id: 't-1', group: 'g', parameters: { 'overrides.SOLVER.BASE_LR': 0.1 }, seed: 1, inputs: 'a' }],
+  }),
+  valueTarget('trial-order', parseTrialOrder, { seeds: [{ trial: 't-1', ...order }] }),
+  valueTarget('trial-leg', parseTrialLeg, { seeds: [{ trial: { sweep: 's', place: 1 }, until: 10 }] }),
+  valueTarget('carried-sweep', parseCarriedSweep, { seeds: [{ state: { trials: [] } }] }),
+  valueTarget('packed-sweep', unpackSweepState, { seeds: [{ trials: [], added: [] }] }),
+  valueTarget('run-input', (value) => checkRunInput('r', value, 'joint/lite'), {
+    seeds: [{ config: 'joint/x' }],
+    errors: INVALID,
+  }),
+  valueTarget('stage-input', loosely(checkStageInput), {
+    seeds: [{ run: 'r', plan: stagePlan('default') }],
+    errors: INVALID,
+  }),
+  valueTarget('weights-input', loosely(checkWeightsInput), {
+    seeds: [{ artifacts: [artifact] }],
+    errors: INVALID,
+  }),
+  valueTarget('artifact-input', loosely(checkArtifactInput), {
+    seeds: [{ artifact, ingredients: [] }],
+    errors: INVALID,
+  }),
+  textTarget('ids', (text) => [runIdProblem(text), parseCheckpointRef(text)], {
+    seeds: ['run-1', 'run-1/stage1@10', 'r/stage2/final'],
+    hostile: ['a'.repeat(60_000), '/'.repeat(60_000)],
+  }),
+];
