@@ -48,7 +48,7 @@ export default tseslint.config(
   },
   { files: ['workflows/**'], rules: { 'no-restricted-imports': ['error', workflowImports] } },
   {
-    files: ['cli/**', 'sandbox/**', 'bench/**', 'test/run.ts', 'test/replay/record.ts'],
+    files: ['cli/**', 'sandbox/**', 'bench/**', 'test/run.ts', 'test/replay/record.ts', 'test/storm/main.ts'],
     rules: { 'no-console': 'off' },
   },
   {

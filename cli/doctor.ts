@@ -10,8 +10,8 @@ import {
   HeadBucketCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
-import { execa } from 'execa';
 import pc from 'picocolors';
+import { lookAtPython } from '../activities/health/python.ts';
 import { readDoctorSettings, type DoctorSettings } from '../configs/env.ts';
 import { createS3Client, httpStatus, storageRefusal } from '../configs/s3.ts';
 import { CONTROL_TASK_QUEUE, poolWorkflowId } from '../contracts/ids.ts';
@@ -120,11 +120,14 @@ async function checkStorage({ bucket: Bucket, prefix }: DoctorSettings): Promise
   }
 }
 
-async function checkPython({ python }: DoctorSettings): Promise<Finding[]> {
+async function checkPython({ python, checkout = '' }: DoctorSettings): Promise<Finding[]> {
   const check = 'Python';
   try {
-    const { stdout } = await execa(python, ['--version']);
-    return [{ check, ok: true, found: `${stdout} (${python})` }];
+    const seen = await lookAtPython({ python, checkout }, new AbortController().signal);
+    const found = `Python ${seen.python} (${python})`;
+    if (seen.problem !== undefined) return [{ check, ok: false, found: `${found}: ${seen.problem}` }];
+    const warning = seen.warning === undefined ? '' : `\n      ${pc.yellow('warning')}: ${seen.warning}`;
+    return [{ check, ok: true, found: `${found}${warning}` }];
   } catch (error) {
     return [
       { check, ok: false, found: oneLine(error), remedy: 'set GLEE_PYTHON to the Python that runs GLEE' },

@@ -42,10 +42,10 @@ export async function evaluate(checkpoint: string, options: EvaluateOptions): Pr
   });
 }
 
-function render({ checkpoint, metrics }: EvaluationResult): string {
+function render({ checkpoint, metrics, files = [] }: EvaluationResult): string {
   const table = new Table({ head: ['data set', 'metric', 'value'], style: { head: [], border: [] } });
   for (const { dataset, metric, value } of metrics) table.push([dataset, metric, value]);
-  return metrics.length === 0
-    ? `${checkpoint}: GLEE computes no figure`
-    : `${checkpoint}\n${table.toString()}`;
+  const figures =
+    metrics.length === 0 ? `${checkpoint}: GLEE computes no metric` : `${checkpoint}\n${table.toString()}`;
+  return [figures, ...files.map(({ bucket, key }) => `  s3://${bucket}/${key}`)].join('\n');
 }

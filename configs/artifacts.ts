@@ -1,16 +1,17 @@
 /** @module The catalogue of artifacts: the package's own and, on top of it, the user's. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { RUN_ID_PATTERN } from '../contracts/ids.ts';
 import { STAGES, type Problem } from '../contracts/plan.ts';
+import { unprovenProblem } from '../contracts/sources.ts';
 import { ingredients, type ArtifactPlan, type Recipe } from '../contracts/weights.ts';
 import { hasFile } from './checkout.ts';
 import { packageRoot, shownPath } from './package-root.ts';
 import { checkoutPathProblem } from './path-traps.ts';
 import { ConfigError, didYouMean } from './problems.ts';
 import { schemaProblems } from './schema-problems.ts';
+import { readConfigText } from './small-file.ts';
 import { sourceProblem } from './source-traps.ts';
 import { parseYamlSource } from './yaml-source.ts';
 
@@ -59,7 +60,11 @@ const entrySchema = z
   .refine(
     ({ download, sha256: checksum }) => checksum === undefined || download !== undefined,
     'has a sha256, which only goes with download: what is made here follows from what it is made of',
-  );
+  )
+  .superRefine(({ download = [], sha256: checksum }, context) => {
+    const problem = unprovenProblem([download].flat(), checksum);
+    if (problem !== undefined) context.addIssue({ code: 'custom', path: ['download'], message: problem });
+  });
 
 const fileSchema = z.strictObject({ artifacts: z.record(name, entrySchema) });
 
@@ -116,8 +121,8 @@ export function knownArtifacts(wanted: string, catalogue: Catalogue): string {
 }
 
 async function readFileEntries(path: string): Promise<readonly ArtifactPlan[]> {
-  const text = await readFile(path, 'utf8').catch(absent);
-  if (text === undefined) return [];
+  const text = await readConfigText(path, '');
+  if (text === '') return [];
   const source = parseYamlSource(shownPath(path), text);
   if (source.problems.length > 0) throw new ConfigError(source.problems);
   const parsed = fileSchema.safeParse(source.value);
@@ -133,11 +138,6 @@ async function readFileEntries(path: string): Promise<readonly ArtifactPlan[]> {
 }
 
 /** A user need not have artifacts of their own. */
-function absent(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-  throw error;
-}
-
 function recipeOf({
   download,
   convert,

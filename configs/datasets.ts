@@ -1,10 +1,10 @@
 /** @module The data sets that GLEE registers, and the names in its configs that nobody does. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import type { DatasetPlan } from '../contracts/datasets.ts';
 import { packageRoot } from './package-root.ts';
+import { parseYamlFile } from './yaml-source.ts';
 
 const fileSchema = z.strictObject({
   registered: z.record(
@@ -29,7 +29,7 @@ export interface Datasets {
 /** Reads `configs/datasets.yaml`. */
 export async function loadDatasets(): Promise<Datasets> {
   const text = await readFile(join(packageRoot, 'configs/datasets.yaml'), 'utf8');
-  const { registered, unregistered } = fileSchema.parse(parse(text));
+  const { registered, unregistered } = fileSchema.parse(parseYamlFile('configs/datasets.yaml', text));
   return {
     registered: new Map(Object.values(registered).flatMap((group) => Object.entries(group))),
     unregistered: new Map(Object.entries(unregistered)),

@@ -3,7 +3,7 @@
  * HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
  */
 import { homedir, hostname, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { EnvironmentError } from './environment-error.ts';
 import { packageRoot } from './package-root.ts';
@@ -74,7 +74,23 @@ const downloadSchema = z.object({
     .url({ protocol: /^https?$/, error: 'must be an address as https://huggingface.co' })
     .default('https://huggingface.co'),
   HF_TOKEN: z.string().optional(),
+  GLEE_ALLOW_PRIVATE_SOURCES: z
+    .string()
+    .regex(/^[A-Za-z0-9._:,[\]-]*$/, "must be names or addresses of hosts with ',' between them")
+    .transform(listed(','))
+    .default([]),
+  GLEE_FILE_ROOTS: z
+    .string()
+    .transform(listed(':'))
+    .refine((folders) => folders.every((folder) => isAbsolute(folder) && folder !== '/'), {
+      error: "must be absolute paths of folders with ':' between them, and not '/'",
+    })
+    .default([]),
 });
+
+function listed(separator: string): (text: string) => string[] {
+  return (text) => text.split(separator).flatMap((item) => (item.trim() === '' ? [] : [item.trim()]));
+}
 
 /** Bucket and key prefix; everything else about S3 comes from AWS's own default chain. */
 export interface StorageSettings {
@@ -157,12 +173,20 @@ export interface DownloadSettings {
     /** A secret: sent to the endpoint's own origin, and written nowhere. */
     readonly token: string | undefined;
   };
+  /** Hosts that weights may come from though their addresses are private. */
+  readonly privateHosts: readonly string[];
+  /** Folders besides the checkout and the configs that `file://` sources may lie in. */
+  readonly fileRoots: readonly string[];
 }
 
 /** @throws EnvironmentError naming each variable that will not do. */
 export function readDownloadSettings(): DownloadSettings {
-  const { HF_ENDPOINT: endpoint, HF_TOKEN: token } = parse(downloadSchema);
-  return { huggingFace: { endpoint, token: token === '' ? undefined : token } };
+  const { HF_ENDPOINT: endpoint, HF_TOKEN: token, ...env } = parse(downloadSchema);
+  return {
+    huggingFace: { endpoint, token: token === '' ? undefined : token },
+    privateHosts: env.GLEE_ALLOW_PRIVATE_SOURCES,
+    fileRoots: env.GLEE_FILE_ROOTS,
+  };
 }
 
 const s3Schema = z.object({
@@ -231,17 +255,26 @@ export function trainerEnvironment(additions: Readonly<Record<string, string>>):
 export function gpuVariables(indices: readonly number[] | undefined): Record<string, string> {
   if (indices === undefined) return {};
   const { CUDA_VISIBLE_DEVICES: own, CUDA_DEVICE_ORDER: order = 'PCI_BUS_ID' } = process.env;
-  if (own === undefined) return { CUDA_VISIBLE_DEVICES: indices.join(','), CUDA_DEVICE_ORDER: order };
-  const devices = own.split(',').map((device) => device.trim());
+  const devices = visibleDevices();
+  if (devices === undefined) return { CUDA_VISIBLE_DEVICES: indices.join(','), CUDA_DEVICE_ORDER: order };
   // A worker that hides its GPUs, as where they are pretended, has none to give.
-  if (devices.length === 1 && (devices[0] === '' || devices[0] === '-1')) return {};
+  if (devices.length === 0) return {};
   const given = indices.map((index) => {
     const device = devices[index];
     if (device !== undefined) return device;
-    const message = `GPU ${String(index)} of this host was asked for, but its worker's CUDA_VISIBLE_DEVICES is '${own}'`;
+    const message = `GPU ${String(index)} of this host was asked for, but its worker's CUDA_VISIBLE_DEVICES is '${own ?? ''}'`;
     throw new EnvironmentError(message);
   });
   return { CUDA_VISIBLE_DEVICES: given.join(',') };
+}
+
+/** The GPUs that this process may use, as its CUDA_VISIBLE_DEVICES names them; undefined: all. CUDA stops at a -1. */
+export function visibleDevices(): readonly string[] | undefined {
+  const own = process.env.CUDA_VISIBLE_DEVICES;
+  if (own === undefined) return undefined;
+  const devices = own.split(',').map((device) => device.trim());
+  const end = devices.findIndex((device) => device === '' || device === '-1');
+  return end === -1 ? devices : devices.slice(0, end);
 }
 
 /** Variables of the caller's shell that would point a worker of the sandbox elsewhere; undefined removes them. */

@@ -2,15 +2,17 @@
 import { z } from 'zod';
 import { RUN_ID_PATTERN } from '../contracts/ids.ts';
 import { ALL_STAGES } from '../contracts/plan.ts';
-import { gang, ofWholeRuns, overrides, variant, weightsOf } from './schema-parts.ts';
+import { overrides } from './overrides-schema.ts';
+import { gang, ofWholeRuns, variant, weightsOf } from './schema-parts.ts';
+import { datasetName, text } from './text-schema.ts';
 
 /** DETECTRON2_DATASETS may lie elsewhere on each host. */
-const datasetPath = z
-  .string()
-  .min(1)
-  .refine((path) => !/^([/~]|[a-z]+:)/.test(path) && !path.split('/').includes('..'), {
+const datasetPath = text(500).refine(
+  (path) => !/^([/~]|[a-z]+:)/.test(path) && !path.split('/').includes('..'),
+  {
     error: 'must be relative to DETECTRON2_DATASETS, and stay in it',
-  });
+  },
+);
 
 /** Parts of names by which GLEE's train_net.py and GLEE.py choose readers, evaluators and tasks. */
 const MEANINGFUL =
@@ -19,7 +21,7 @@ const MEANINGFUL =
 const name = z
   .string()
   .regex(RUN_ID_PATTERN, 'is no name: letters, digits, - and _')
-  .refine((text) => !MEANINGFUL.test(text), {
+  .refine((given) => !MEANINGFUL.test(given), {
     error:
       'has a part by which GLEE takes a data set for another kind (video, lvis, openimage, refcoco …): call it otherwise',
   });
@@ -36,8 +38,9 @@ const ownTask = z.strictObject({
       ...split.shape,
       validation: split.describe('What checkpoints are evaluated on.'),
       words: z
-        .array(z.string().min(1))
+        .array(text(200))
         .min(1)
+        .max(10_000)
         .optional()
         .describe(
           'What GLEE is told of the categories, in the order of their ids. By default their names in the annotations.',
@@ -49,6 +52,7 @@ const ownTask = z.strictObject({
       trainImages: z
         .int()
         .min(1)
+        .max(1_000_000_000)
         .optional()
         .describe('Images to train on, about: the default schedule follows from it.'),
     })
@@ -56,7 +60,13 @@ const ownTask = z.strictObject({
 });
 
 const task = z
-  .union([z.string().regex(/^(odinw|video)\/\S+$/, 'must be odinw/<data set> or video/<task>'), ownTask])
+  .union([
+    z
+      .string()
+      .max(200)
+      .regex(/^(odinw|video)\/[\w.-]+$/, 'must be odinw/<data set> or video/<task>'),
+    ownTask,
+  ])
   .describe(
     'odinw/<data set> (configs/odinw.yaml has all), video/{ytvis19,ovis,tao,burst,lvvis}, or a data set of your own under coco.',
   );
@@ -65,27 +75,37 @@ const weights = weightsOf(ALL_STAGES).describe(
   "Initial weights. By default the model zoo's GLEE_<variant>_joint.pth.",
 );
 
+/** NumPy takes none beyond 32 bits, and each rank adds its own number. */
+const LARGEST_SEED = 2 ** 31 - 1;
+
 const fewShot = z
   .strictObject({
     shots: z.literal([1, 3, 5, 10]).describe('Images of each category: 1, 3, 5 or 10.'),
-    seed: z.int().min(0).default(0).describe('Which images: the same seed draws the same ones. Default 0.'),
+    seed: z
+      .int()
+      .min(0)
+      .max(LARGEST_SEED)
+      .default(0)
+      .describe('Which images: the same seed draws the same ones. Default 0.'),
   })
   .describe('Trains on a part of the training split.');
 
 const evaluation = z
   .strictObject({
     datasets: z
-      .array(z.string().min(1))
+      .array(datasetName)
       .min(1)
+      .max(100)
       .optional()
       .describe("Data sets to evaluate on, as DATASETS.TEST names them. By default the task's own."),
     metric: z
       .string()
+      .max(100)
       .regex(/^[\w-]+\/[\w@.-]+$/, 'is no metric: write kind/figure, as bbox/AP')
       .optional()
       .describe('What the best checkpoint is chosen by; larger is better. Default bbox/AP.'),
     checkpoints: z
-      .union([z.enum(['final', 'kept']), z.array(z.int().min(1)).min(1)])
+      .union([z.enum(['final', 'kept']), z.array(z.int().min(1).max(1_000_000_000)).min(1).max(1000)])
       .optional()
       .describe('final, kept (all that S3 keeps), or a list of iterations. Default kept.'),
   })

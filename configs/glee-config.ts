@@ -1,12 +1,18 @@
-/** @module Reads a GLEE config as GLEE does: YAML 1.1 (PyYAML), `_BASE_` (fvcore), texts that are tuples (yacs). */
-import { readFile } from 'node:fs/promises';
+/** @module Reads a GLEE config as GLEE does: YAML 1.1 (PyYAML), `_BASE_` (fvcore), texts that are literals (yacs). */
 import { dirname, isAbsolute, relative, resolve } from 'node:path';
-import { parse } from 'yaml';
-import { z } from 'zod';
 import type { ConfigValue } from '../contracts/plan.ts';
 import { ConfigError } from './problems.ts';
 import { parsePythonLiteral } from './python-literal.ts';
-import { isSettings, mergeSettings, type Settings } from './settings.ts';
+import {
+  isPythonSettings,
+  plain,
+  plainSettings,
+  type PythonSettings,
+  type PythonValue,
+} from './python-value.ts';
+import { parsePyYaml } from './pyyaml.ts';
+import { isSettings, type Settings } from './settings.ts';
+import { readSmallText } from './small-file.ts';
 
 /**
  * The settings of a GLEE config with those of its bases, decoded.
@@ -14,7 +20,12 @@ import { isSettings, mergeSettings, type Settings } from './settings.ts';
  * @throws ConfigError when it, or one of its bases, is missing or can't be read.
  */
 export async function readGleeConfig(checkout: string, file: string): Promise<Settings> {
-  return decodeSettings(await readWithBase(checkout, resolve(checkout, file), []));
+  return plainSettings(await readPythonConfig(checkout, file));
+}
+
+/** The same with Python's types, which yacs compares with those of the defaults. */
+export async function readPythonConfig(checkout: string, file: string): Promise<PythonSettings> {
+  return decodePython(await readWithBase(checkout, resolve(checkout, file), []));
 }
 
 /**
@@ -29,44 +40,79 @@ function decode(value: ConfigValue): ConfigValue {
   if (isSettings(value)) return decodeSettings(value);
   if (typeof value !== 'string') return value;
   const literal = parsePythonLiteral(value);
-  return literal === undefined ? value : literal;
+  return literal === undefined ? value : plain(literal);
 }
 
-async function readWithBase(checkout: string, path: string, above: readonly string[]): Promise<Settings> {
+function decodePython(settings: PythonSettings): PythonSettings {
+  const decoded = Object.entries(settings).map(([key, value]): [string, PythonValue] => {
+    if (isPythonSettings(value)) return [key, decodePython(value)];
+    const literal = typeof value === 'string' ? parsePythonLiteral(value) : undefined;
+    return [key, literal === undefined ? value : literal];
+  });
+  return Object.fromEntries(decoded);
+}
+
+async function readWithBase(
+  checkout: string,
+  path: string,
+  above: readonly string[],
+): Promise<PythonSettings> {
   const shown = (file: string) => shownInCheckout(checkout, file);
   const from = above.at(-1);
   const fail = (file: string, key: string, message: string) =>
     new ConfigError([{ level: 'error', file: shown(file), key, message }]);
   if (above.includes(path)) throw fail(path, '_BASE_', `leads back to itself through ${shown(from ?? path)}`);
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+  if (above.length >= MOST_BASES)
+    throw fail(path, '_BASE_', `is the base of ${MOST_BASES} others, one a base of the next`);
+  const text = await readSmallText(path).catch((error: unknown) => {
     const cause = error instanceof Error ? error.message : String(error);
     throw from === undefined
       ? fail(path, '', `cannot be read: ${cause}`)
       : fail(from, '_BASE_', `names a file that cannot be read: ${cause}`);
   });
-  const { _BASE_: base, ...own } = parseSettings(text, (message) => fail(path, '', message));
+  const { _BASE_: base, ...own } = parseSettings(text, shown(path));
   if (base === undefined) return own;
   // fvcore would fetch a URL; a training must not depend on one.
   if (typeof base !== 'string' || /^(https?:\/\/|~)/.test(base)) {
     throw fail(path, '_BASE_', 'must be the path of a file, relative to this one or absolute');
   }
-  return mergeSettings(await readWithBase(checkout, resolve(dirname(path), base), [...above, path]), own);
+  const below = await readWithBase(checkout, resolve(dirname(path), base), [...above, path]);
+  return inherit(below, own, (key) =>
+    fail(path, key, `is a section here and a value in ${base}: fvcore stops there`),
+  );
 }
 
-const settingsSchema = z.record(z.string(), z.json());
+/** No more than a person can follow. */
+const MOST_BASES = 16;
 
-function parseSettings(text: string, fail: (message: string) => Error): Settings {
-  try {
-    // PyYAML lets the last of two equal keys win.
-    const value: unknown = parse(text, { version: '1.1', uniqueKeys: false, prettyErrors: false });
-    return settingsSchema.parse(value ?? {});
-  } catch (error) {
-    if (error instanceof z.ZodError) {
-      const keys = error.issues.map(({ path }) => path.join('.')).join(', ');
-      throw fail(`holds values that no GLEE config can hold: ${keys === '' ? 'it is no map' : keys}`);
-    }
-    throw fail(`is no valid YAML: ${error instanceof Error ? error.message : String(error)}`);
+/** fvcore's `merge_a_into_b`. */
+function inherit(
+  base: PythonSettings,
+  own: PythonSettings,
+  fail: (key: string) => Error,
+  path: readonly string[] = [],
+): PythonSettings {
+  const merged = new Map(Object.entries(base));
+  for (const [key, value] of Object.entries(own)) {
+    const below = merged.get(key);
+    const at = [...path, key];
+    if (!isPythonSettings(value) || below === undefined) merged.set(key, value);
+    else if (isPythonSettings(below)) merged.set(key, inherit(below, value, fail, at));
+    else throw fail(at.join('.'));
   }
+  return Object.fromEntries(merged);
+}
+
+function parseSettings(text: string, file: string): PythonSettings {
+  const { value, faults } = parsePyYaml(text);
+  if (faults !== undefined) {
+    throw new ConfigError(faults.map((fault) => ({ level: 'error', file, key: '', ...fault })));
+  }
+  if (value === null) return {};
+  if (isPythonSettings(value)) return value;
+  throw new ConfigError([
+    { level: 'error', file, key: '', message: 'holds values that no GLEE config can hold: it is no map' },
+  ]);
 }
 
 function shownInCheckout(checkout: string, path: string): string {

@@ -1,11 +1,11 @@
 /** @module The keys that GLEE and detectron2 define, with their types: yacs refuses all others, and other types. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { packageRoot } from './package-root.ts';
+import { parseYamlFile } from './yaml-source.ts';
 
-const KEY_TYPES = ['int', 'float', 'bool', 'str', 'list', 'any'] as const;
+export const KEY_TYPES = ['int', 'float', 'bool', 'str', 'list', 'any'] as const;
 export type KeyType = (typeof KEY_TYPES)[number];
 
 /** Section -> type -> names; the section '' holds the keys at the top. */
@@ -26,7 +26,7 @@ let loaded: ReadonlyMap<string, KeyType> | undefined;
 
 function readKeys(): ReadonlyMap<string, KeyType> {
   const text = readFileSync(join(packageRoot, 'configs/glee-keys.yaml'), 'utf8');
-  const sections = keysSchema.parse(parse(text));
+  const sections = keysSchema.parse(parseYamlFile('configs/glee-keys.yaml', text));
   return new Map(
     Object.entries(sections).flatMap(([section, types]) =>
       KEY_TYPES.flatMap((type) =>

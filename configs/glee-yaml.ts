@@ -5,6 +5,7 @@
  */
 import type { ConfigValue, Overrides } from '../contracts/plan.ts';
 import { gleeKeyType } from './glee-keys.ts';
+import { isWholeNumber } from './key-types.ts';
 import { pythonLiteral } from './python-literal.ts';
 import { isSettings, mergeSettings, type Settings } from './settings.ts';
 
@@ -56,7 +57,7 @@ function scalar(value: Exclude<ConfigValue, Settings>, key: string): string {
 /** JSON has no `1.0`, but yacs refuses an int where GLEE's default is a float; YAML 1.1 reads `1e-7` as a text. */
 function number(value: number, float: boolean): string {
   const text = String(value);
-  if (/^-?\d+$/.test(text)) return float ? `${text}.0` : text;
+  if (isWholeNumber(value)) return float ? `${text}.0` : text;
   return text.replace(/^(-?\d+)e/, '$1.0e');
 }
 
@@ -70,7 +71,10 @@ function quoted(text: string): string {
   return ascii(JSON.stringify(text));
 }
 
-/** `\u` escapes mean the same to YAML and Python, whatever encoding Python opens the file with. */
+/** These escapes mean the same to YAML and Python, whatever encoding Python opens the file with. Python joins no surrogates. */
 function ascii(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return text.replaceAll(/[^\x20-\x7e]/gu, (char) => {
+    const code = (char.codePointAt(0) ?? 0).toString(16);
+    return code.length > 4 ? `\\U${code.padStart(8, '0')}` : `\\u${code.padStart(4, '0')}`;
+  });
 }

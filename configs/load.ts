@@ -1,5 +1,5 @@
 /** @module Finds a config by its name and reads it; every problem names file, line and key. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
@@ -10,6 +10,7 @@ import { schemaProblems } from './schema-problems.ts';
 import type { Problem } from '../contracts/plan.ts';
 import type { Settings } from './settings.ts';
 import { jointConfigSchema, jointJsonSchema, type JointConfig } from './schema.ts';
+import { readConfigText } from './small-file.ts';
 import { parseYamlSource, type YamlSource } from './yaml-source.ts';
 
 /** Where the configs lie that come with this package. */
@@ -90,7 +91,7 @@ export async function readConfig(
   // The name is only ever compared with files that were found, so it can't lead anywhere else.
   if (!names.includes(name)) throw new ConfigError([unknownConfig(name, names, directory, asker)]);
   const path = join(directory, `${name}.yaml`);
-  const source = parseYamlSource(shownPath(path), await readFile(path, 'utf8'));
+  const source = parseYamlSource(shownPath(path), await readConfigText(path));
   if (source.problems.length > 0) throw new ConfigError(source.problems);
   return source;
 }

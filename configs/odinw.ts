@@ -1,10 +1,10 @@
 /** @module The data sets of ODinW: where each lies, under what names it is known to GLEE, and how large it is. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import type { Dataset } from './datasets.ts';
 import { packageRoot } from './package-root.ts';
+import { parseYamlFile } from './yaml-source.ts';
 
 /** Below DETECTRON2_DATASETS. */
 const ROOT = 'odinw/dataset';
@@ -41,7 +41,7 @@ export interface OdinwDataset {
 /** All 35, by name; the subset of 13 first. */
 export async function loadOdinw(): Promise<ReadonlyMap<string, OdinwDataset>> {
   const text = await readFile(join(packageRoot, 'configs/odinw.yaml'), 'utf8');
-  const { subset13, others } = fileSchema.parse(parse(text));
+  const { subset13, others } = fileSchema.parse(parseYamlFile('configs/odinw.yaml', text));
   const all = [
     ...Object.entries(subset13).map(([name, entry]) => datasetOf(name, entry, true)),
     ...Object.entries(others).map(([name, entry]) => datasetOf(name, entry, false)),

@@ -1,9 +1,9 @@
 /** @module Override keys and values that yacs would refuse, after the trainer has started on every host. */
-import type { ConfigValue, Overrides, Problem } from '../contracts/plan.ts';
-import { decodeSettings } from './glee-config.ts';
+import type { Overrides, Problem } from '../contracts/plan.ts';
 import type { KeyType } from './glee-keys.ts';
+import { asWritten, typeProblem } from './key-types.ts';
 import { nearest } from './problems.ts';
-import { isList, isSettings, leavesOf, type Leaf } from './settings.ts';
+import { isSettings, leavesOf, type Leaf } from './settings.ts';
 
 export interface OverridesUnderCheck {
   readonly overrides: Overrides;
@@ -22,18 +22,8 @@ const RESERVED: ReadonlyMap<string, string> = new Map([
   ['_BASE_', "is set by the pipeline: give the stage's `config` instead"],
 ]);
 
-const TYPES: Readonly<Record<KeyType, { readonly name: string; fits: (value: ConfigValue) => boolean }>> = {
-  int: { name: 'a whole number', fits: (value) => Number.isInteger(value) },
-  float: { name: 'a number', fits: (value) => typeof value === 'number' },
-  bool: { name: 'true or false', fits: (value) => typeof value === 'boolean' },
-  // yacs makes a text of anything where the default is one.
-  str: { name: 'a text', fits: (value) => !isList(value) && !isSettings(value) },
-  list: { name: 'a list', fits: isList },
-  any: { name: 'anything', fits: () => true },
-};
-
 export function overrideTraps(check: OverridesUnderCheck): readonly Problem[] {
-  return leavesOf(decodeSettings(check.overrides)).flatMap((leaf) => leafTraps(leaf, check));
+  return leavesOf(check.overrides).flatMap((leaf) => leafTraps(leaf, check));
 }
 
 function leafTraps({ path, value }: Leaf, { file, at, known }: OverridesUnderCheck): readonly Problem[] {
@@ -52,9 +42,8 @@ function leafTraps({ path, value }: Leaf, { file, at, known }: OverridesUnderChe
   if (reserved !== undefined) return problem('error', reserved);
   const type = known.get(key);
   if (type !== undefined) {
-    const { name, fits } = TYPES[type];
-    if (value === null || fits(value)) return [];
-    return problem('error', `must be ${name}, not ${JSON.stringify(value)}: yacs refuses other types`);
+    const wrong = typeProblem(asWritten(value, type), type);
+    return wrong === undefined ? [] : problem('error', wrong);
   }
   if (isSettings(value)) return [];
   if ([...known.keys()].some((other) => other.startsWith(`${key}.`))) {

@@ -1,34 +1,26 @@
 /** @module A pool's own file, `pools/<pool>.yaml` in the folder of configs. A pool without one has the defaults. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { RUN_ID_PATTERN } from '../contracts/ids.ts';
 import { DEFAULT_POOL_SETTINGS, type PoolSettings } from '../contracts/pool.ts';
-import { DURATION_PATTERN, durationMs } from './durations.ts';
+import { duration } from './durations.ts';
 import { shownPath } from './package-root.ts';
 import { ConfigError } from './problems.ts';
+import { readConfigText } from './small-file.ts';
 import { schemaProblems } from './schema-problems.ts';
 import { parseYamlSource } from './yaml-source.ts';
 
-function duration(leastMs: number, least: string) {
-  return z
-    .string()
-    .regex(DURATION_PATTERN, 'is no duration: write a number and a unit, as 30s, 5m, 2h or 1d')
-    .transform((text) => durationMs(text) ?? 0)
-    .refine((milliseconds) => milliseconds >= leastMs, { error: `must be at least ${least}` });
-}
-
 const poolSchema = z.strictObject({
-  heartbeatTimeout: duration(3000, '3s')
+  heartbeatTimeout: duration('3s', '1d')
     .optional()
     .describe('A host that was not heard of for so long is lost.'),
-  ageAfter: duration(1000, '1s').optional().describe('Waiting so long counts as one more of priority.'),
-  yieldWithin: duration(1000, '1s')
+  ageAfter: duration('1s', '365d').optional().describe('Waiting so long counts as one more of priority.'),
+  yieldWithin: duration('1s', '30d')
     .optional()
     .describe('A holder that is asked to yield may take so long to its next checkpoint.'),
-  strikes: z.int().min(1).optional().describe('So many strikes within a day set a host aside.'),
+  strikes: z.int().min(1).max(10_000).optional().describe('So many strikes within a day set a host aside.'),
   quotas: z
-    .record(z.string().min(1), z.int().min(0))
+    .record(z.string().regex(RUN_ID_PATTERN, 'is no team name'), z.int().min(0).max(1_000_000))
     .optional()
     .describe('GPUs that a team may hold at a time.'),
 });
@@ -38,10 +30,7 @@ export async function loadPoolSettings(pool: string, directory: string): Promise
   // The name is that of a workflow, which anybody may have chosen: it leads nowhere else.
   if (!RUN_ID_PATTERN.test(pool)) return DEFAULT_POOL_SETTINGS;
   const path = join(directory, 'pools', `${pool}.yaml`);
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
-    throw error;
-  });
+  const text = await readConfigText(path, '');
   const source = parseYamlSource(shownPath(path), text);
   if (source.problems.length > 0) throw new ConfigError(source.problems);
   const parsed = poolSchema.safeParse(source.value ?? {});

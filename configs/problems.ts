@@ -2,12 +2,18 @@
 import { distance } from 'fastest-levenshtein';
 import type { Problem } from '../contracts/plan.ts';
 
+/** A person reads no more at a time, and an error crosses Temporal. */
+const MOST_TOLD = 50;
+const LONGEST_PART = 2000;
+
 /** A config that can't be used. The message has one line a problem. */
 export class ConfigError extends Error {
   readonly problems: readonly Problem[];
 
   constructor(problems: readonly Problem[]) {
-    super(problems.map(describeProblem).join('\n'));
+    const more = problems.length - MOST_TOLD;
+    const told = problems.slice(0, MOST_TOLD).map(describeProblem);
+    super([...told, ...(more > 0 ? [`and ${String(more)} problems more`] : [])].join('\n'));
     this.name = 'ConfigError';
     this.problems = problems;
   }
@@ -17,7 +23,10 @@ export class ConfigError extends Error {
 export function describeProblem(problem: Problem): string {
   const place = problem.line === undefined ? problem.file : `${problem.file}:${problem.line}`;
   const parts = [problem.level === 'warning' ? 'warning' : '', place, problem.key, problem.message];
-  return parts.filter((part) => part !== '').join(': ');
+  return parts
+    .filter((part) => part !== '')
+    .map((part) => (part.length > LONGEST_PART ? `${part.slice(0, LONGEST_PART)}…` : part))
+    .join(': ');
 }
 
 /** Up to `count` candidates that `word` may have been meant to be, at most `limit` edits away, the nearest first. */

@@ -1,19 +1,26 @@
 /**
- * @module Python's literals, as far as GLEE's configs use them: numbers, texts, tuples, lists, True, False, None.
+ * @module Python's literals as `ast.literal_eval` reads them: yacs sends every text of a config through it.
  *
- * yacs sends every text of a config through `ast.literal_eval` (yacs/config.py), so `("a")` is a text,
- * `("a",)` a tuple, and `("a" "b",)` one name where two were meant.
+ * So `("a")` is a text, `("a",)` a tuple, `("a" "b",)` one name where two were meant, and `1e5` a float where an int was.
  */
 import type { ConfigValue } from '../contracts/plan.ts';
+import { NotALiteral, tokenize, type Token } from './python-tokens.ts';
+import { PythonOther, type PythonValue } from './python-value.ts';
 import { isList } from './settings.ts';
 
-/** The value of a Python literal, or undefined where the text is none. Tuples become lists. */
-export function parsePythonLiteral(text: string): ConfigValue | undefined {
-  const tokens = tokenize(text.trim());
-  if (tokens === undefined) return undefined;
+/** Python's own limit for open brackets. */
+const DEEPEST = 200;
+
+/** Lists of all of GLEE's data sets have some thousand. */
+const MOST_CHARACTERS = 64 << 10;
+
+/**
+ * The value of a Python literal, or undefined where the text is none, or is longer than any config's. Tuples become lists.
+ */
+export function parsePythonLiteral(text: string): PythonValue | undefined {
+  if (text.length > MOST_CHARACTERS || text.includes('\0')) return undefined;
   try {
-    const reader = new LiteralReader(tokens);
-    return reader.whole();
+    return new LiteralReader(tokenize(text)).whole();
   } catch (error) {
     if (error instanceof NotALiteral) return undefined;
     throw error;
@@ -37,83 +44,118 @@ export function pythonLiteral(value: ConfigValue): string {
   return `{${entries.join(', ')}}`;
 }
 
-class NotALiteral extends Error {}
-
-const TOKEN =
-  /\s*(?:([()[\],])|([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])|("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(True|False|None)\b)/y;
-
-type Token =
-  { readonly kind: 'mark'; readonly mark: string } | { readonly kind: 'value'; readonly value: ConfigValue };
-
-function tokenize(text: string): Token[] | undefined {
-  const tokens: Token[] = [];
-  const scanner = new RegExp(TOKEN);
-  while (scanner.lastIndex < text.length) {
-    const match = scanner.exec(text);
-    if (match === null) return undefined;
-    const [, mark, number, quoted, word] = match;
-    if (mark !== undefined) tokens.push({ kind: 'mark', mark });
-    else if (number !== undefined) {
-      // Python refuses 010, so yacs leaves it a text.
-      if (/^[+-]?0\d+$/.test(number)) return undefined;
-      tokens.push({ kind: 'value', value: Number(number.replaceAll('_', '')) });
-    } else if (quoted !== undefined) tokens.push({ kind: 'value', value: unquote(quoted) });
-    else tokens.push({ kind: 'value', value: word === 'None' ? null : word === 'True' });
-  }
-  return tokens;
-}
-
 class LiteralReader {
   readonly #tokens: readonly Token[];
   #next = 0;
+  #depth = 0;
 
   constructor(tokens: readonly Token[]) {
     this.#tokens = tokens;
   }
 
   /** A value, or a bare tuple: `1, 2`. */
-  whole(): ConfigValue {
-    const first = this.#value();
-    if (this.#done()) return first;
-    const items = [first];
-    while (!this.#done()) {
-      this.#expect(',');
-      if (!this.#done()) items.push(this.#value());
-    }
-    return items;
+  whole(): PythonValue {
+    const { items, commas } = this.#items(undefined);
+    const [first] = items;
+    if (first === undefined) throw new NotALiteral();
+    return commas === 0 ? first : items;
   }
 
-  #value(): ConfigValue {
+  /** A number may be the sum of a real and an imaginary one. */
+  #value(): PythonValue {
+    const first = this.#signed();
+    const sign = this.#take('+') || this.#take('-');
+    if (!sign) return first;
+    const second = this.#atom();
+    const isComplex = second instanceof PythonOther && second.type === 'complex';
+    if (!isComplex || !isReal(first)) throw new NotALiteral();
+    return second;
+  }
+
+  #signed(): PythonValue {
+    const negative = this.#take('-');
+    if (!negative && !this.#take('+')) return this.#atom();
+    const value = this.#atom();
+    if (value instanceof PythonOther && value.type === 'complex') return value;
+    if (!isReal(value)) throw new NotALiteral();
+    return negative ? -value : value;
+  }
+
+  #atom(): PythonValue {
     const token = this.#tokens[this.#next++];
-    if (token === undefined) throw new NotALiteral();
-    if (token.kind === 'value')
-      return typeof token.value === 'string' ? this.#joined(token.value) : token.value;
-    if (token.mark === '(') {
-      const { items, commas } = this.#items(')');
-      return items.length === 1 && commas === 0 ? (items[0] ?? null) : items;
+    switch (token?.kind) {
+      case 'number':
+      case 'value':
+        return token.value;
+      case 'text':
+      case 'bytes':
+        return this.#joined(token);
+      case 'mark':
+        return this.#bracketed(token.mark);
+      case undefined:
+        throw new NotALiteral();
     }
-    if (token.mark === '[') return this.#items(']').items;
-    throw new NotALiteral();
+  }
+
+  #bracketed(mark: string): PythonValue {
+    this.#depth += 1;
+    if (this.#depth > DEEPEST) throw new NotALiteral();
+    const value = this.#within(mark);
+    this.#depth -= 1;
+    return value;
+  }
+
+  #within(mark: string): PythonValue {
+    if (mark === '[') return this.#items(']').items;
+    if (mark === '{') return this.#dictOrSet();
+    if (mark !== '(') throw new NotALiteral();
+    const { items, commas } = this.#items(')');
+    return items.length === 1 && commas === 0 ? (items[0] ?? null) : items;
   }
 
   /** Python joins texts that stand side by side. */
-  #joined(text: string): string {
-    const token = this.#tokens[this.#next];
-    if (token?.kind !== 'value' || typeof token.value !== 'string') return text;
-    this.#next++;
-    return this.#joined(text + token.value);
+  #joined({ kind, text }: { readonly kind: 'text' | 'bytes'; readonly text: string }): PythonValue {
+    let whole = text;
+    for (;;) {
+      const token = this.#tokens[this.#next];
+      if (token?.kind !== 'text' && token?.kind !== 'bytes') break;
+      if (token.kind !== kind) throw new NotALiteral();
+      whole += token.text;
+      this.#next += 1;
+    }
+    return kind === 'bytes' ? new PythonOther('bytes') : whole;
   }
 
-  #items(end: string): { items: ConfigValue[]; commas: number } {
-    const items: ConfigValue[] = [];
+  /** @param end Of the brackets; undefined: the end of the text. */
+  #items(end: string | undefined): { items: PythonValue[]; commas: number } {
+    const items: PythonValue[] = [];
     let commas = 0;
-    while (!this.#take(end)) {
+    while (!this.#ends(end)) {
       if (items.length > commas) {
-        this.#expect(',');
+        if (!this.#take(',')) throw new NotALiteral();
         commas++;
       } else items.push(this.#value());
     }
     return { items, commas };
+  }
+
+  #dictOrSet(): PythonOther {
+    if (this.#take('}')) return new PythonOther('dict');
+    this.#value();
+    const isDict = this.#take(':');
+    if (isDict) this.#value();
+    while (!this.#take('}')) {
+      if (!this.#take(',')) throw new NotALiteral();
+      if (this.#take('}')) break;
+      this.#value();
+      if (isDict && !this.#take(':')) throw new NotALiteral();
+      if (isDict) this.#value();
+    }
+    return new PythonOther(isDict ? 'dict' : 'set');
+  }
+
+  #ends(end: string | undefined): boolean {
+    return end === undefined ? this.#next >= this.#tokens.length : this.#take(end);
   }
 
   #take(mark: string): boolean {
@@ -122,34 +164,8 @@ class LiteralReader {
     this.#next++;
     return true;
   }
-
-  #expect(mark: string): void {
-    if (!this.#take(mark)) throw new NotALiteral();
-  }
-
-  #done(): boolean {
-    return this.#next >= this.#tokens.length;
-  }
 }
 
-const ESCAPES: ReadonlyMap<string, string> = new Map([
-  ['n', '\n'],
-  ['t', '\t'],
-  ['r', '\r'],
-  ['b', '\b'],
-  ['f', '\f'],
-]);
-
-function unquote(quoted: string): string {
-  return quoted
-    .slice(1, -1)
-    .replaceAll(
-      /\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))/gs,
-      (whole, u: string, x: string, one: string) => {
-        const code: string | undefined = u || x;
-        if (code) return String.fromCharCode(Number.parseInt(code, 16));
-        if (/["'\\]/.test(one)) return one;
-        return ESCAPES.get(one) ?? whole;
-      },
-    );
+function isReal(value: PythonValue): value is bigint | number {
+  return typeof value === 'bigint' || typeof value === 'number';
 }

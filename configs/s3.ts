@@ -6,6 +6,10 @@ import { readFileSync } from 'node:fs';
 import { S3Client } from '@aws-sdk/client-s3';
 import { quietAwsVersionWarning, readS3Settings, type S3Settings } from './env.ts';
 import { EnvironmentError } from './environment-error.ts';
+import { CREDENTIALS_REFUSED, watchCredentials } from './s3-credentials.ts';
+import { httpStatus, isExpired } from './s3-status.ts';
+
+export { httpStatus, isExpired } from './s3-status.ts';
 
 /**
  * Endpoint (AWS_ENDPOINT_URL_S3), region and credentials are those that the `aws` command line would use.
@@ -25,6 +29,7 @@ export function createS3Client(): S3Client {
     ...(ca !== undefined && { requestHandler: { httpsAgent: { ca } } }),
   });
   encrypt(client, settings);
+  watchCredentials(client);
   return client;
 }
 
@@ -66,23 +71,15 @@ const REFUSALS = new Set([
   'SignatureDoesNotMatch',
   'InvalidBucketName',
   'PermanentRedirect',
-  'CredentialsProviderError',
+  CREDENTIALS_REFUSED,
 ]);
 
 /** Why S3 refuses for good, in words, or undefined for errors that may pass. */
 export function storageRefusal(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
+  if (!(error instanceof Error) || isExpired(error)) return undefined;
   if (REFUSALS.has(error.name)) return `${error.name}: ${error.message}`;
   const status = httpStatus(error);
   if (status === 403) return `access denied (HTTP 403): ${error.message}`;
   if (status === 301) return `the bucket is in another region (HTTP 301): set AWS_REGION`;
   return undefined;
-}
-
-/** HTTP status that the S3 SDK attached to an error. */
-export function httpStatus(error: unknown): number | undefined {
-  if (typeof error !== 'object' || error === null || !('$metadata' in error)) return undefined;
-  const { $metadata: metadata } = error;
-  if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
-  return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
 }

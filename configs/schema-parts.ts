@@ -4,20 +4,20 @@ import { parseCheckpointRef } from '../contracts/checkpoints.ts';
 import { HIGHEST_PRIORITY } from '../contracts/controls.ts';
 import { RUN_ID_PATTERN } from '../contracts/ids.ts';
 import { VARIANTS, type ALL_STAGES, type TimedPhase } from '../contracts/plan.ts';
-import { DURATION_PATTERN, durationMs } from './durations.ts';
-
-const duration = z
-  .string()
-  .regex(DURATION_PATTERN, 'is no duration: write a number and a unit, as 500ms, 30s, 5m, 2h or 1d')
-  .transform((text) => durationMs(text) ?? 0);
-
-const SHORTEST_PHASE_MS = 1000;
-const LONGEST_PHASE_MS = 7 * 86_400_000;
+import { duration, durationText } from './durations.ts';
+import { text } from './text-schema.ts';
 
 /** Signs of progress come twice a second, and are looked for as often. */
-const phaseLimit = duration.refine((ms) => ms >= SHORTEST_PHASE_MS && ms <= LONGEST_PHASE_MS, {
-  error: 'must be from 1s to 7d',
-});
+const phaseLimit = duration('1s', '7d');
+
+/** More than any pool or training has, and nothing that could not be meant. */
+const MOST = {
+  hosts: 1024,
+  gpusPerHost: 64,
+  attempts: 10_000,
+  iterations: 1_000_000_000,
+  checkpoints: 10_000,
+};
 
 const phases = z
   .strictObject({
@@ -35,24 +35,28 @@ const phases = z
 
 export const gang = z
   .strictObject({
-    hosts: z.int().min(1).describe('Machines that train together, whole or not at all.'),
-    gpusPerHost: z.int().min(1).describe('GPUs that each of them gives. World size is hosts × gpusPerHost.'),
+    hosts: z.int().min(1).max(MOST.hosts).describe('Machines that train together, whole or not at all.'),
+    gpusPerHost: z
+      .int()
+      .min(1)
+      .max(MOST.gpusPerHost)
+      .describe('GPUs that each of them gives. World size is hosts × gpusPerHost.'),
   })
   .describe('The hosts that train together.');
 
-const budget = z.int().min(0).optional();
+const budget = z.int().min(0).max(MOST.attempts).optional();
 
 export const limits = z
   .strictObject({
-    heartbeatTimeout: duration
+    heartbeatTimeout: duration('500ms', '1d')
       .optional()
       .describe(
         'A host without a sign of life for so long is asked again; the trainer goes on. Default 60s.',
       ),
-    hostTimeout: duration
+    hostTimeout: duration('1s', '30d')
       .optional()
       .describe('A host whose worker does not pick up its work for so long counts as lost. Default 5m.'),
-    stallTimeout: duration
+    stallTimeout: duration('1s', '30d')
       .optional()
       .describe(
         'A trainer that shows no progress for so long hangs, and is killed; phases whose length is known have shorter limits. Default 30m.',
@@ -61,6 +65,7 @@ export const limits = z
     attemptsWithoutProgress: z
       .int()
       .min(1)
+      .max(MOST.attempts)
       .optional()
       .describe('Attempts in a row without a newer checkpoint before the stage gives up. Default 10.'),
     budgets: z
@@ -95,8 +100,8 @@ export const limits = z
 export const checkpointPeriod = z
   .union([
     z.literal('auto'),
-    z.int().min(1),
-    z.string().regex(DURATION_PATTERN, "is neither 'auto' nor a number of iterations nor a duration as 30m"),
+    z.int().min(1).max(MOST.iterations),
+    durationText('1s', '30d', "neither 'auto' nor a number of iterations, and "),
   ])
   .describe(
     "How often to save: iterations, a duration as 30m, or auto for what loses the least by what saving costs and how often things fail. By default GLEE's SOLVER.CHECKPOINT_PERIOD.",
@@ -104,26 +109,26 @@ export const checkpointPeriod = z
 
 export const retention = z
   .strictObject({
-    newest: z.int().min(2).optional().describe('So many of the newest checkpoints stay. Default 3.'),
+    newest: z
+      .int()
+      .min(2)
+      .max(MOST.checkpoints)
+      .optional()
+      .describe('So many of the newest checkpoints stay. Default 3.'),
     every: z
       .int()
       .min(1)
+      .max(MOST.iterations)
       .optional()
       .describe('Checkpoints of multiples of so many iterations stay for ever.'),
   })
   .describe('Which checkpoints stay in S3, besides final weights and what is pinned.');
 
-export const overrides = z
-  .record(z.string(), z.json())
-  .describe(
-    "Settings laid over GLEE's config, nested as in its YAML. A list replaces GLEE's list as a whole.",
-  );
-
 /** @param stages Those whose final weights another run may give. */
 export function weightsOf<const S extends readonly [string, ...string[]]>(stages: S) {
   return z.union([
     z.strictObject({
-      path: z.string().min(1).describe("A file in the GLEE checkout, relative to the checkout's root."),
+      path: text(500).describe("A file in the GLEE checkout, relative to the checkout's root."),
     }),
     z.strictObject({
       run: z
@@ -135,28 +140,34 @@ export function weightsOf<const S extends readonly [string, ...string[]]>(stages
       stage: z.enum(stages).optional().describe('The stage of that run whose final weights to take.'),
     }),
     z.strictObject({
-      from: z
-        .string()
-        .refine((text) => typeof parseCheckpointRef(text)?.which === 'number' || text.endsWith('@final'), {
+      from: text(200)
+        .refine((ref) => typeof parseCheckpointRef(ref)?.which === 'number' || ref.endsWith('@final'), {
           error:
             'names no checkpoint: write run/stage@iterations, as lite-1/stage1@50000, or run/stage@final',
         })
         .describe('Any checkpoint of any run, as lite-1/stage1@50000.'),
     }),
     z.strictObject({
-      artifact: z
-        .string()
-        .min(1)
-        .describe('An artifact of configs/artifacts.yaml, or of your own artifacts.yaml.'),
+      artifact: text(100).describe('An artifact of configs/artifacts.yaml, or of your own artifacts.yaml.'),
     }),
   ]);
 }
 
+/** As GLEE_LABELS may say it. */
+const labelValue = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,63}$/, "is no value of a label: up to 63 letters, digits, '.', '_' or '-'");
+
 export const needs = z
   .strictObject({
-    gpuMemoryGiB: z.number().positive().optional().describe('Memory that each GPU must have, at least.'),
+    gpuMemoryGiB: z
+      .number()
+      .positive()
+      .max(100_000)
+      .optional()
+      .describe('Memory that each GPU must have, at least.'),
     labels: z
-      .record(z.string().regex(RUN_ID_PATTERN, 'is no label'), z.string().min(1))
+      .record(z.string().regex(RUN_ID_PATTERN, 'is no label'), labelValue)
       .optional()
       .describe("What the host's worker says of it in GLEE_LABELS, as zone: b."),
   })

@@ -41,6 +41,8 @@ function describe(issue: Issue, path: Path, source: YamlSource, schema: unknown)
       message,
     };
   };
+  if (typeof value === 'number' && !Number.isFinite(value))
+    return [problem(path, `must be a finite number, not ${String(value)}: plans have no other`)];
   switch (issue.code) {
     case 'unrecognized_keys': {
       const known = keysAt(schema, path);
@@ -69,14 +71,22 @@ function describe(issue: Issue, path: Path, source: YamlSource, schema: unknown)
       return [problem(path, message)];
     }
     case 'too_small':
-      return [problem(path, `must be at least ${issue.minimum}, not ${show(value)}`)];
+      return [
+        problem(path, `must ${sizeOf(issue.origin)} at least ${issue.minimum}, not ${shownSize(value)}`),
+      ];
+    case 'too_big': {
+      // Texts have messages of their own.
+      if (issue.origin === 'string') return [problem(path, issue.message)];
+      return [
+        problem(path, `must ${sizeOf(issue.origin)} at most ${issue.maximum}, not ${shownSize(value)}`),
+      ];
+    }
     case 'invalid_format':
       return [problem(path, `${show(value)} ${issue.message}`)];
     case 'custom':
     case 'invalid_element':
     case 'invalid_key':
     case 'not_multiple_of':
-    case 'too_big':
       return [problem(path, issue.message)];
   }
 }
@@ -130,6 +140,20 @@ function at(value: unknown, path: Path): unknown {
   return path.reduce<unknown>((inner, step) => child(inner, String(step)), value);
 }
 
+function sizeOf(origin: string): string {
+  return origin === 'array' ? 'have' : 'be';
+}
+
+function shownSize(value: unknown): string {
+  return Array.isArray(value) ? String(value.length) : show(value);
+}
+
+const LONGEST_SHOWN = 100;
+
+/** In one line of a screen. */
 function show(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : JSON.stringify(value);
+  const text = typeof value === 'string' ? value.slice(0, LONGEST_SHOWN + 1) : JSON.stringify(value);
+  const cut = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+  const shown = /\p{Cc}/u.test(cut) ? JSON.stringify(cut) : cut;
+  return typeof value === 'string' && shown === cut ? `'${cut}'` : shown;
 }

@@ -7,12 +7,13 @@ import {
   limits,
   needs,
   ofWholeRuns,
-  overrides,
   priority,
   retention,
   variant,
   weightsOf,
 } from './schema-parts.ts';
+import { overrides } from './overrides-schema.ts';
+import { text } from './text-schema.ts';
 
 const weights = weightsOf(STAGES).describe(
   'Initial weights. By default stage1 takes what its GLEE config names, a later stage those of the stage before.',
@@ -20,9 +21,7 @@ const weights = weightsOf(STAGES).describe(
 
 const stage = z
   .strictObject({
-    config: z
-      .string()
-      .min(1)
+    config: text(500)
       .optional()
       .describe(
         "The GLEE config, relative to the checkout's root. By default GLEE's own for variant and stage.",

@@ -6,12 +6,13 @@ export type Settings = Overrides;
 
 /** Lays `over` onto `base`: maps are merged, everything else is replaced whole (fvcore's `merge_a_into_b`). */
 export function mergeSettings(base: Settings, over: Settings): Settings {
-  const merged: Record<string, ConfigValue> = { ...base };
+  // A map, in which `__proto__` is a key as any other.
+  const merged = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(over)) {
-    const below = merged[key];
-    merged[key] = isSettings(value) && isSettings(below) ? mergeSettings(below, value) : value;
+    const below = merged.get(key);
+    merged.set(key, isSettings(value) && isSettings(below) ? mergeSettings(below, value) : value);
   }
-  return merged;
+  return Object.fromEntries(merged);
 }
 
 /** The value at a dotted key, `SOLVER.MAX_ITER`, or undefined. */
@@ -19,7 +20,7 @@ export function settingAt(settings: Settings, key: string): ConfigValue | undefi
   return key
     .split('.')
     .reduce<ConfigValue | undefined>(
-      (value, step) => (value !== undefined && isSettings(value) ? value[step] : undefined),
+      (value, step) => (isSettings(value) && Object.hasOwn(value, step) ? value[step] : undefined),
       settings,
     );
 }

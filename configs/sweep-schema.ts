@@ -1,11 +1,14 @@
 /** @module What a sweep's config may hold. `sweep.schema.json` is generated from here, for editors. */
 import { z } from 'zod';
 import { MOST_RUNGS, MOST_TRIALS } from '../contracts/sweep-bounds.ts';
+import { configValue } from './overrides-schema.ts';
+import { text } from './text-schema.ts';
 
 const KEY_PATTERN = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
 
 const parameter = z
   .string()
+  .max(200)
   .regex(KEY_PATTERN, 'is no dotted key of a fine-tune config, as overrides.SOLVER.BASE_LR');
 
 const range = z
@@ -19,13 +22,17 @@ const distribution = z.union([
       .refine(([low]) => low > 0, { error: 'must be above 0: it is drawn by its logarithm' })
       .describe('Evenly between the two by order of magnitude, as learning rates are.'),
   }),
-  z.strictObject({ choice: z.array(z.json()).min(1).max(MOST_TRIALS).describe('One of them.') }),
+  z.strictObject({ choice: z.array(configValue).min(1).max(MOST_TRIALS).describe('One of them.') }),
 ]);
 
-const seed = z.int().min(0);
+/** NumPy takes none beyond 32 bits, and each rank adds its own number. */
+const seed = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1);
 
 const rungs = z
-  .array(z.int().min(1))
+  .array(z.int().min(1).max(1_000_000_000))
   .min(1)
   .max(MOST_RUNGS)
   .refine((all) => all.every((rung, index) => index === 0 || rung > (all[index - 1] ?? 0)), {
@@ -39,7 +46,12 @@ const earlyStopping = z
       asha: z
         .strictObject({
           rungs,
-          reductionFactor: z.int().min(2).optional().describe('One in so many goes on. Default 3.'),
+          reductionFactor: z
+            .int()
+            .min(2)
+            .max(MOST_TRIALS)
+            .optional()
+            .describe('One in so many goes on. Default 3.'),
         })
         .describe('Asynchronous successive halving.'),
     }),
@@ -50,6 +62,7 @@ const earlyStopping = z
           atLeast: z
             .int()
             .min(1)
+            .max(MOST_TRIALS)
             .optional()
             .describe('Nothing is stopped before so many others got as far. Default 3.'),
         })
@@ -60,22 +73,22 @@ const earlyStopping = z
 
 export const sweepConfigSchema = z
   .strictObject({
-    base: z.string().min(1).describe('The fine-tune config that every trial starts from, as finetune/odinw.'),
+    base: text(200).describe('The fine-tune config that every trial starts from, as finetune/odinw.'),
     list: z
-      .array(z.record(parameter, z.json()))
+      .array(z.record(parameter, configValue))
       .min(1)
       .max(MOST_TRIALS)
       .optional()
       .describe('Trials one by one, each with the keys that it sets.'),
     grid: z
-      .record(parameter, z.array(z.json()).min(1).max(MOST_TRIALS))
+      .record(parameter, z.array(configValue).min(1).max(MOST_TRIALS))
       .optional()
       .describe(
         'Every combination of one value of each key. With a list or draws: each of those with each of these.',
       ),
     random: z
       .strictObject({
-        samples: z.int().min(1).describe('So many different draws.'),
+        samples: z.int().min(1).max(MOST_TRIALS).describe('So many different draws.'),
         seed: seed.describe('The same seed draws the same.'),
         space: z.record(parameter, distribution).describe('What each key is drawn from.'),
       })
@@ -90,13 +103,13 @@ export const sweepConfigSchema = z
       .describe('Trials are compared with those of the same value of this key. Default task.'),
     metric: z
       .strictObject({
-        name: z.string().min(1).describe('As an evaluation names it: bbox/AP.'),
+        name: text(100).describe('As an evaluation names it: bbox/AP.'),
         goal: z.enum(['max', 'min']).optional().describe('Default max.'),
       })
       .describe('What trials are compared by.'),
     concurrency: z.int().min(1).max(1000).describe('Trials that train at the same time, at most.'),
     budget: z
-      .strictObject({ gpuHours: z.number().positive() })
+      .strictObject({ gpuHours: z.number().positive().max(1_000_000_000) })
       .optional()
       .describe('What the sweep may use. Spent, it stops what runs and starts nothing more.'),
     earlyStopping: earlyStopping.optional(),

@@ -1,6 +1,8 @@
 /** @module A YAML file that remembers where each key stands, so that a problem can name its line. */
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Document, type Node } from 'yaml';
 import type { Problem } from '../contracts/plan.ts';
+import { ConfigError } from './problems.ts';
+import { parseBounded } from './yaml-bounds.ts';
 
 export interface YamlSource {
   /** The file as problems name it. */
@@ -13,48 +15,60 @@ export interface YamlSource {
   lineOf(key: string): number | undefined;
 }
 
-/** Reads YAML 1.2, as the configs of this project are written. */
+/** Reads YAML 1.2 with `<<`, as the configs of this project are written. */
 export function parseYamlSource(file: string, text: string): YamlSource {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const problems = document.errors.map((error): Problem => ({
-    level: 'error',
-    file,
-    key: '',
-    line: lines.linePos(skipBlanks(text, error.pos[0])).line,
-    message: `is no valid YAML: ${error.message}`,
-  }));
+  const { document, faults } = parseBounded(text, { lineCounter: lines, merge: true });
+  const { value, wrong } = faults.length > 0 ? { value: undefined, wrong: faults } : valueOf(document);
   return {
     file,
-    value: problems.length > 0 ? undefined : document.toJS(),
-    problems,
+    value,
+    problems: wrong.map((fault): Problem => ({ level: 'error', file, key: '', ...fault })),
     lineOf: (key) => {
-      const offset = offsetOf(document.contents, key.split('.'));
+      const offset = document && offsetOf(document, document.contents, key.split('.'));
       return offset === undefined ? undefined : lines.linePos(offset).line;
     },
   };
 }
 
-/** An error behind an empty value is placed at the line break before it. */
-function skipBlanks(text: string, offset: number): number {
-  return offset + Math.max(0, text.slice(offset).search(/\S/));
+/** The value of any YAML file of this project's own. @throws ConfigError */
+export function parseYamlFile(file: string, text: string): unknown {
+  const { value, problems } = parseYamlSource(file, text);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return value;
+}
+
+function valueOf(document: Document.Parsed | undefined): {
+  readonly value: unknown;
+  readonly wrong: readonly { readonly message: string }[];
+} {
+  try {
+    // What aliases repeat was counted.
+    return { value: document?.toJS({ maxAliasCount: -1 }), wrong: [] };
+  } catch (error) {
+    // Such as `<<` of what is no map.
+    const message = `is no valid YAML: ${error instanceof Error ? error.message : String(error)}`;
+    return { value: undefined, wrong: [{ message }] };
+  }
 }
 
 function offsetOf(
+  document: Document.Parsed,
   node: Node | null | undefined,
   path: readonly string[],
   found?: number,
 ): number | undefined {
   const [head, ...rest] = path;
   if (head === undefined) return found;
+  if (isAlias(node)) return offsetOf(document, node.resolve(document), path, found);
   if (isMap<unknown, Node | null>(node)) {
     const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === head);
     if (pair === undefined || !isScalar(pair.key)) return found;
-    return offsetOf(pair.value, rest, pair.key.range?.[0]);
+    return offsetOf(document, pair.value, rest, pair.key.range?.[0]);
   }
   if (isSeq<Node | null>(node)) {
     const item = node.items[Number(head)];
-    return offsetOf(item, rest, item?.range?.[0] ?? found);
+    return offsetOf(document, item, rest, item?.range?.[0] ?? found);
   }
   return found;
 }

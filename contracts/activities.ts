@@ -1,8 +1,8 @@
 /** @module The activities, as workflows see them. Workers build factories that satisfy these. */
 import type { Control } from './controls.ts';
-import type { Artifact, Gang, Plan } from './plan.ts';
-import type { Host, LeaseRequest, PoolSettings } from './pool.ts';
-import type { StageResult, TrainStageInput } from './runs.ts';
+import type { Artifact, Gang, Plan, StageName } from './plan.ts';
+import type { Host, HostNeeds, LeaseRequest, PoolSettings } from './pool.ts';
+import type { StageChanges, StageResult, TrainStageInput } from './runs.ts';
 import type { News } from './schedule.ts';
 import type {
   PackedSweepState,
@@ -84,7 +84,10 @@ export interface ResolvedFineTune {
   readonly plan: FineTunePlan;
   /** Absent where it has not been trained from the same inputs yet. */
   readonly done?: StageResult;
+  readonly changes?: RunChanges;
 }
+
+export type RunChanges = Readonly<Partial<Record<StageName, StageChanges>>>;
 
 export interface PlannedEvaluation {
   readonly task: EvaluationTask;
@@ -95,6 +98,8 @@ export interface ResolvedPlan {
   readonly plan: Plan;
   /** Results of stages that an earlier execution of this run finished from the same inputs. */
   readonly done: readonly StageResult[];
+  /** What people changed of its stages, by stage. Absent when nothing was changed. */
+  readonly changes?: RunChanges;
 }
 
 /** What a stage does in S3 and with the pool, from any control worker. */
@@ -103,6 +108,10 @@ export interface StageActivities {
   requestLease(input: { readonly pool: string; readonly request: LeaseRequest }): Promise<void>;
   /** Hosts of the pool that could be asked for room; none while no gang could be formed, or when the stage goes on from a checkpoint. */
   findCandidates(input: FindCandidatesInput): Promise<readonly string[]>;
+  /** Names of the pool's hosts that new work may be given to and that suit the stage, whether they are free or not. */
+  findSuitable(input: FindSuitableInput): Promise<readonly string[]>;
+  /** Keeps in S3, beside the plan, what people have changed of a stage: a later start of the run continues with it. */
+  recordChanges(input: RecordChangesInput): Promise<void>;
   /**
    * Writes the stage's result from its head; fails while the head does not name a final checkpoint. With the stage's
    * `until`, a checkpoint of as many iterations will do, and nothing is written where it is not final.
@@ -127,6 +136,18 @@ export interface FindCandidatesInput {
   readonly gang: Gang;
 }
 
+export interface FindSuitableInput {
+  readonly pool: string;
+  readonly gang: Gang;
+  readonly needs?: HostNeeds;
+}
+
+export interface RecordChangesInput {
+  readonly run: string;
+  readonly stage: string;
+  readonly changes: StageChanges;
+}
+
 export interface ForwardControlInput {
   /** Workflow id of the stage. */
   readonly stage: string;
@@ -144,6 +165,7 @@ export interface PublishStageInput {
   readonly attempts: number;
   readonly iterationsRun: number;
   readonly trainedSeconds?: number;
+  readonly lastFailure?: string;
 }
 
 /** What is done with artifacts; needs no GPU host. */

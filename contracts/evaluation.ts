@@ -44,6 +44,16 @@ export interface Metric {
   readonly value: number;
 }
 
+/** A file that an evaluation has written below `inference/`, in S3. */
+export interface EvaluationFile {
+  /** As `inference/results.json`. */
+  readonly path: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
 /** What an evaluation leaves; also `evaluation.json` in S3, beside the checkpoint. */
 export interface EvaluationResult {
   /** As `run/stage@iterations`. */
@@ -53,4 +63,6 @@ export interface EvaluationResult {
   /** Of the evaluation: what went into it, by which it is found again. */
   readonly inputs: string;
   readonly metrics: readonly Metric[];
+  /** Predictions, which are all that an evaluation on videos leaves. Absent in records from before they were kept. */
+  readonly files?: readonly EvaluationFile[];
 }

@@ -18,6 +18,8 @@ export const FAILURES = {
   TrainerConfig: 'stop',
   /** A Python module is missing or broken on the host. */
   ImportError: 'stop',
+  /** A file of a data set cannot be parsed, as annotations that are no JSON. The user mends or fetches it. */
+  DamagedData: 'stop',
   /** A GPU ran out of memory: the same batch will again. */
   OutOfMemory: 'stop',
   /** A source of weights refuses, or has no such file: its address or a token has to be mended. */
@@ -26,6 +28,8 @@ export const FAILURES = {
   WrongWeights: 'stop',
   /** S3 has a checkpoint no more as it was committed. Tried again from the one before. */
   DamagedCheckpoint: 'retry',
+  /** The head of the stage is not what this pipeline writes: unreadable, or with a token far ahead of the clock. A person puts it right. */
+  DamagedHead: 'stop',
   /** No checkpoint of the stage is whole any more. A person brings one back, or deletes the head to begin anew. */
   NoGoodCheckpoint: 'stop',
   /** No space left for checkpoints or weights on the host. */
@@ -42,6 +46,8 @@ export const FAILURES = {
   StoppedByPerson: 'stop',
   /** The trainer exited non-zero for a reason without a name of its own; the log's last line is in the message. */
   TrainerCrashed: 'retry',
+  /** The trainer failed with the same error at the same iteration again and again: its program or its settings have to be mended. */
+  RepeatedCrash: 'stop',
   /** A signal ended the trainer: the kernel's OOM killer, a person, a fault. */
   TrainerKilled: 'retry',
   /** The trainer is gone and nobody recorded how: the host restarted, or the shim was killed with it. */
@@ -95,10 +101,19 @@ export interface FailureDetails {
   readonly at?: number;
   /** S3 key of the trainer's log. */
   readonly log?: string;
+  /**
+   * Equal for two failures of the same cause: the exception and where it was raised, without pids, times, addresses
+   * and hosts. Absent where the log shows no exception.
+   */
+  readonly signature?: string;
+  /** Iterations of the stage that were done when it failed. */
+  readonly iteration?: number;
   /** Iterations that the attempt ran before it failed. */
   readonly iterationsRun?: number;
   /** S3 key of the checkpoint that is not what was committed. */
   readonly damaged?: string;
+  /** The host reports it for its whole gang: the fault may be on any of its hosts. */
+  readonly ofGang?: true;
 }
 
 /** A failure that has a name: what an attempt ended with, as workflows pass it around. */

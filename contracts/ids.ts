@@ -81,6 +81,8 @@ export const keys = {
   plan: (run: string) => `runs/${run}/plan.json`,
   head: (run: string, stage: string) => `runs/${run}/${stage}/head.json`,
   result: (run: string, stage: string) => `runs/${run}/${stage}/result.json`,
+  /** What people have changed of the stage since it was planned. */
+  changes: (run: string, stage: string) => `runs/${run}/${stage}/changes.json`,
   hostCache: (host: string) => `hosts/${host}/weights.json`,
   stage: (run: string, stage: string) => `runs/${run}/${stage}/`,
   attempts: (run: string, stage: string) => `runs/${run}/${stage}/attempts/`,
@@ -94,6 +96,9 @@ export const keys = {
   schedule: (schedule: string) => `schedules/${schedule}.json`,
   /** Of one checkpoint and all that decides its figures, both in the name. */
   evaluation: (run: string, stage: string, name: string) => `runs/${run}/${stage}/evaluations/${name}.json`,
+  /** A file that the evaluation has written, by its path in OUTPUT_DIR. */
+  evaluationFile: (run: string, stage: string, name: string, path: string) =>
+    `runs/${run}/${stage}/evaluations/${name}/${path}`,
   /** Marks of those who want a checkpoint kept, one object each. */
   pins: (run: string, stage: string) => `runs/${run}/${stage}/pins/`,
 } as const;

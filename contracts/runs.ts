@@ -25,6 +25,8 @@ export interface TrainStageInput {
    * A later execution goes on from there. Absent: to its end.
    */
   readonly until?: number;
+  /** What people changed of the stage in an earlier execution of the run. Absent when nothing was changed. */
+  readonly changes?: StageChanges;
   /** What crosses a continue-as-new; absent at the start. */
   readonly carried?: { readonly state: StageState; readonly lease: Lease | null };
 }
@@ -64,6 +66,20 @@ export interface Budget {
   readonly limit: number;
 }
 
+/** A host without something that the plan needs, as a data set. */
+export interface LackingHost {
+  readonly host: string;
+  readonly reason: string;
+}
+
+/** What a trainer failed with, and how many attempts in a row have failed with just that. */
+export interface Crash {
+  readonly signature: string;
+  /** Of the stage, that were done. */
+  readonly iteration: number;
+  readonly times: number;
+}
+
 /** State of one stage: what its query answers, and what crosses a continue-as-new. Plain JSON. */
 export interface StageState {
   readonly phase: StagePhase;
@@ -89,6 +105,14 @@ export interface StageState {
   readonly changes?: StageChanges;
   /** Hosts of the newest failure, avoided by the next lease where others are free. */
   readonly avoid: readonly string[];
+  /** Hosts that were seen to lack what the plan needs, while no gang passed the checks. Absent when there are none. */
+  readonly lacking?: readonly LackingHost[];
+  /** The newest failure, while the same error comes back at the same iteration. */
+  readonly crash?: Crash;
+  /** What the newest attempt failed with, for people. Absent once another one trains. */
+  readonly lastFailure?: string;
+  /** It has trained to its end: no order but `resume` changes anything any more. */
+  readonly trained?: true;
   /** For which its attempts held hosts, and how many of them failed: how often to save follows. Absent before the first has ended. */
   readonly trainedSeconds?: number;
   readonly failures?: number;
@@ -110,6 +134,8 @@ export interface StageResult {
   readonly inputs: string;
   readonly attempts: number;
   readonly iterationsRun: number;
+  /** What the last attempt failed with after its final weights were committed, as in a last evaluation. */
+  readonly lastFailure?: string;
   /** For which its attempts held their hosts. Absent in results of earlier versions, and of stages that were skipped. */
   readonly trainedSeconds?: number;
 }

@@ -16,6 +16,8 @@ export interface Machine extends Place {
 }
 
 export interface Network {
+  /** Of this process, as the machines reach it. */
+  readonly address: string;
   readonly machines: readonly Machine[];
   /** Packets between the machine and the others vanish, both ways. */
   cut(machine: Machine, others: readonly Machine[]): Promise<void>;
@@ -64,14 +66,14 @@ export async function createNetwork(names: readonly string[]): Promise<Network> 
       await addMachine(bridge, name, address);
       machines.push({ name, address, enter: ['ip', 'netns', 'exec', namespaceOf(name)] });
     }
-    return { machines, remove, ...handles(machines) };
+    return { address: `${subnet}.1`, machines, remove, ...handles(machines) };
   } catch (error) {
     await remove();
     throw error;
   }
 }
 
-function handles(machines: readonly Machine[]): Omit<Network, 'machines' | 'remove'> {
+function handles(machines: readonly Machine[]): Omit<Network, 'address' | 'machines' | 'remove'> {
   const indexOf = ({ name }: Machine) => machines.findIndex((one) => one.name === name);
   const socket = (machine: Machine) => socketOf(process.pid, indexOf(machine));
   return {

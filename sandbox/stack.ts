@@ -167,6 +167,8 @@ function serverEnvironment(temporal: TemporalServer, s3: S3Server): Record<strin
     AWS_ACCESS_KEY_ID: s3.accessKeyId,
     AWS_SECRET_ACCESS_KEY: s3.secretAccessKey,
     GLEE_BUCKET: s3.bucket,
+    // For trying: a server of one's own on this machine.
+    GLEE_ALLOW_PRIVATE_SOURCES: '127.0.0.1,localhost,::1',
   };
 }
 

@@ -1,12 +1,17 @@
 """Short work for GPUs, to see that they do it: asked of a host before a lease of it is used.
 
+    python3 health.py environment CHECKOUT
     python3 health.py gemm
     python3 health.py collective HOST HOSTS GPUS ADDRESS PORT BACKEND PATIENCE
 
 CUDA_VISIBLE_DEVICES says which GPUs; HOST is its number among the HOSTS, PATIENCE in seconds for ranks to come. The last line on stdout is JSON: what was seen, in figures.
 """
 
+import importlib
+import importlib.util
 import json
+import os
+import random
 import signal
 import sys
 import time
@@ -22,7 +27,9 @@ ROUNDS = 5
 def main() -> None:
     signal.alarm(LIMIT_SECONDS)
     what, *arguments = sys.argv[1:]
-    if what == "gemm":
+    if what == "environment":
+        say(environment(*arguments))
+    elif what == "gemm":
         say(gemm())
     else:
         host, hosts, gpus, address, port, backend, patience = arguments
@@ -31,6 +38,64 @@ def main() -> None:
 
 def say(seen: dict) -> None:
     print(json.dumps(seen), flush=True)
+
+
+# What GLEE's train_net.py imports before it does anything, and which package has it.
+NEEDED = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "detectron2": "GLEE's own detectron2: pip install -e . in its checkout",
+    "fvcore": "fvcore",
+    "iopath": "iopath",
+    "scipy": "scipy",
+    "timm": "timm",
+    "transformers": "transformers",
+    "einops": "einops",
+    "fairscale": "fairscale",
+    "pycocotools.ytvos": "the pycocotools of github.com/wjf5203/cocoapi (subdirectory PythonAPI)",
+}
+# GLEE falls back to a slow one without it, and says nothing.
+ATTENTION = "MultiScaleDeformableAttention"
+
+
+def environment(checkout: str) -> dict:
+    """What this Python lacks to run the GLEE of the checkout; of another trainer nothing is known."""
+    seen = {"python": ".".join(map(str, sys.version_info[:3])), "isGlee": False, "missing": [], "samplesSets": True}
+    if not os.path.exists(os.path.join(checkout, "projects", "GLEE", "glee", "GLEE.py")):
+        return {**seen, "hasAttention": True}
+    # As train_net.py has it.
+    sys.path[0] = os.path.join(os.path.abspath(checkout), "projects", "GLEE")
+    missing = [{"module": module, "install": install} for module, install in NEEDED.items() if not is_there(module)]
+    return {
+        **seen,
+        "isGlee": True,
+        "missing": missing,
+        "hasAttention": is_there(ATTENTION),
+        "samplesSets": sys.version_info < (3, 11) or samples_sets(),
+    }
+
+
+def is_there(module: str) -> bool:
+    """Whether it could be imported, which takes long and may fail for want of a GPU."""
+    try:
+        spec = importlib.util.find_spec(module)
+        # A folder without Python in it, as one that was removed leaves, has no origin.
+        return spec is not None and spec.origin is not None
+    except (ImportError, AttributeError, ValueError):
+        return False
+
+
+def samples_sets() -> bool:
+    """Whether random.sample takes a set, as GLEE needs it: Python 3.11 refuses, unless the checkout has mended that."""
+    for module in ("torch", "detectron2._C"):
+        try:
+            importlib.import_module(module)
+        except Exception:
+            break
+    try:
+        return len(random.sample({1, 2}, 1)) == 1
+    except TypeError:
+        return False
 
 
 def gemm() -> dict:

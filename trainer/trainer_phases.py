@@ -135,3 +135,7 @@ class _Phases:
         enter("training")
         if ended - _written_at >= _WRITE_EVERY_S:
             _write()
+
+    def after_train(self):
+        # Also after an exception: where a trainer crashes is known to the iteration.
+        _write()

@@ -1,6 +1,7 @@
 /**
  * @module The control worker: runs all workflows, and the activities that need no GPU host.
  */
+import { resolve } from 'node:path';
 import { Worker } from '@temporalio/worker';
 import { createPlanActivities } from '../activities/plan/plan-activities.ts';
 import { finder } from '../activities/checkpoints/start-from.ts';
@@ -26,7 +27,11 @@ export async function runControlWorker(signal: AbortSignal): Promise<void> {
   const { connection, namespace } = await connectWorker(log, signal);
   const client = createS3Client();
   const bucket = openBucket(client, settings.bucket, settings.prefix);
-  const sources = createSources(client, readDownloadSettings());
+  const { fileRoots, ...downloads } = readDownloadSettings();
+  const sources = createSources(client, {
+    ...downloads,
+    fileRoots: [settings.checkout, settings.configDirectory, ...fileRoots].map((folder) => resolve(folder)),
+  });
   const weights = createWeightsActivities({ ...bucket, client, sources });
   const worker = await Worker.create({
     connection,

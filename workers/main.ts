@@ -30,7 +30,10 @@ program
   .description('run workflows, planning and bookkeeping; needs no GPU; run one or more')
   .addHelpText(
     'after',
-    `${ENVIRONMENT}\n  GLEE_CONFIG_DIR  folder with your configs             [the package's]`,
+    `${ENVIRONMENT}
+  GLEE_CONFIG_DIR  folder with your configs             [the package's]
+  GLEE_FILE_ROOTS  folders that file:// sources of weights may lie in, ':' between them, besides checkout and configs
+  GLEE_ALLOW_PRIVATE_SOURCES  hosts with private addresses that weights may come from, as nas.lab,10.0.0.7`,
   )
   .action(() => runUntilSignal(({ stop }) => runControlWorker(stop.signal), []));
 

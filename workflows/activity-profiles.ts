@@ -8,15 +8,28 @@ import { CONTROL_TASK_QUEUE, hostTaskQueue } from '../contracts/ids.ts';
 import type { StageLimits } from '../contracts/plan.ts';
 
 /**
- * Reads configs and S3, and hashes weights, which may take minutes: its heartbeat tells that from a killed worker. A
- * person waits for the answer, so a service that is away is an error after minutes, not days.
+ * Reads configs and S3, and hashes weights, which may take minutes: its heartbeat tells that from a killed worker. Runs
+ * begin with it, at night too: a service that is away for hours is waited for. What a person has to mend fails by name.
  */
 export const planning: ActivityOptions = {
   taskQueue: CONTROL_TASK_QUEUE,
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10s',
-  scheduleToCloseTimeout: '15 minutes',
-  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '20s', maximumAttempts: 40 },
+  scheduleToCloseTimeout: '7 days',
+  retry: {
+    initialInterval: '1s',
+    backoffCoefficient: 2,
+    maximumInterval: '20s',
+    maximumAttempts: 1_000_000,
+  },
+};
+
+/** The same while a person waits for the answer: a service that is away is the answer, within seconds. */
+export const planningNow: ActivityOptions = {
+  ...planning,
+  startToCloseTimeout: '2 minutes',
+  scheduleToCloseTimeout: '3 minutes',
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '5s', maximumAttempts: 3 },
 };
 
 /**
@@ -35,6 +48,14 @@ export const bookkeeping: ActivityOptions = {
   },
 };
 
+/** The same while a person waits for the answer. */
+export const answering: ActivityOptions = {
+  taskQueue: CONTROL_TASK_QUEUE,
+  startToCloseTimeout: '5s',
+  scheduleToCloseTimeout: '15s',
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '5s', maximumAttempts: 5 },
+};
+
 /** A small file beside the control worker. The pool grants nothing before it is read, so it is not waited for long. */
 export const settingsReading: ActivityOptions = {
   taskQueue: CONTROL_TASK_QUEUE,
@@ -43,13 +64,21 @@ export const settingsReading: ActivityOptions = {
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '5s', maximumAttempts: 20 },
 };
 
-/** HEAD requests to the sources of weights: a person waits to hear that an address is wrong. */
+/**
+ * HEAD requests to the sources of weights, and a look into S3. An address that is wrong fails by name at once; a source
+ * or an S3 that is away is waited for, as by the downloads that come after.
+ */
 export const checking: ActivityOptions = {
   taskQueue: CONTROL_TASK_QUEUE,
   startToCloseTimeout: '2 minutes',
   heartbeatTimeout: '10s',
-  scheduleToCloseTimeout: '15 minutes',
-  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '20s', maximumAttempts: 40 },
+  scheduleToCloseTimeout: '7 days',
+  retry: {
+    initialInterval: '1s',
+    backoffCoefficient: 2,
+    maximumInterval: '20s',
+    maximumAttempts: 1_000_000,
+  },
 };
 
 /**
@@ -92,13 +121,13 @@ export function measuring(host: string): ActivityOptions {
   };
 }
 
-/** One small request on rank 0's host: S3 may be away for long, the host may not. */
+/** One small request on rank 0's host: S3 may be away for a day while the gang is held, the host may not. */
 export function opening(host: string, limits: StageLimits): ActivityOptions {
   return {
     taskQueue: hostTaskQueue(host),
     startToCloseTimeout: '10s',
     scheduleToStartTimeout: limits.hostTimeoutMs,
-    scheduleToCloseTimeout: '7 days',
+    scheduleToCloseTimeout: '1 day',
     retry: {
       initialInterval: '500ms',
       backoffCoefficient: 2,
@@ -120,8 +149,9 @@ export function awaitingCheckpoint(host: string, limits: StageLimits, withinMs: 
 }
 
 /**
- * A trainer's life on one host. Retried without end and without growing delay: a new attempt of the *activity* adopts
- * the trainer that runs, so it costs nothing. Failures of the trainer itself are never retried here; the stage decides.
+ * A trainer's life on one host. Retried without growing delay: a new attempt of the *activity* adopts the trainer that
+ * runs, so it costs nothing. Failures of the trainer itself are never retried here; the stage decides. An S3 that is away
+ * when the attempt begins is waited for about a day; errors that nobody knows get a name on the host after minutes.
  */
 export function training(host: string, limits: StageLimits): ActivityOptions {
   return {
@@ -134,7 +164,7 @@ export function training(host: string, limits: StageLimits): ActivityOptions {
       initialInterval: '1s',
       backoffCoefficient: 1.2,
       maximumInterval: '5s',
-      maximumAttempts: 1_000_000,
+      maximumAttempts: 20_000,
     },
   };
 }

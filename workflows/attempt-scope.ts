@@ -31,9 +31,11 @@ export class AttemptScope {
 
   /**
    * Runs an attempt that may be ended alone.
-   * @returns Undefined when it was. Throws when the stage itself is cancelled.
+   * @returns Undefined when it was, or when it was not begun because an end is asked for already. Throws when the stage
+   * itself is cancelled.
    */
   async run<T>(attempt: () => Promise<T>): Promise<T | undefined> {
+    if (this.isAsked) return undefined;
     const stage = CancellationScope.current();
     const scope = new CancellationScope();
     this.#running = scope;

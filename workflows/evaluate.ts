@@ -5,10 +5,8 @@
 import {
   CancellationScope,
   condition,
-  patched,
   proxyActivities,
   setCurrentDetails,
-  setHandler,
   workflowInfo,
   ApplicationFailure,
 } from '@temporalio/workflow';
@@ -20,22 +18,27 @@ import type { Lease } from '../contracts/pool.ts';
 import type { StageState } from '../contracts/runs.ts';
 import { planning, training } from './activity-profiles.ts';
 import { AttemptScope } from './attempt-scope.ts';
-import { checkGang, type GangHealth } from './health.ts';
+import { checkGang, type UnfitGang } from './health.ts';
 import { invalid } from './invalid.ts';
-import { yieldSignal } from './messages.ts';
-import { blamesOf, decide, failureOf, nameFailure } from './recovery.ts';
+import { noneLeft, othersLeft, provenBlames } from './lacking.ts';
+import { backoffMs, blamesOf, decide, failureOf, nameFailure, type Decision } from './recovery.ts';
 import { StageLease } from './stage-lease.ts';
-import { afterFailure, initialStageState, standingOf } from './stage-state.ts';
+import {
+  afterFailure,
+  afterLacking,
+  avoidedBy,
+  initialStageState,
+  standingOf,
+  withoutLacking,
+} from './stage-state.ts';
+import { onYield } from './yields.ts';
 
 const plans = proxyActivities<PlanActivities>(planning);
-
-/** Evaluations that began before blame the failure's host alone. */
-const UNFIT_BLAMED = 'all hosts that are unfit are blamed';
 
 interface Failed {
   readonly failure: NamedFailure;
   /** The hosts were looked at, and would not do. */
-  readonly unfit?: Extract<GangHealth, { readonly kind: 'unfit' }>;
+  readonly unfit?: UnfitGang;
 }
 
 export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> {
@@ -46,22 +49,22 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
 
   const lease = new StageLease(task.plan, null);
   const scope = new AttemptScope();
-  setHandler(yieldSignal, ({ requestId }) => {
-    // It begins anew: there is nothing to be saved.
-    if (requestId === lease.held?.requestId) scope.ask('gives its hosts back', () => Promise.resolve());
-  });
+  // It begins anew: there is nothing to be saved.
+  onYield(lease, () => scope.ask('gives its hosts back', () => Promise.resolve()));
   let state: StageState = initialStageState;
   try {
     for (;;) {
       if (scope.take() !== null) await lease.giveBack();
       show('waiting for a host');
-      const { attempt, avoid } = state;
-      const wanted = { attempt, avoid, priority: task.plan.priority ?? 0 };
+      const { attempt } = state;
+      const wanted = { attempt, avoid: avoidedBy(state), priority: task.plan.priority ?? 0 };
       const held = await lease.wait(wanted, () => scope.isAsked);
-      if (held === undefined) continue;
-      state = { ...state, attempt: attempt + 1, token: Math.max(held.token, state.token + 1) };
-      show(`on ${held.hosts.map(({ name }) => name).join(', ')}`);
-      const outcome = await scope.run(() => onHost(held, task, state));
+      // The pool may want it back before it was used.
+      if (held === undefined || scope.isAsked) continue;
+      const hosts = held.hosts.map(({ name }) => name);
+      state = { ...state, attempt: attempt + 1, token: Math.max(held.token, state.token + 1), hosts };
+      show(`on ${hosts.join(', ')}`);
+      const outcome = await scope.run(() => checkAndEvaluate(held));
       if (outcome === undefined) continue;
       if ('metrics' in outcome) return outcome;
       await recover(outcome);
@@ -70,12 +73,25 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
     await lease.giveBack();
   }
 
+  async function checkAndEvaluate(held: Lease): Promise<EvaluationResult | Failed> {
+    const unfit = await check(held, task, state);
+    if (unfit !== undefined) return { failure: unfit.failure, unfit };
+    await lease.blame(provenBlames(state, workflowInfo().workflowId));
+    state = withoutLacking(state);
+    return onHost(held, task, state);
+  }
+
   async function recover({ failure, unfit }: Failed): Promise<void> {
     const { limits } = task.plan;
-    state = afterFailure(state, failure, { iterationsRun: 0, at: Date.now(), limits });
-    const blames = unfit !== undefined && patched(UNFIT_BLAMED) ? unfit.blames : undefined;
-    await lease.blame(blames ?? blamesOf(failure, workflowInfo().workflowId));
-    const decision = decide(failure, standingOf(state, failure, limits, true));
+    if (unfit !== undefined) state = afterLacking(state, unfit.lacking);
+    const elsewhere = unfit?.ofPlan === true && (await othersLeft(task.plan, state));
+    const ended = { iterationsRun: 0, at: Date.now(), limits, spendsBudget: !elsewhere };
+    state = afterFailure(state, failure, ended);
+    const standing = standingOf(state, failure, limits);
+    await lease.blame(unfit?.blames ?? blamesOf(failure, workflowInfo().workflowId, standing));
+    const decision: Decision = elsewhere
+      ? { kind: 'elsewhere', afterMs: backoffMs(standing.attempts), avoid: [] }
+      : decide(unfit?.ofPlan === true ? noneLeft(failure, state) : failure, standing);
     if (decision.kind === 'stop' || decision.kind === 'ask') throw failureOf(decision.failure);
     if (decision.kind === 'elsewhere') {
       state = { ...state, avoid: unfit?.avoid ?? decision.avoid };
@@ -92,6 +108,12 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
   }
 }
 
+async function check(held: Lease, { run, plan, weights }: EvaluationTask, { token }: StageState) {
+  const placed = { weights: { kind: 'artifact', artifact: weights }, files: [] } as const;
+  const health = await checkGang(held, { run, plan, token, placed });
+  return health.kind === 'unfit' ? health : undefined;
+}
+
 async function onHost(
   held: Lease,
   task: EvaluationTask,
@@ -99,13 +121,9 @@ async function onHost(
 ): Promise<EvaluationResult | Failed> {
   const [host] = held.hosts;
   if (host === undefined) throw ApplicationFailure.nonRetryable('the pool granted a lease without hosts');
-  const { run, plan } = task;
-  const placed = { weights: { kind: 'artifact', artifact: task.weights }, files: [] } as const;
-  const health = await checkGang(held, { run, plan, token, placed });
-  if (health.kind === 'unfit') return { failure: health.failure, unfit: health };
   const summary = `evaluate ${task.checkpoint} on ${host.name}`;
   const { evaluateOnHost } = proxyActivities<HostActivities>({
-    ...training(host.name, plan.limits),
+    ...training(host.name, task.plan.limits),
     summary,
   });
   try {

@@ -10,7 +10,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { PlanActivities } from '../contracts/activities.ts';
+import type { PlanActivities, RunChanges } from '../contracts/activities.ts';
 import { describeRef } from '../contracts/checkpoints.ts';
 import type { EvaluationResult } from '../contracts/evaluation.ts';
 import {
@@ -43,7 +43,7 @@ export async function fineTune(given?: FineTuneInput): Promise<FineTuneResult> {
 
   try {
     const summary = `resolve and check '${config}'`;
-    const { plan, done } = await plans.resolveFineTune.executeWithOptions({ ...planning, summary }, [
+    const { plan, done, changes } = await plans.resolveFineTune.executeWithOptions({ ...planning, summary }, [
       { run, config, ...(trial && { trial }) },
     ]);
     const { stage } = plan.stage;
@@ -53,7 +53,7 @@ export async function fineTune(given?: FineTuneInput): Promise<FineTuneResult> {
       warnings: plan.warnings.map(({ file, key, message }) => `${file}: ${key}: ${message}`),
     });
     if (done !== undefined) showStage({ stage, status: 'done', result: done, reused: true });
-    const result = done ?? (await train(plan));
+    const result = done ?? (await train(plan, changes));
     const evaluations = await evaluateAll(plan, result);
     const best = bestEvaluation(plan, evaluations);
     show({ phase: 'done' });
@@ -67,10 +67,10 @@ export async function fineTune(given?: FineTuneInput): Promise<FineTuneResult> {
     throw error;
   }
 
-  async function train({ artifacts, stage }: FineTunePlan): Promise<StageResult> {
+  async function train({ artifacts, stage }: FineTunePlan, changes?: RunChanges): Promise<StageResult> {
     const prepared = await prepareArtifacts(run, artifacts, show);
     show({ phase: 'training' });
-    const input = { ...stageInput(run, stage, [], prepared), ...(until !== undefined && { until }) };
+    const input = { ...stageInput(run, stage, [], prepared, changes), ...(until !== undefined && { until }) };
     return controls.during(input, (one: TrainStageInput) => trainAsChild(one, showStage));
   }
 

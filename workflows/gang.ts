@@ -4,9 +4,10 @@
 import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { HostActivities } from '../contracts/activities.ts';
 import type { NamedFailure } from '../contracts/failures.ts';
-import type { HostBlame, Lease } from '../contracts/pool.ts';
+import type { Lease } from '../contracts/pool.ts';
 import type { Coverage, TrainRankInput, TrainRankResult } from '../contracts/training.ts';
 import { training } from './activity-profiles.ts';
+import type { UnfitGang } from './health.ts';
 import { blame, iterationsBefore, nameFailure } from './recovery.ts';
 
 export type GangOutcome =
@@ -16,7 +17,7 @@ export type GangOutcome =
       readonly failure: NamedFailure;
       readonly iterationsRun: number;
       /** What the check of its hosts says besides. */
-      readonly unfit?: { readonly avoid: readonly string[]; readonly blames: readonly HostBlame[] };
+      readonly unfit?: UnfitGang;
     }
   /** It was ended for the pool's sake or a person's. */
   | { readonly kind: 'stopped'; readonly iterationsRun: number };

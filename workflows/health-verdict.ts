@@ -2,6 +2,7 @@
 import type { FailureType, NamedFailure } from '../contracts/failures.ts';
 import type { HostCheck, HostReport, MeetReport } from '../contracts/health.ts';
 import type { HostBlame } from '../contracts/pool.ts';
+import type { LackingHost } from '../contracts/runs.ts';
 
 export interface HostAnswer<T> {
   readonly host: string;
@@ -17,9 +18,13 @@ export type Verdict =
       readonly failure: NamedFailure;
       readonly avoid: readonly string[];
       readonly blames: readonly Omit<HostBlame, 'holder'>[];
+      /** Hosts that were seen to lack what the plan needs: whose fault that is, another gang's checks tell. */
+      readonly lacking: readonly LackingHost[];
+      /** Nothing else is wrong with the gang. */
+      readonly ofPlan: boolean;
     };
 
-/** Checks of what this plan needs: where all hosts are seen to lack it, other hosts would not help, and a person has to. */
+/** Checks of what this plan needs: where no host of the pool has it, a person has to change the plan or the hosts. */
 const OF_THE_PLAN: Readonly<Record<string, FailureType>> = {
   data: 'MissingFile',
   checkout: 'MissingFile',
@@ -46,7 +51,7 @@ export function judgeGang(
   const stop = Object.keys(OF_THE_PLAN).find((name) => lacking.has(name));
   if (stop !== undefined) return stopped(stop, findings);
   const silent = [...looks, ...meetings].flatMap(({ failure }) => failure ?? []);
-  const unfit = [
+  const unfit: readonly Unfit[] = [
     ...findings
       .filter(({ check }) => check.name !== 'ports' && !isOfNobody(check, everywhere))
       .map(unfitness),
@@ -65,6 +70,8 @@ export function judgeGang(
     failure,
     avoid: [...new Set(hosts)],
     blames: unfit.flatMap(({ blame }) => blame ?? []),
+    lacking: unfit.flatMap(({ lacks }) => lacks ?? []),
+    ofPlan: unfit.every(({ lacks }) => lacks !== undefined),
   };
 }
 
@@ -76,6 +83,8 @@ interface Found {
 interface Unfit {
   readonly failure: NamedFailure;
   readonly blame: Omit<HostBlame, 'holder'> | undefined;
+  /** It was seen to lack something that the plan needs. */
+  readonly lacks?: LackingHost;
 }
 
 function findingsOf(reports: readonly Pick<HostReport, 'host' | 'checks'>[]): readonly Found[] {
@@ -100,14 +109,23 @@ function stopped(name: string, findings: readonly Found[]): Verdict {
   const texts = [...new Set(same.map(({ check }) => check.said))];
   const message = `on all hosts of the gang (${same.map(({ host }) => host).join(', ')}): ${name}: ${texts.join('; ')}`;
   const failure = { type: OF_THE_PLAN[name] ?? 'HostUnfit', message };
-  return { kind: 'unfit', failure, avoid: [], blames: [] };
+  const lacking = same.map(({ host, check }) => ({ host, reason: `${name}: ${check.said}` }));
+  return {
+    kind: 'unfit',
+    failure,
+    avoid: lacking.map(({ host }) => host),
+    blames: [],
+    lacking,
+    ofPlan: true,
+  };
 }
 
-function unfitness({ host, check: { name, said, hostFault } }: Found): Unfit {
+function unfitness({ host, check: { name, said, hostFault, unmade } }: Found): Unfit {
   const reason = `${name}: ${said}`;
   const failure: NamedFailure = { type: 'HostUnfit', host, message: `host ${host} is unfit: ${reason}` };
   if (hostFault === true) return { failure, blame: { host, reason, weight: 'at once' } };
-  return { failure, blame: name in OF_THE_PLAN ? undefined : { host, reason, weight: 'counts' } };
+  if (!(name in OF_THE_PLAN)) return { failure, blame: { host, reason, weight: 'counts' } };
+  return { failure, blame: undefined, ...(unmade !== true && { lacks: { host, reason } }) };
 }
 
 /** One failure for the host that most ways to and from are broken at: the others are its consequence. */

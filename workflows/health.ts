@@ -7,6 +7,7 @@ import type { HostActivities } from '../contracts/activities.ts';
 import type { NamedFailure } from '../contracts/failures.ts';
 import type { CheckHostInput, HostReport, MeetHostsInput, MeetReport, MetHost } from '../contracts/health.ts';
 import type { HostBlame, Lease, LeasedHost } from '../contracts/pool.ts';
+import type { LackingHost } from '../contracts/runs.ts';
 import { looking } from './activity-profiles.ts';
 import { judgeGang, type HostAnswer, type Verdict } from './health-verdict.ts';
 import { nameFailure } from './recovery.ts';
@@ -17,11 +18,17 @@ export type GangHealth =
   | {
       readonly kind: 'unfit';
       readonly failure: NamedFailure;
-      /** All hosts that are unfit, for the next lease to avoid. None where other hosts would not help. */
+      /** All hosts that are unfit, for the next lease to avoid. */
       readonly avoid: readonly string[];
       /** To be signalled to the pool. */
       readonly blames: readonly HostBlame[];
+      /** Hosts that were seen to lack what the plan needs. */
+      readonly lacking: readonly LackingHost[];
+      /** Nothing else is wrong with the gang. */
+      readonly ofPlan: boolean;
     };
+
+export type UnfitGang = Extract<GangHealth, { readonly kind: 'unfit' }>;
 
 /** Throws only when the workflow itself is cancelled. */
 export async function checkGang(

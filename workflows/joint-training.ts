@@ -30,7 +30,9 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
 
   try {
     const summary = `resolve and check '${config}'`;
-    const { plan, done } = await resolvePlan.executeWithOptions({ ...planning, summary }, [{ run, config }]);
+    const { plan, done, changes } = await resolvePlan.executeWithOptions({ ...planning, summary }, [
+      { run, config },
+    ]);
     show({
       variant: plan.variant,
       stages: plan.stages.map(({ stage }) => ({ stage, status: 'waiting' })),
@@ -44,7 +46,8 @@ export async function jointTraining(input?: JointTrainingInput): Promise<JointTr
       const { stage } = stagePlan;
       const earlier = done.find((result) => result.stage === stage);
       if (earlier !== undefined) showStage({ stage, status: 'done', result: earlier, reused: true });
-      results.push(earlier ?? (await controls.during(stageInput(run, stagePlan, results, prepared), train)));
+      const next = () => controls.during(stageInput(run, stagePlan, results, prepared, changes), train);
+      results.push(earlier ?? (await next()));
     }
     show({ phase: 'done' });
     return { run, stages: results };

@@ -2,6 +2,7 @@
  * @module The hosts of a pool: who is there, who is set aside and why, and which GPUs are free. Pure.
  */
 import type { Host, HostBlame, HostOrder, LeaseRequest } from '../contracts/pool.ts';
+import { meets } from '../contracts/host-needs.ts';
 import type { HeldLease, PoolHost, PoolState } from './pool-state.ts';
 
 const DAY_MS = 86_400_000;
@@ -109,15 +110,6 @@ export function leasesOn(state: PoolState, name: string): readonly HeldLease[] {
 /** New work may be given to it. */
 export function isUsable(host: PoolHost): boolean {
   return host.present && (host.quarantined ?? host.cordoned ?? host.draining ?? host.leaving) === undefined;
-}
-
-export function meets(host: Host, { gpusPerHost, needs }: LeaseRequest): boolean {
-  const labels = Object.entries(needs?.labels ?? {});
-  return (
-    host.gpus >= gpusPerHost &&
-    (needs?.gpuMemoryMiB === undefined || (host.gpuMemoryMiB ?? 0) >= needs.gpuMemoryMiB) &&
-    labels.every(([key, value]) => host.labels?.[key] === value)
-  );
 }
 
 export function suitableHosts(state: PoolState, request: LeaseRequest): readonly PoolHost[] {

@@ -2,7 +2,8 @@
  * @module The pool as people see it: conditions, free GPUs, the queue, and what each in it waits for, in words. Pure.
  */
 import type { HostView, LeaseView, PoolView } from '../contracts/pool-view.ts';
-import { findHost, freeGpus, isUsable, leasesOn, meets, suitableHosts } from './pool-hosts.ts';
+import { meets } from '../contracts/host-needs.ts';
+import { findHost, freeGpus, isUsable, leasesOn, suitableHosts } from './pool-hosts.ts';
 import { effectivePriority, gpusByTeam, judge, quotaOf, type Judged } from './pool-order.ts';
 import type { HeldLease, PoolHost, PoolState, Waiting } from './pool-state.ts';
 

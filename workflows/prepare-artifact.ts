@@ -2,18 +2,20 @@
  * Brings one artifact into S3. Its workflow id is the artifact's name, so that two runs never fetch the same file at
  * the same time: the second waits, and then finds what the first has brought.
  */
-import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
+import { proxyActivities } from '@temporalio/workflow';
 import type { WeightsActivities } from '../contracts/activities.ts';
+import { secretProblem } from '../contracts/sources.ts';
 import type { ArtifactPlan, PrepareArtifactInput, PreparedArtifact } from '../contracts/weights.ts';
 import { fetching } from './activity-profiles.ts';
+import { invalid } from './invalid.ts';
+import { checkArtifactInput } from './weights-input.ts';
 
 const weights = proxyActivities<WeightsActivities>(fetching);
 
-export async function prepareArtifact({
-  artifact,
-  ingredients,
-}: PrepareArtifactInput): Promise<PreparedArtifact> {
+export async function prepareArtifact(given?: PrepareArtifactInput): Promise<PreparedArtifact> {
+  const { artifact, ingredients } = checkArtifactInput(given);
   const { name, recipe } = artifact;
+  mustHaveNoSecret(artifact);
   switch (recipe.how) {
     case 'download':
       return weights.fetchArtifact.executeWithOptions({ ...fetching, summary: `fetch ${name}` }, [
@@ -42,9 +44,15 @@ export async function prepareArtifact({
   }
 }
 
+/** Before it can get into S3; in this workflow's history it is already. @throws InvalidConfig */
+export function mustHaveNoSecret({ name, recipe }: ArtifactPlan): void {
+  const problem = recipe.how === 'download' ? secretProblem(name, recipe.sources) : undefined;
+  if (problem !== undefined) throw invalid(problem);
+}
+
 function find(artifact: ArtifactPlan, prepared: readonly PreparedArtifact[], name: string): PreparedArtifact {
   const found = prepared.find((other) => other.name === name);
   if (found !== undefined) return found;
   const message = `artifact '${artifact.name}' is made from '${name}', which was not prepared`;
-  throw ApplicationFailure.create({ type: 'InvalidConfig', message, nonRetryable: true });
+  throw invalid(message);
 }

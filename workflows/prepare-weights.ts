@@ -24,14 +24,15 @@ import {
 import { checking } from './activity-profiles.ts';
 import { weightsStateQuery } from './messages.ts';
 import { onceFree } from './once-free.ts';
-import { prepareArtifact } from './prepare-artifact.ts';
+import { mustHaveNoSecret, prepareArtifact } from './prepare-artifact.ts';
+import { checkWeightsInput } from './weights-input.ts';
 
 const { checkSources } = proxyActivities<WeightsActivities>(checking);
 
 /** @returns The artifacts, in the order in which they were asked for. */
-export async function prepareWeights({
-  artifacts,
-}: PrepareWeightsInput): Promise<readonly PreparedArtifact[]> {
+export async function prepareWeights(given?: PrepareWeightsInput): Promise<readonly PreparedArtifact[]> {
+  const { artifacts } = checkWeightsInput(given);
+  for (const artifact of artifacts) mustHaveNoSecret(artifact);
   let state: readonly ArtifactStatus[] = artifacts.map(({ name }) => ({ name, status: 'waiting' }));
   setHandler(weightsStateQuery, () => ({ artifacts: state }));
   const begun = new Map<string, Promise<PreparedArtifact>>();

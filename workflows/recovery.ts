@@ -39,17 +39,33 @@ export interface Standing {
   readonly budget: Budget;
   /** It has gone back for a divergence already. */
   readonly wentBack: boolean;
+  /** Attempts in a row that failed with just this error at this iteration. */
+  readonly sameCrashes: number;
+  /** Hosts of the gang. */
+  readonly hosts: readonly string[];
 }
 
-export function decide(failure: NamedFailure, { attempts, budget, wentBack }: Standing): Decision {
+/** A crash that comes back at the same iteration is tried on another host once: the third one is the program's own. */
+const SAME_CRASHES = 3;
+
+export function decide(failure: NamedFailure, standing: Standing): Decision {
+  const { attempts, budget, wentBack, sameCrashes } = standing;
   if (FAILURES[failure.type] === 'stop') return { kind: 'stop', failure };
+  if (sameCrashes >= SAME_CRASHES) return { kind: 'stop', failure: repeatedCrash(failure, sameCrashes) };
   const failureClass = classOf(failure.type);
   if (failureClass === 'divergence' && wentBack) return { kind: 'ask', failure };
   if (budget.spent > budget.limit) return { kind: 'stop', failure: budgetSpent(failure, budget) };
   const afterMs = backoffMs(attempts);
   if (failureClass === 'divergence') return { kind: 'back', afterMs };
-  if (failureClass !== 'host') return { kind: 'again', afterMs };
-  return { kind: 'elsewhere', afterMs, avoid: failure.host === undefined ? [] : [failure.host] };
+  if (failureClass !== 'host' && failureClass !== 'hang' && sameCrashes < 2)
+    return { kind: 'again', afterMs };
+  return { kind: 'elsewhere', afterMs, avoid: suspectsOf(failure, standing.hosts) };
+}
+
+/** Hosts that may be at fault: of a hang that a host reports for its gang, any of them. */
+export function suspectsOf({ type, host, ofGang }: NamedFailure, gang: readonly string[]): readonly string[] {
+  if (type === 'Hang' && (ofGang === true || host === undefined)) return gang;
+  return host === undefined ? [] : [host];
 }
 
 /** Attempts without a newer checkpoint that a failure of this type may cost. */
@@ -100,10 +116,20 @@ export function nameFailure(error: unknown, host: string): NamedFailure {
   };
 }
 
-/** What the pool is to know of a failure: hardware that fails is nobody's bad luck. It notices lost hosts by itself. */
-export function blamesOf({ type, host, message }: NamedFailure, holder: string): readonly HostBlame[] {
-  if (type !== 'GpuFault' || host === undefined) return [];
-  return [{ host, holder, reason: message, weight: 'at once' }];
+/**
+ * What the pool is to know of a failure: hardware that fails is no bad luck. The pool notices lost hosts by itself. A
+ * hang counts once until the stage advances: hangs on other hosts after it speak against the program.
+ */
+export function blamesOf(
+  failure: NamedFailure,
+  holder: string,
+  { budget, hosts }: Pick<Standing, 'budget' | 'hosts'>,
+): readonly HostBlame[] {
+  const { type, host, message: reason } = failure;
+  if (type === 'GpuFault' && host !== undefined) return [{ host, holder, reason, weight: 'at once' }];
+  const counts = type === 'HostUnfit' || (type === 'Hang' && budget.spent <= 1);
+  if (!counts) return [];
+  return suspectsOf(failure, hosts).map((suspect) => ({ host: suspect, holder, reason, weight: 'counts' }));
 }
 
 /** What a workflow fails with: never retried, since the name has decided. */
@@ -128,8 +154,16 @@ function details(failure: ApplicationFailure | CancelledFailure): FailureDetails
     ...(typeof facts.at === 'number' && { at: facts.at }),
     ...(typeof facts.log === 'string' && { log: facts.log }),
     ...(typeof facts.damaged === 'string' && { damaged: facts.damaged }),
+    ...(facts.ofGang === true && { ofGang: true }),
+    ...(typeof facts.signature === 'string' && { signature: facts.signature }),
+    ...(typeof facts.iteration === 'number' && { iteration: facts.iteration }),
     ...(typeof facts.iterationsRun === 'number' && { iterationsRun: facts.iterationsRun }),
   };
+}
+
+function repeatedCrash(last: NamedFailure, times: number): NamedFailure {
+  const message = `${String(times)} attempts in a row failed with the same error at the same iteration, so another would too: mend the program or its settings; ${last.message}`;
+  return { ...last, type: 'RepeatedCrash', message };
 }
 
 function budgetSpent(last: NamedFailure, { spent }: Budget): NamedFailure {

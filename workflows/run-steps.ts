@@ -1,7 +1,8 @@
 /**
  * @module The steps that every run is made of: weights brought, a stage handed its inputs and trained as a child.
  */
-import { executeChild, ParentClosePolicy, patched } from '@temporalio/workflow';
+import { executeChild, ParentClosePolicy } from '@temporalio/workflow';
+import type { RunChanges } from '../contracts/activities.ts';
 import { stageWorkflowId, weightsWorkflowId } from '../contracts/ids.ts';
 import type { StagePlan } from '../contracts/plan.ts';
 import type { RunState, StageResult, StageStatus, TrainStageInput } from '../contracts/runs.ts';
@@ -12,9 +13,6 @@ import { onceFree } from './once-free.ts';
 import { prepareWeights } from './prepare-weights.ts';
 import { checkRoom } from './room.ts';
 import { trainStage } from './train-stage.ts';
-
-/** Runs that began before do without. */
-const ROOM_CHECKED = 'room is checked before a stage';
 
 /** Before any host is leased: GPUs must not wait for a download. */
 export async function prepareArtifacts(
@@ -42,10 +40,12 @@ export function stageInput(
   plan: StagePlan,
   results: readonly StageResult[],
   prepared: readonly PreparedArtifact[],
+  changed: RunChanges = {},
 ): TrainStageInput {
+  const changes = changed[plan.stage];
   const files = placedFiles(plan, prepared);
   const weights = initialWeights(plan, results, prepared);
-  return { run, plan, weights, ...(files.length > 0 && { files }) };
+  return { run, plan, weights, ...(files.length > 0 && { files }), ...(changes && { changes }) };
 }
 
 /** The stage of an execution that was terminated may still be ending its trainers. */
@@ -57,7 +57,7 @@ export async function trainAsChild(
   const { stage, gang, maxIterations } = plan;
   const workflowId = stageWorkflowId(run, stage);
   showStage({ stage, status: 'running', workflowId });
-  if (patched(ROOM_CHECKED)) await checkRoom(input);
+  await checkRoom(input);
   return onceFree(`wait for an earlier ${stage} of this run to end`, () =>
     executeChild(trainStage, {
       workflowId,

@@ -16,7 +16,7 @@ import { kindOfConfig, scheduledRunId } from '../contracts/ids.ts';
 import { markdownText } from '../contracts/markdown.ts';
 import type { ScheduledRunInput, ScheduledRunResult } from '../contracts/schedule.ts';
 import type { SweepComparison } from '../contracts/sweep.ts';
-import { bookkeeping, planning } from './activity-profiles.ts';
+import { bookkeeping, planning, planningNow } from './activity-profiles.ts';
 import { fineTuneSweep } from './fine-tune-sweep.ts';
 import { fineTune } from './fine-tune.ts';
 import { jointTraining } from './joint-training.ts';
@@ -26,7 +26,6 @@ import { checkRunInput, typedInput } from './run-input.ts';
 const SCHEDULE = defineSearchAttributeKey('TemporalScheduledById', SearchAttributeType.KEYWORD);
 const TIME = defineSearchAttributeKey('TemporalScheduledStartTime', SearchAttributeType.DATETIME);
 
-const { lookForNews } = proxyActivities<ScheduleActivities>(planning);
 const { concludeScheduled } = proxyActivities<ScheduleActivities>(bookkeeping);
 
 export async function scheduledRun(given?: ScheduledRunInput): Promise<ScheduledRunResult> {
@@ -37,6 +36,8 @@ export async function scheduledRun(given?: ScheduledRunInput): Promise<Scheduled
   const run = scheduledRunId(schedule, typedSearchAttributes.get(TIME) ?? startTime);
   const config = checkRunInput(run, typedInput(given), undefined);
 
+  // A person who makes a schedule waits for the answer; an execution at night waits for S3.
+  const { lookForNews } = proxyActivities<ScheduleActivities>(onlyPlan ? planningNow : planning);
   const { follows, nothing } = await lookForNews({ schedule, run, config });
   if (onlyPlan) return { did: 'planned', follows };
   if (nothing !== undefined) {

@@ -1,6 +1,7 @@
 /**
  * @module What a person may ask of a stage, and what becomes of it: pure decisions on its state.
  */
+import { hasArrived, type Checkpoint } from '../contracts/checkpoints.ts';
 import type { Control, Order } from '../contracts/controls.ts';
 import type { NamedFailure } from '../contracts/failures.ts';
 import type { ConfigValue, Overrides, StagePlan } from '../contracts/plan.ts';
@@ -13,7 +14,9 @@ export type StageControl = Exclude<Control, { kind: 'approve' | 'skip' }>;
 /** Why the stage will not do it now, and what would help; undefined when it will. */
 export function refusal(control: StageControl, state: StageState, plan: StagePlan): string | undefined {
   const { stage } = plan;
-  if (state.phase === 'publishing' || state.phase === 'done') return `${stage} has trained to its end`;
+  const isOver = state.phase === 'publishing' || state.phase === 'done';
+  if (isOver || (state.trained === true && control.kind !== 'resume'))
+    return `${stage} has trained to its end`;
   const { paused, question, phase, committedIterations } = state;
   switch (control.kind) {
     case 'pause':
@@ -133,6 +136,16 @@ function describeResolution(control: Extract<StageControl, { kind: 'resolve' }>)
 
 export function maxIterationsOf({ changes }: StageState, plan: StagePlan): number {
   return changes?.maxIterations ?? plan.maxIterations;
+}
+
+/** Whether a checkpoint is where the stage is to end, or to rest. One that people have extended goes on from its end. */
+export function hasCome(
+  checkpoint: Pick<Checkpoint, 'final' | 'iterations'>,
+  { changes }: StageState,
+  until: number | undefined,
+): boolean {
+  const { final, iterations } = checkpoint;
+  return hasArrived({ iterations, final: final && iterations >= (changes?.maxIterations ?? 0) }, until);
 }
 
 export function priorityOf({ changes }: StageState, plan: StagePlan): number {

@@ -21,9 +21,11 @@ export function coverageText({ keys, parameters }: Coverage): string {
 }
 
 /** Of a stage that has come to its end, or to where it was to rest. */
-export function endText({ stage, artifact: { name, iterations, key, sha256 } }: StageResult): string {
+export function endText({ stage, artifact, lastFailure }: StageResult): string {
+  const { name, iterations, key, sha256 } = artifact;
   const rests = name.endsWith(`@${String(iterations)}`);
-  return `${stage} ${rests ? `rests after iteration ${String(iterations)}, as asked` : 'done'}: ${key}, sha256 ${sha256}`;
+  const after = lastFailure === undefined ? '' : `; its weights were final already when ${lastFailure}`;
+  return `${stage} ${rests ? `rests after iteration ${String(iterations)}, as asked` : 'done'}: ${key}, sha256 ${sha256}${after}`;
 }
 
 /** What a person can do about a training that diverged again. */

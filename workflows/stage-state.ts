@@ -3,12 +3,17 @@
  */
 import { classOf, type NamedFailure } from '../contracts/failures.ts';
 import type { StageLimits } from '../contracts/plan.ts';
-import type { RunEvent, StageState } from '../contracts/runs.ts';
-
+import type { Crash, LackingHost, RunEvent, StageState } from '../contracts/runs.ts';
 import { budgetLimit, type Standing } from './recovery.ts';
 
 /** Events kept in the state; older ones remain in Temporal's history. */
 const MAX_EVENTS = 50;
+
+/** Of the failures' own words in the state. */
+const LONGEST_TEXT = 500;
+
+/** Of more hosts than this no pool is known to consist. */
+const MOST_LACKING = 1000;
 
 export const initialStageState: StageState = {
   phase: 'waiting for hosts',
@@ -39,43 +44,83 @@ export function afterOpening(state: StageState, committedIterations: number): St
   return { ...fresh, attemptsWithoutProgress: 0 };
 }
 
+interface Ended {
+  readonly iterationsRun: number;
+  readonly at: number;
+  readonly limits: StageLimits;
+  /** False for what cost nothing and says nothing of the training. */
+  readonly spendsBudget?: boolean;
+}
+
 export function afterFailure(
   state: StageState,
   failure: NamedFailure,
-  {
-    iterationsRun,
-    at,
-    limits,
-  }: { readonly iterationsRun: number; readonly at: number; readonly limits: StageLimits },
+  { iterationsRun, at, limits, spendsBudget = true }: Ended,
 ): StageState {
-  const failureClass = classOf(failure.type);
+  const failureClass = spendsBudget ? classOf(failure.type) : undefined;
   const spent = (failureClass && state.budgets?.[failureClass]?.spent) ?? 0;
   const budget = { spent: spent + 1, limit: budgetLimit(failure.type, limits) };
+  const { crash: before, ...rest } = state;
+  const crash = crashOf(before, failure, state.committedIterations + iterationsRun);
+  const where = failure.host === undefined ? '' : ` on ${failure.host}`;
+  const text = `attempt ${String(state.attempt)} failed${where}: ${failure.type}: ${failure.message}`;
   const failed = {
-    ...state,
+    ...rest,
+    ...(crash && { crash }),
+    lastFailure: text.slice(0, LONGEST_TEXT),
     ...(failureClass && { budgets: { ...state.budgets, [failureClass]: budget } }),
     attemptsWithoutProgress: state.attemptsWithoutProgress + 1,
     iterationsRun: state.iterationsRun + iterationsRun,
     failures: (state.failures ?? 0) + 1,
     ...(failure.damaged !== undefined && { damaged: [...(state.damaged ?? []), failure.damaged] }),
   };
-  const where = failure.host === undefined ? '' : ` on ${failure.host}`;
-  return withEvent(failed, {
-    at,
-    failure: failure.type,
-    text: `attempt ${String(state.attempt)} failed${where}: ${failure.type}: ${failure.message}`,
-  });
+  return withEvent(failed, { at, failure: failure.type, text });
 }
 
-/** @param isByClass False in stages that began when all failures counted alike. */
+/** The same error at the same iteration again, or the first of its kind. */
+function crashOf(before: Crash | undefined, failure: NamedFailure, done: number): Crash | undefined {
+  const { type, line = '', signature = line, iteration = done } = failure;
+  if (type !== 'TrainerCrashed' || signature.trim() === '') return undefined;
+  const short = signature.slice(0, LONGEST_TEXT);
+  const isSame = before?.signature === short && before.iteration === iteration;
+  return { signature: short, iteration, times: isSame ? before.times + 1 : 1 };
+}
+
+/** More hosts are known to lack what the plan needs. */
+export function afterLacking(state: StageState, hosts: readonly LackingHost[]): StageState {
+  const names = new Set(hosts.map(({ host }) => host));
+  const before = (state.lacking ?? []).filter(({ host }) => !names.has(host));
+  const now = hosts.map(({ host, reason }) => ({ host, reason: reason.slice(0, LONGEST_TEXT) }));
+  return { ...state, lacking: [...before, ...now].slice(-MOST_LACKING) };
+}
+
+/** Hosts that the next lease is to have only where no others do. */
+export function avoidedBy({ avoid, lacking = [] }: StageState): readonly string[] {
+  return [...new Set([...avoid, ...lacking.map(({ host }) => host)])];
+}
+
+/** A gang has passed all checks: what others lacked is not the plan's fault. */
+export function withoutLacking({ lacking, ...state }: StageState): StageState {
+  return state;
+}
+
+/** Another attempt trains. */
+export function withoutLastFailure({ lastFailure, ...state }: StageState): StageState {
+  return state;
+}
+
 export function standingOf(
-  { attemptsWithoutProgress: attempts, budgets, wentBack }: StageState,
+  { attemptsWithoutProgress: attempts, budgets, wentBack, crash, hosts }: StageState,
   { type }: NamedFailure,
   limits: StageLimits,
-  isByClass: boolean,
 ): Standing {
   const failureClass = classOf(type);
   const own = failureClass && budgets?.[failureClass];
-  if (isByClass && own !== undefined) return { attempts, budget: own, wentBack: wentBack === true };
-  return { attempts, budget: { spent: attempts, limit: limits.attemptsWithoutProgress }, wentBack: false };
+  return {
+    attempts,
+    budget: own ?? { spent: attempts, limit: limits.attemptsWithoutProgress },
+    wentBack: wentBack === true,
+    sameCrashes: crash?.times ?? 0,
+    hosts,
+  };
 }

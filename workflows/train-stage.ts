@@ -6,57 +6,65 @@
 import {
   allHandlersFinished,
   ApplicationFailure,
-  CancellationScope,
   condition,
   continueAsNew,
-  patched,
-  proxyActivities,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { HostActivities, StageActivities } from '../contracts/activities.ts';
 import { CONTROL_KINDS, isForRun, parseControl, type ControlKind } from '../contracts/controls.ts';
-import type { NamedFailure } from '../contracts/failures.ts';
-import { hasArrived } from '../contracts/checkpoints.ts';
 import { markdownText } from '../contracts/markdown.ts';
-import type { Lease, LeasedHost } from '../contracts/pool.ts';
+import type { Lease } from '../contracts/pool.ts';
 import type { StageResult, StageState, TrainStageInput } from '../contracts/runs.ts';
 import { meanSecondsToFailure } from '../contracts/save-period.ts';
-import type { OpenAttemptResult } from '../contracts/training.ts';
-import { awaitingCheckpoint, bookkeeping, opening } from './activity-profiles.ts';
+import { openAttempt, publishStage, untilSaved } from './attempt-steps.ts';
 import { AttemptScope, type Ending } from './attempt-scope.ts';
+import { ChangeRecord } from './change-record.ts';
 import { STOPPED, trainGang, type GangOutcome } from './gang.ts';
 import { checkGang } from './health.ts';
-import { controlUpdates, stageStateQuery, yieldSignal } from './messages.ts';
-import { blamesOf, decide, failureOf, nameFailure, type Decision } from './recovery.ts';
-import { afterControl, changedPlan, priorityOf, refusal, type StageControl } from './stage-controls.ts';
+import { noneLeft, othersLeft, provenBlames } from './lacking.ts';
+import { controlUpdates, stageStateQuery } from './messages.ts';
+import { backoffMs, blamesOf, decide, failureOf, type Decision } from './recovery.ts';
+import {
+  afterControl,
+  changedPlan,
+  hasCome,
+  maxIterationsOf,
+  priorityOf,
+  refusal,
+  type StageControl,
+} from './stage-controls.ts';
 import { StageLease } from './stage-lease.ts';
 import { refused } from './refused.ts';
 import { backText, coverageText, endText, questionText } from './stage-events.ts';
-import { afterFailure, afterOpening, initialStageState, standingOf, withEvent } from './stage-state.ts';
-
-const control = proxyActivities<StageActivities>(bookkeeping);
-
-/** Stages that began before count all failures alike, and give their lease back to get another. */
-const FAILURES_BY_CLASS = 'failures count by class';
-
-/** Those that began before trust their hosts. */
-const HOSTS_CHECKED = 'hosts are checked before they are used';
+import {
+  afterFailure,
+  afterLacking,
+  afterOpening,
+  avoidedBy,
+  initialStageState,
+  standingOf,
+  withEvent,
+  withoutLacking,
+  withoutLastFailure,
+} from './stage-state.ts';
+import { checkStageInput } from './stage-input.ts';
+import { onYield } from './yields.ts';
 
 /** A person who wants hosts back waits so long for the next checkpoint, where the trainer cannot save when asked. */
 const PERSONS_PATIENCE_MS = 600_000;
 
-export async function trainStage(input: TrainStageInput): Promise<StageResult> {
-  const { run, plan, weights, files, until } = input;
-  let state: StageState = input.carried?.state ?? initialStageState;
+export async function trainStage(given: TrainStageInput): Promise<StageResult> {
+  const input = checkStageInput(given);
+  const { run, plan, weights, files, until, changes } = input;
+  let state: StageState = input.carried?.state ?? { ...initialStageState, ...(changes && { changes }) };
   let checkedLease = 0;
   const scope = new AttemptScope();
   const lease = new StageLease(plan, input.carried?.lease ?? null);
+  const record = new ChangeRecord({ run, stage: plan.stage }, changes);
 
   setHandler(stageStateQuery, () => state);
-  setHandler(yieldSignal, ({ requestId, why, withinMs }) => {
-    if (requestId !== lease.held?.requestId) return;
+  onYield(lease, ({ why, withinMs }) => {
     show({}, `the pool wants its hosts back: ${why}`);
     end('gives its hosts back', withinMs);
   });
@@ -75,18 +83,20 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
       if (state.paused !== undefined || state.question !== undefined) await untilPersonSays();
       const held = await waitForLease();
       if (held === undefined) continue;
+      const asked = maxIterationsOf(state, plan);
       const outcome = await attempt(held);
-      if (outcome.kind === 'finished') break;
+      if (outcome.kind === 'finished' && maxIterationsOf(state, plan) <= asked) break;
       if (outcome.kind === 'failed') await recover(outcome);
       if (!scope.isAsked && workflowInfo().continueAsNewSuggested && allHandlersFinished()) {
         await continueAsNew<typeof trainStage>({ ...input, carried: { state, lease: lease.handOn() } });
       }
     }
-    show({ phase: 'publishing' });
+    show({ phase: 'publishing', trained: true });
     await lease.giveBack();
     const result = await publish();
     if (state.paused !== undefined) await untilPersonSays();
     show({ phase: 'done' }, endText(result));
+    await condition(allHandlersFinished);
     return result;
   } finally {
     await lease.giveBack();
@@ -105,21 +115,19 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
   }
 
   async function waitForLease(): Promise<Lease | undefined> {
-    if (lease.held !== null) return lease.held;
+    if (lease.held !== null) return scope.isAsked ? undefined : lease.held;
     show({ phase: 'waiting for hosts', hosts: [] });
-    const wanted = { attempt: state.attempt, avoid: state.avoid, priority: priorityOf(state, plan) };
-    return lease.wait(wanted, () => scope.isAsked);
+    const wanted = { attempt: state.attempt, avoid: avoidedBy(state), priority: priorityOf(state, plan) };
+    const held = await lease.wait(wanted, () => scope.isAsked);
+    // An order may have come with the grant, or while the pool was asked.
+    return scope.isAsked ? undefined : held;
   }
 
   async function attempt(held: Lease): Promise<GangOutcome> {
     const token = Math.max(held.token, state.token + 1);
     show({ phase: 'opening', attempt: state.attempt + 1, token, hosts: held.hosts.map(({ name }) => name) });
     const outcome = (await timed(() => scope.run(() => openAndTrain(held, token)))) ?? STOPPED;
-    if (outcome.kind === 'failed') {
-      const { failure, iterationsRun } = outcome;
-      set(afterFailure(state, failure, { iterationsRun, at: Date.now(), limits: plan.limits }));
-      return outcome;
-    }
+    if (outcome.kind === 'failed') return outcome;
     const coverage = outcome.kind === 'finished' ? outcome.coverage : undefined;
     show({ iterationsRun: state.iterationsRun + outcome.iterationsRun }, coverage && coverageText(coverage));
     return outcome;
@@ -141,14 +149,18 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
     const unfit = await check(held, token);
     if (unfit !== undefined) return { kind: 'failed', failure: unfit.failure, iterationsRun: 0, unfit };
     show({ phase: 'opening' });
-    const opened = await open(first, token);
+    await record.keep(state.changes);
+    const opened = await openAttempt(first, { run, plan, token, state });
     if ('failure' in opened) return { kind: 'failed', failure: opened.failure, iterationsRun: 0 };
     const { resumeFrom, port } = opened;
     const back = backText(opened, state.goBack !== undefined);
     set(afterOpening(state, resumeFrom?.iterations ?? 0));
     if (back !== undefined) show({}, back);
-    if (resumeFrom !== null && hasArrived(resumeFrom, until)) return { kind: 'finished', iterationsRun: 0 };
+    if (resumeFrom !== null && hasCome(resumeFrom, state, until)) {
+      return { kind: 'finished', iterationsRun: 0 };
+    }
     const from = resumeFrom === null ? 'its initial weights' : `iteration ${String(resumeFrom.iterations)}`;
+    set(withoutLastFailure(state));
     show({ phase: 'training' }, `attempt ${String(state.attempt)} on ${state.hosts.join(', ')} from ${from}`);
     return trainGang(held, {
       run,
@@ -167,40 +179,31 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
 
   /** Once for each lease: what changes while it lasts shows as a failure of the trainer. */
   async function check(held: Lease, token: number) {
-    if (checkedLease === held.token || !patched(HOSTS_CHECKED)) return undefined;
+    if (checkedLease === held.token) return undefined;
     show({ phase: 'checking hosts' });
     const health = await checkGang(held, { run, plan, token, placed: { weights, files: files ?? [] } });
     if (health.kind === 'unfit') return health;
     checkedLease = held.token;
     show({}, health.said);
+    await lease.blame(provenBlames(state, workflowInfo().workflowId));
+    set(withoutLacking(state));
     return undefined;
   }
 
-  async function open(
-    host: LeasedHost,
-    token: number,
-  ): Promise<OpenAttemptResult | { readonly failure: NamedFailure }> {
-    const summary = `claim ${plan.stage} for attempt ${String(state.attempt)} and pick a port on ${host.name}`;
-    const options = { ...opening(host.name, plan.limits), summary };
-    const { damaged, goBack } = state;
-    try {
-      return await proxyActivities<HostActivities>(options).openAttempt({
-        ...{ run, stage: plan.stage, token },
-        ...(damaged !== undefined && { damaged }),
-        ...(goBack !== undefined && { goBack }),
-      });
-    } catch (error) {
-      if (CancellationScope.current().consideredCancelled) throw error;
-      return { failure: nameFailure(error, host.name) };
-    }
-  }
-
-  async function recover({ failure, unfit }: Extract<GangOutcome, { kind: 'failed' }>): Promise<void> {
-    const isByClass = patched(FAILURES_BY_CLASS);
-    const decision = decide(failure, standingOf(state, failure, plan.limits, isByClass));
+  async function recover(failed: Extract<GangOutcome, { kind: 'failed' }>): Promise<void> {
+    const { failure, unfit } = failed;
+    if (unfit !== undefined) set(afterLacking(state, unfit.lacking));
+    const elsewhere = unfit?.ofPlan === true && (await othersLeft(plan, state));
+    const { iterationsRun } = failed;
+    const ended = { iterationsRun, at: Date.now(), limits: plan.limits, spendsBudget: !elsewhere };
+    set(afterFailure(state, failure, ended));
+    const standing = standingOf(state, failure, plan.limits);
+    const decision: Decision = elsewhere
+      ? { kind: 'elsewhere', afterMs: backoffMs(standing.attempts), avoid: [] }
+      : decide(unfit?.ofPlan === true ? noneLeft(failure, state) : failure, standing);
     // Whether the hosts still reach each other is not known after these.
     if (failure.type === 'Hang' || failure.type === 'RendezvousFailed') checkedLease = 0;
-    if (isByClass) await lease.blame(unfit?.blames ?? blamesOf(failure, workflowInfo().workflowId));
+    await lease.blame(unfit?.blames ?? blamesOf(failure, workflowInfo().workflowId, standing));
     switch (decision.kind) {
       case 'stop':
         throw failureOf(decision.failure);
@@ -212,7 +215,7 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
         break;
       case 'elsewhere':
         show({ avoid: unfit?.avoid ?? decision.avoid });
-        if (isByClass && decision.afterMs === 0) lease.replaceNext();
+        if (decision.afterMs === 0) lease.replaceNext();
         else await lease.giveBack();
         break;
       case 'again':
@@ -230,20 +233,17 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
   }
 
   function publish(): Promise<StageResult> {
-    const summary = `publish the final weights of ${plan.stage}`;
-    const { attempt: attempts, iterationsRun } = state;
-    return control.publishStage.executeWithOptions({ ...bookkeeping, summary }, [
-      {
-        stage: { run, plan, weights, ...(until !== undefined && { until }) },
-        attempts,
-        iterationsRun,
-        trainedSeconds: state.trainedSeconds ?? 0,
-      },
-    ]);
+    const { attempt: attempts, iterationsRun, trainedSeconds = 0, lastFailure } = state;
+    return publishStage({
+      stage: { run, plan, weights, ...(until !== undefined && { until }) },
+      ...{ attempts, iterationsRun, trainedSeconds },
+      ...(lastFailure !== undefined && { lastFailure }),
+    });
   }
 
-  function obey(order: StageControl): string {
+  async function obey(order: StageControl): Promise<string> {
     set(afterControl(state, order, Date.now()));
+    const said = state.events.at(-1)?.text ?? '';
     switch (order.kind) {
       case 'pause':
       case 'yield':
@@ -260,7 +260,8 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
       case 'resolve':
         break;
     }
-    return state.events.at(-1)?.text ?? '';
+    if (await record.keepSoon(state.changes)) return said;
+    return `${said}; S3 does not answer, so a start of the run before the next attempt would not know of it`;
   }
 
   /** Ends whatever goes on: an attempt once it has saved, a wait at once. */
@@ -268,11 +269,8 @@ export async function trainStage(input: TrainStageInput): Promise<StageResult> {
     scope.ask(ending, async () => {
       const [first] = lease.held?.hosts ?? [];
       if (first === undefined || state.phase !== 'training') return;
-      const summary = `end attempt ${String(state.attempt)} of ${plan.stage} at its next checkpoint`;
-      const options = { ...awaitingCheckpoint(first.name, plan.limits, withinMs), summary };
-      const { awaitCheckpoint } = proxyActivities<HostActivities>(options);
-      // What cannot be waited for is not waited for.
-      await awaitCheckpoint({ run, stage: plan.stage, token: state.token, withinMs }).catch(() => undefined);
+      const { attempt, token } = state;
+      await untilSaved(first, { run, stage: plan.stage, token, withinMs, plan, attempt });
     });
   }
 

@@ -9,8 +9,12 @@ import type { Checkpoint, Head, LeftLine } from '../../contracts/checkpoints.ts'
 import { keys } from '../../contracts/ids.ts';
 import { fail } from '../fail.ts';
 import type { ObjectStore, Version } from '../storage/object-store.ts';
+import { UnreadableObject } from '../storage/bounded-json.ts';
 import { headSchema, readObject } from '../storage/schemas.ts';
 import type { StageKey } from './snapshot.ts';
+
+/** Tokens are milliseconds of a clock, or one more than the one before: none that was given is as far ahead. */
+const MOST_AHEAD_MS = 7 * 86_400_000;
 
 /** Contenders are few and each round one of them wins: more conflicts than this are not theirs. */
 const MOST_CONFLICTS = 100;
@@ -26,15 +30,36 @@ export async function readHeadFor(
   token: number,
   signal?: AbortSignal,
 ): Promise<{ readonly value: Head; readonly version: Version } | undefined> {
-  const found = await readObject(store, keys.head(stage.run, stage.stage), headSchema, signal);
-  if (found !== undefined && found.value.token > token) throw superseded(stage, token, found.value.token);
+  if (isAhead(token))
+    throw fail('DamagedHead', `token ${String(token)} of ${stage.run}/${stage.stage} is ${FAR}: ${WHOSE}`);
+  const name = keys.head(stage.run, stage.stage);
+  const address = `s3://${store.bucket}/${store.keyOf(name)}`;
+  const found = await readObject(store, name, headSchema, signal).catch((error: unknown) => {
+    if (error instanceof UnreadableObject) throw fail('DamagedHead', `${error.message}; ${NEW_HEAD}`);
+    throw error;
+  });
+  if (found === undefined) return undefined;
+  const { token: newest } = found.value;
+  if (isAhead(newest))
+    throw fail('DamagedHead', `the token in ${address}, ${String(newest)}, is ${FAR}: ${WHOSE}; ${NEW_TOKEN}`);
+  if (newest > token) throw superseded(stage, token, newest);
   return found;
+}
+
+const FAR = 'more than a week ahead of the clock of this host';
+const WHOSE = 'no pool has given it, or the clock is wrong';
+const NEW_TOKEN = 'write the object again with "token": 1 and all else as it is, then start the run again';
+const NEW_HEAD =
+  'put an earlier version of it back, or write {"token":1,"checkpoint":…} with the manifest of the newest good checkpoint (attempts/*/model_*.pth.json), then start the run again';
+
+function isAhead(token: number): boolean {
+  return token > Date.now() + MOST_AHEAD_MS;
 }
 
 /**
  * Takes the stage for an attempt: from here on, no older attempt can commit. Asked twice, it answers the same.
  *
- * @throws Superseded when a newer attempt has the stage.
+ * @throws Superseded when a newer attempt has the stage; DamagedHead when the head, or the token, cannot be believed.
  */
 export function claimHead(store: ObjectStore, stage: StageKey, token: number): Promise<Head> {
   return changeHead(store, stage, token, (head) => head);

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { writeGleeYaml } from '../../configs/glee-yaml.ts';
 import { mergeSettings } from '../../configs/settings.ts';
-import type { EvaluateOnHostInput, EvaluationResult } from '../../contracts/evaluation.ts';
+import type { EvaluateOnHostInput, EvaluationResult, Metric } from '../../contracts/evaluation.ts';
+import type { FailureDetails } from '../../contracts/failures.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { Progress } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
@@ -34,13 +35,18 @@ import { endTrainer } from '../training/processes.ts';
 import { isGone } from '../training/supervise.ts';
 import type { TrainingDependencies } from '../training/rank.ts';
 import { evaluationName } from './evaluation-name.ts';
-import { parseEvaluation } from '../training/parse-evaluation.ts';
+import { keepEvaluationFiles } from './evaluation-files.ts';
+import { withNames } from './name-errors.ts';
+import { readEvaluation } from '../training/parse-evaluation.ts';
 
 /** Its processes and its log are looked at: an evaluation takes minutes, and what a look costs is its own. */
 const LOOK_MS = 500;
 const HEARTBEAT_MS = 1000;
-const LOG_TAIL_BYTES = 256 << 10;
+const LOG_TAIL_BYTES = 64 << 10;
 const LOG_UPLOAD_MS = 10_000;
+
+/** Stands for the stage in the job's key. */
+export const EVALUATION_JOB = 'evaluate';
 
 interface Evaluation extends TrainingDependencies {
   readonly input: EvaluateOnHostInput;
@@ -54,8 +60,8 @@ export function evaluateOnHost(
 ): Promise<EvaluationResult> {
   const context = Context.current();
   const { task, token } = input;
-  const identity = { run: task.run, stage: 'evaluate', token };
-  return whenDiskIsFull(dependencies, identity, () =>
+  const identity = { run: task.run, stage: EVALUATION_JOB, token };
+  const hold = () =>
     holdJob(dependencies, identity, 'evaluation', (job, signal) => {
       const tell = async () => {
         const trainer = await readTrainer(job);
@@ -70,8 +76,8 @@ export function evaluateOnHost(
         },
         stop: () => clearInterval(beat),
       };
-    }),
-  );
+    });
+  return withNames(dependencies.settings, task, () => whenDiskIsFull(dependencies, identity, hold));
 }
 
 function progress({ task, attempt }: EvaluateOnHostInput, host: string, pid: number | undefined): Progress {
@@ -92,7 +98,7 @@ async function evaluate(evaluation: Evaluation): Promise<EvaluationResult> {
   if (!(await wasLaunched(job))) await launch(evaluation);
   const exit = await untilEnd(evaluation);
   const tail = await readTail(job.log, LOG_TAIL_BYTES);
-  const kept = `${keys.attempt(task.run, 'evaluate', input.token)}/${settings.host}.log`;
+  const kept = `${keys.attempt(task.run, EVALUATION_JOB, input.token)}/${settings.host}.log`;
   const upload = (either: AbortSignal) => store.upload(kept, job.log, either);
   await within(LOG_UPLOAD_MS, signal, upload).catch((error: unknown) => {
     log.warn('the log did not reach S3', { kept, error: String(error) });
@@ -102,12 +108,26 @@ async function evaluate(evaluation: Evaluation): Promise<EvaluationResult> {
     const named = classifyExit(exit, tail);
     throw fail(named.type, await failureText(settings.scratch, named), { ...facts, line: named.line });
   }
-  const metrics = [...parseEvaluation(tail)];
+  const metrics = await readMetrics(evaluation, facts);
+  const files = await keepEvaluationFiles(store, task, job.output, signal);
   const { checkpoint, iterations, inputs } = task;
-  const result: EvaluationResult = { checkpoint, sha256: task.weights.sha256, iterations, inputs, metrics };
+  const { sha256 } = task.weights;
+  const result: EvaluationResult = { checkpoint, sha256, iterations, inputs, metrics, files };
   const name = keys.evaluation(task.run, task.stage, evaluationName(task));
   await store.writeText(name, JSON.stringify(result, undefined, 2), undefined, signal);
   return result;
+}
+
+/** @throws TrainerCrashed where a data set has neither metrics nor the evaluator's word that it computes none. */
+async function readMetrics(
+  { input, job, signal }: Evaluation,
+  facts: FailureDetails,
+): Promise<readonly Metric[]> {
+  const { metrics, evaluated } = await readEvaluation(job.log, signal);
+  const lacking = input.task.datasets.filter((dataset) => !evaluated.includes(dataset));
+  if (lacking.length === 0) return metrics;
+  const message = `the evaluation ended with status 0, but its log has no results of ${lacking.join(', ')}: see ${facts.log ?? job.log}`;
+  throw fail('TrainerCrashed', message, facts);
 }
 
 async function launch({ store, settings, input, job, signal }: Evaluation): Promise<void> {

@@ -8,10 +8,11 @@ import type { Bucket } from '../storage/bucket.ts';
 import { lookAtCheckout } from './checkout.ts';
 import { lookAtClock } from './clock.ts';
 import { lookForData } from './data.ts';
-import { skipped, take, tryTo, type Look } from './finding.ts';
+import { failed, passed, skipped, take, tryTo, type Look } from './finding.ts';
 import { compute, GEMM_LIMIT_MS, type Computed } from './gemm.ts';
 import { lookAtGpus } from './gpus.ts';
 import { openMeeting } from './meeting.ts';
+import { lookAtPython, PYTHON_LIMIT_MS } from './python.ts';
 import { lookForRoom } from './room.ts';
 
 /** Disks and S3 answer in far less; a network disk that hangs never does. */
@@ -53,7 +54,7 @@ export async function checkHost(
     },
   ];
   const [{ checks, tflops }, ...others] = await Promise.all([
-    settings.pretend ? pretended() : lookThroughGpus(settings, input, signal),
+    settings.pretend ? pretended(settings, signal) : lookThroughGpus(settings, input, signal),
     ...looks.map((look) => take(look, signal)),
   ]);
   const { host } = settings;
@@ -68,9 +69,35 @@ export async function checkHost(
   };
 }
 
-function pretended(): Computed {
+async function pretended(settings: CheckedHost['settings'], signal: AbortSignal): Promise<Computed> {
   const nothing = skipped('GPUs are pretended');
-  return { checks: ['gpus', 'torch', 'gemm'].map((name) => ({ name, ...nothing })) };
+  const { torch } = await checkPython(settings, signal);
+  const [gpus, gemm] = [
+    { name: 'gpus', ...nothing },
+    { name: 'gemm', ...nothing },
+  ];
+  return { checks: [gpus, torch ?? { name: 'torch', ...nothing }, gemm] };
+}
+
+interface PythonCheck {
+  /** What it lacks to train; on a host without GPUs also that it has all. Absent: nothing is known against it. */
+  readonly torch?: HostCheck;
+  readonly warning?: string | undefined;
+}
+
+async function checkPython(
+  { python, checkout, pretend }: CheckedHost['settings'],
+  signal: AbortSignal,
+): Promise<PythonCheck> {
+  const make = (until: AbortSignal) => lookAtPython({ python, checkout }, until);
+  const looking = await tryTo({ name: 'torch', limitMs: PYTHON_LIMIT_MS + 5000, make }, signal);
+  // On GPUs torch is about to be used, which tells more.
+  if ('unmade' in looking) return pretend ? { torch: looking.unmade } : {};
+  const { problem, warning, isGlee, python: version } = looking.made;
+  if (problem !== undefined) return { torch: { name: 'torch', ...failed(problem) } };
+  if (!pretend || !isGlee) return { warning };
+  const said = `Python ${version} has what GLEE imports${warning === undefined ? '' : `; warning: ${warning}`}`;
+  return { torch: { name: 'torch', ...passed(said) } };
 }
 
 /** A GPU that is broken or busy is given no work. */
@@ -92,16 +119,23 @@ async function lookThroughGpus(
   const { finding, gpus } = seeing.made;
   const seen: HostCheck = { name: 'gpus', ...finding };
   if (finding.outcome !== 'passed') return { checks: [seen] };
+  const { torch, warning } = await checkPython(settings, signal);
+  if (torch !== undefined) return { checks: [seen, torch] };
   const computing = await tryTo(
     {
       name: 'gemm',
       // Its own process has that much, and is named when it hangs.
       limitMs: GEMM_LIMIT_MS + 5000,
       hostFault: true,
-      make: (until) => compute(settings, gpus, until),
+      make: (until) => compute(settings, gpus, input.gpuIndices, until),
     },
     signal,
   );
   if ('unmade' in computing) return { checks: [seen, computing.unmade] };
-  return { ...computing.made, checks: [seen, ...computing.made.checks] };
+  const checks = computing.made.checks.map((check) =>
+    warning !== undefined && check.name === 'torch'
+      ? { ...check, said: `${check.said}; warning: ${warning}` }
+      : check,
+  );
+  return { ...computing.made, checks: [seen, ...checks] };
 }

@@ -88,8 +88,8 @@ async function lookAt(host: DataHost, name: string, dataset: Dataset, before: Pr
     const known = before[path];
     const fresh = known?.size !== size || known.mtimeMs !== mtimeMs;
     const annotations: Annotations = fresh ? await sampleAnnotations(path) : known;
-    const { problem, images, urls } = annotations;
-    if (problem !== undefined) return unfit(`${path}: ${problem}; fetch it again`);
+    const { problem, remedy = 'fetch it again', images, urls } = annotations;
+    if (problem !== undefined) return unfit(`${path}: ${problem}; ${remedy}`);
     const proven = { [path]: { size, mtimeMs, images: [...images], urls: [...urls] } };
     if (host.pretend) return { sampled: 0, proven };
     const folder = join(host.datasets, dataset.images);

@@ -1,6 +1,7 @@
 /** @module Whether GLEE's torch sees the GPUs that the driver has, and whether they compute as fast as they should. */
 import { join } from 'node:path';
 import { z } from 'zod';
+import { gpuVariables, visibleDevices } from '../../configs/env.ts';
 import { packageRoot } from '../../configs/package-root.ts';
 import type { HostCheck } from '../../contracts/health.ts';
 import { failed, faulty, passed, type Finding } from './finding.ts';
@@ -36,18 +37,11 @@ export interface GemmHost {
   readonly python: string;
 }
 
-export function gpuVariables(indices: readonly number[] | undefined): Record<string, string> {
-  return {
-    // As nvidia-smi counts them.
-    CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
-    ...(indices && { CUDA_VISIBLE_DEVICES: indices.join(',') }),
-  };
-}
-
 /** @throws when torch or a GPU does not answer. */
 export async function compute(
   { scratch, python }: GemmHost,
   gpus: readonly Gpu[],
+  gpuIndices: readonly number[] | undefined,
   signal: AbortSignal,
 ): Promise<Computed> {
   const uuids = gpus.map(({ uuid }) => uuid);
@@ -58,7 +52,8 @@ export async function compute(
     return { checks: [{ name: 'gemm', ...passed(said) }], tflops: last.tflops };
   }
   const script = join(packageRoot, 'trainer/health.py');
-  const env = gpuVariables(gpus.map(({ index }) => index));
+  // The very GPUs that a trainer would get.
+  const env = gpuVariables(gpuIndices ?? (visibleDevices() ?? gpus).map((_, place) => place));
   const printed = await runBriefly(python, [script, 'gemm'], { limitMs: GEMM_LIMIT_MS, signal, env });
   const seen = seenSchema.parse(JSON.parse(printed.split('\n').at(-1) ?? ''));
   if ('missing' in seen)

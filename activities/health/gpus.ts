@@ -1,8 +1,9 @@
 /** @module Whether the lease's GPUs are there, whole and free. */
+import { visibleDevices } from '../../configs/env.ts';
 import { listJobs } from '../training/job.ts';
 import { livingTrainers } from '../training/processes.ts';
 import type { CheckHostInput } from '../../contracts/health.ts';
-import { failed, faulty, passed, type Finding } from './finding.ts';
+import { failed, faulty, passed, skipped, type Finding } from './finding.ts';
 import { queryGpus, queryProcesses, type Gpu, type GpuProcess } from './nvidia-smi.ts';
 import { isOf, recentXids } from './xid.ts';
 
@@ -25,9 +26,16 @@ export async function lookAtGpus(
     queryProcesses(signal),
     recentXids(signal),
   ]);
-  const wanted = input.gpuIndices;
-  const gpus = wanted === undefined ? all : all.filter(({ index }) => wanted.includes(index));
-  const lacking = lackOf(input, all);
+  if (visibleDevices()?.some((device) => device.startsWith('MIG-')))
+    return {
+      gpus: [],
+      finding: skipped('CUDA_VISIBLE_DEVICES names parts of GPUs (MIG), which are not checked'),
+    };
+  const visible = visibleGpus(all);
+  const gpus = (input.gpuIndices ?? visible.map((_, place) => place)).flatMap(
+    (place) => visible[place] ?? [],
+  );
+  const lacking = lackOf(input, visible);
   const broken = gpus.flatMap((gpu) => [
     ...((gpu.eccErrors ?? 0) > 0
       ? [`${nameOf(gpu)} has ${String(gpu.eccErrors)} uncorrectable ECC errors`]
@@ -44,13 +52,27 @@ export async function lookAtGpus(
   return { gpus, finding: passed(said) };
 }
 
-function lackOf({ gpuIndices, plan }: CheckHostInput, all: readonly Gpu[]): string[] {
-  const there = new Set(all.map(({ index }) => index));
-  const lacking = (gpuIndices ?? []).filter((index) => !there.has(index));
-  const sees = `nvidia-smi sees ${String(all.length)} GPUs`;
-  if (lacking.length > 0) return [`${sees}, and not ${lacking.join(', ')} of the lease`];
+/** Those that the worker may use, in the order in which leases count them: others are nobody's business here. */
+function visibleGpus(all: readonly Gpu[]): readonly (Gpu | undefined)[] {
+  const devices = visibleDevices();
+  if (devices === undefined) {
+    const last = Math.max(-1, ...all.map(({ index }) => index));
+    return Array.from({ length: last + 1 }, (_, place) => all.find(({ index }) => index === place));
+  }
+  return devices.map((device) =>
+    all.find(({ index, uuid }) => String(index) === device || (device !== '' && uuid.startsWith(device))),
+  );
+}
+
+function lackOf({ gpuIndices, plan }: CheckHostInput, visible: readonly (Gpu | undefined)[]): string[] {
   const { gpusPerHost } = plan.gang;
-  return all.length < gpusPerHost ? [`${sees}, and the stage trains on ${String(gpusPerHost)}`] : [];
+  const devices = visibleDevices();
+  const seen = visible.filter((gpu) => gpu !== undefined).length;
+  const among = devices === undefined ? '' : ` of CUDA_VISIBLE_DEVICES '${devices.join(',')}'`;
+  const sees = `nvidia-smi sees ${String(seen)} GPUs${among}`;
+  const lacking = (gpuIndices ?? []).filter((place) => visible[place] === undefined);
+  if (lacking.length > 0) return [`${sees}, and not ${lacking.join(', ')} of the lease`];
+  return seen < gpusPerHost ? [`${sees}, and the stage trains on ${String(gpusPerHost)}`] : [];
 }
 
 function busyOf(gpus: readonly Gpu[], processes: readonly GpuProcess[], own: ReadonlySet<number>): string[] {

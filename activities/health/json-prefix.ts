@@ -1,35 +1,41 @@
-/** @module Whether a text is the beginning of JSON, as Python reads it. It may break off anywhere. */
+/**
+ * @module Whether a text is the beginning of JSON, as Python reads it. It may break off anywhere. One pass over the text,
+ * whatever it holds.
+ */
 
-const TOKEN =
-  /\s*(?:([[\]{},:])|("(?:[^"\\]|\\.)*")|(-?(?:\d+(?:\.\d*)?(?:[eE][+-]?\d*)?|Infinity)|true|false|null|NaN))/y;
-/** A token that the text's end may have cut off. */
-const CUT = /\s*(?:"(?:[^"\\]|\\.)*\\?|-?[\d.eE+-]*|[a-zA-Z]*)$/y;
+/** Python's parser gives up at a depth of about 1,000; annotations have less than ten. */
+const MAX_DEPTH = 900;
 
 /**
  * What is wrong, in words; undefined where it may go on to be JSON.
  * @param whole It may not go on: what is open at its end is wrong too.
  */
 export function prefixProblem(text: string, whole = false): string | undefined {
-  if (!/^\uFEFF?\s*[[{]/.test(text)) return `it does not begin as JSON: ${JSON.stringify(text.slice(0, 20))}`;
-  const scanner = new RegExp(TOKEN);
+  if (text.startsWith('\uFEFF')) return "it begins with a byte order mark, which Python's json refuses";
+  const start = skipBlanks(text, 0);
+  if (text[start] !== '[' && text[start] !== '{')
+    return `it does not begin as JSON: ${JSON.stringify(text.slice(0, 20))}`;
   const open: ('[' | '{')[] = [];
   let wants: Wanted = 'value';
-  scanner.lastIndex = text.startsWith('\uFEFF') ? 1 : 0;
-  for (;;) {
-    const at = scanner.lastIndex;
-    const match = scanner.exec(text);
-    if (match === null && !isCut(text, at)) return problemAt(text, at);
-    if (match === null) return whole && wants !== 'nothing' ? 'it is cut off' : undefined;
-    const next = step(open, wants, match[1] ?? (match[2] === undefined ? 'value' : 'text'));
+  for (let at = start; at < text.length; at = skipBlanks(text, at)) {
+    const token = tokenAt(text, at);
+    if (token === undefined) return problemAt(text, at);
+    const { kind, end, isCut } = token;
+    const next = step(open, wants, kind);
     if (next === undefined) return problemAt(text, at);
-    wants = next;
+    if (isCut) return whole ? 'it is cut off' : undefined;
+    if (open.length > MAX_DEPTH)
+      return `it is nested more than ${String(MAX_DEPTH)} levels deep at byte ${String(at)}`;
+    [wants, at] = [next, end];
   }
+  return whole && wants !== 'nothing' ? 'it is cut off' : undefined;
 }
 
 type Wanted = 'value' | 'value or end' | 'key' | 'key or end' | 'colon' | 'comma or end' | 'nothing';
+type Kind = '[' | ']' | '{' | '}' | ',' | ':' | 'text' | 'value';
 
 /** What may follow the token; undefined where it may not stand here. */
-function step(open: ('[' | '{')[], wants: Wanted, token: string): Wanted | undefined {
+function step(open: ('[' | '{')[], wants: Wanted, token: Kind): Wanted | undefined {
   const isValue = wants === 'value' || wants === 'value or end';
   const isEnd = wants === 'comma or end' || wants.endsWith('or end');
   switch (token) {
@@ -50,15 +56,61 @@ function step(open: ('[' | '{')[], wants: Wanted, token: string): Wanted | undef
     case 'text':
       if (wants === 'key' || wants === 'key or end') return 'colon';
       return isValue ? 'comma or end' : undefined;
-    default:
+    case 'value':
       return isValue ? 'comma or end' : undefined;
   }
 }
 
-function isCut(text: string, at: number): boolean {
-  const rest = new RegExp(CUT);
-  rest.lastIndex = at;
-  return rest.test(text);
+function skipBlanks(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && ' \t\n\r'.includes(text.charAt(at))) at++;
+  return at;
+}
+
+interface Token {
+  readonly kind: Kind;
+  readonly end: number;
+  /** The text's end may have cut it off. */
+  readonly isCut: boolean;
+}
+
+const MARKS: ReadonlyMap<string, Kind> = new Map(
+  (['[', ']', '{', '}', ',', ':'] as const).map((mark) => [mark, mark]),
+);
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const NUMBER_PREFIX = /^-?(?:(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][+-]?\d*)?)?$/;
+const WORDS = ['true', 'false', 'null', 'NaN', 'Infinity', '-Infinity'] as const;
+/** A number or word; annotations have none that is longer. */
+const MAX_WORD_CHARACTERS = 1000;
+
+/** Undefined where no token begins. */
+function tokenAt(text: string, at: number): Token | undefined {
+  const mark = MARKS.get(text.charAt(at));
+  if (mark !== undefined) return { kind: mark, end: at + 1, isCut: false };
+  if (text[at] === '"') return textAt(text, at);
+  let end = at;
+  while (end < text.length && end - at < MAX_WORD_CHARACTERS && /[\w.+-]/.test(text.charAt(end))) end++;
+  const word = text.slice(at, end);
+  if (end === text.length && (NUMBER_PREFIX.test(word) || WORDS.some((one) => one.startsWith(word))))
+    return { kind: 'value', end, isCut: true };
+  return NUMBER.test(word) || WORDS.some((one) => one === word)
+    ? { kind: 'value', end, isCut: false }
+    : undefined;
+}
+
+/** Python refuses control characters within a text, and escapes that JSON has no meaning for. */
+function textAt(text: string, from: number): Token | undefined {
+  for (let at = from + 1; at < text.length; at++) {
+    const character = text.charAt(at);
+    if (character === '"') return { kind: 'text', end: at + 1, isCut: false };
+    if (character < ' ') return undefined;
+    if (character !== '\\') continue;
+    at++;
+    const escape = text.charAt(at);
+    if (escape === 'u' && !/^[0-9a-fA-F]{0,4}$/.test(text.slice(at + 1, at + 5))) return undefined;
+    if (escape !== '' && !'"\\/bfnrtu'.includes(escape)) return undefined;
+  }
+  return { kind: 'text', end: text.length, isCut: true };
 }
 
 function problemAt(text: string, at: number): string {

@@ -1,11 +1,10 @@
 /** @module One host's part in the gang's meeting: the way to each of the others, and a sum that all GPUs add up together. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { HostSettings } from '../../configs/env.ts';
+import { gpuVariables, type HostSettings } from '../../configs/env.ts';
 import { packageRoot } from '../../configs/package-root.ts';
 import type { HostCheck, MeetHostsInput, MeetReport } from '../../contracts/health.ts';
 import { failed, passed, skipped, take, type Finding } from './finding.ts';
-import { gpuVariables } from './gemm.ts';
 import { callOn, type Call } from './meeting.ts';
 import { runBriefly } from './run-briefly.ts';
 import { isFarBelow, keepSpeed, usualSpeed } from './speed.ts';

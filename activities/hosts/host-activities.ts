@@ -5,10 +5,13 @@ import { Context } from '@temporalio/activity';
 import getPort from 'get-port';
 import type { HostActivities } from '../../contracts/activities.ts';
 import { claimStage } from '../checkpoints/claim.ts';
-import { evaluateOnHost } from '../evaluation/evaluate-on-host.ts';
+import { EVALUATION_JOB, evaluateOnHost } from '../evaluation/evaluate-on-host.ts';
 import { checkHost, type CheckedHost } from '../health/check-host.ts';
 import { meetHosts } from '../health/meet-hosts.ts';
 import { awaitCheckpoint } from '../training/await-checkpoint.ts';
+import { findJob, type JobKey } from '../training/job.ts';
+import { endTrainer } from '../training/processes.ts';
+import { UnnamedErrors } from '../training/unnamed-errors.ts';
 import { measureRoom } from '../training/room.ts';
 import type { TrainingDependencies } from '../training/rank.ts';
 import { trainRank } from '../training/train-rank.ts';
@@ -30,6 +33,13 @@ const CHECK_BEAT_MS = 2000;
 const LEAVING_BEAT_MS = 500;
 
 export function createHostActivities(dependencies: HostDependencies): HostActivities {
+  const { scratch, host } = dependencies.settings;
+  const unnamed = new UnnamedErrors(host);
+  const bounded = <T>(key: JobKey, work: () => Promise<T>) =>
+    unnamed.bound(`${key.run}/${key.stage}/${String(key.token)}`, work, async () => {
+      const job = await findJob(scratch, key);
+      if (job !== undefined) await endTrainer(job);
+    });
   return {
     async bePresent() {
       const context = Context.current();
@@ -61,7 +71,9 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
 
     async openAttempt({ run, stage, token, ...options }) {
       const { cancellationSignal } = Context.current();
-      const claim = await claimStage(dependencies, { run, stage }, token, options, cancellationSignal);
+      const claim = await unnamed.bound(`open ${run}/${stage}/${String(token)}`, () =>
+        claimStage(dependencies, { run, stage }, token, options, cancellationSignal),
+      );
       const { checkpoint: resumeFrom, insteadOf } = claim;
       return { resumeFrom, port: await getPort(), ...(insteadOf && { insteadOf }) };
     },
@@ -75,9 +87,16 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
 
     meetHosts: (input) => beating((signal) => meetHosts(dependencies.settings, input, signal)),
 
-    evaluateOnHost: (input) => evaluateOnHost(dependencies, input),
+    evaluateOnHost: (input) => {
+      const { task, token } = input;
+      const key = { run: task.run, stage: EVALUATION_JOB, token };
+      return bounded(key, () => evaluateOnHost(dependencies, input));
+    },
 
-    trainRank: (input) => trainRank(dependencies, input),
+    trainRank: (input) => {
+      const { run, plan, token } = input;
+      return bounded({ run, stage: plan.stage, token }, () => trainRank(dependencies, input));
+    },
   };
 }
 

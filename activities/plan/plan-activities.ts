@@ -20,6 +20,7 @@ import type { Bucket } from '../storage/bucket.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { findPrepared } from '../weights/find-prepared.ts';
 import { planEvaluation } from './plan-evaluation.ts';
+import { planText } from './plan-text.ts';
 import { refusing } from './refusing.ts';
 import { asPlan, resolveFineTune, resolveJoint, type AskedFineTune } from './resolve-config.ts';
 import { parseObject, planSchema, readObject, stageResultSchema } from '../storage/schemas.ts';
@@ -73,7 +74,7 @@ async function settingsOf(
 /** A run id stands for one plan: the same weights must not come from two. What only steers the run may change. */
 async function freeze(store: ObjectStore, plan: Plan): Promise<Plan> {
   const name = keys.plan(plan.run);
-  const text = JSON.stringify(plan, undefined, 2);
+  const text = planText(plan, planSchema, name);
   if ((await store.writeText(name, text, { ifNoneMatch: '*' })) === 'written') return plan;
   const found = await store.readText(name);
   if (found === undefined) throw new Error(`${name} was there and is gone`);

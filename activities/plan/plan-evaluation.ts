@@ -50,7 +50,9 @@ export async function planEvaluation(
   };
   const kept = keys.evaluation(run, stage, evaluationName(task));
   const done = await readObject(bucket.store, kept, evaluationSchema, signal);
-  return { task, ...(done?.value.inputs === task.inputs && { done: done.value }) };
+  // Without metrics and files it is the record of an evaluation whose results were lost.
+  const isWhole = done !== undefined && (done.value.metrics.length > 0 || done.value.files !== undefined);
+  return { task, ...(isWhole && done.value.inputs === task.inputs && { done: done.value }) };
 }
 
 async function howToEvaluate(

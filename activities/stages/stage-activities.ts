@@ -5,6 +5,7 @@ import { getClient } from '@temporalio/activity';
 import { stageInputs } from '../../configs/stage-inputs.ts';
 import type { StageActivities } from '../../contracts/activities.ts';
 import { hasArrived } from '../../contracts/checkpoints.ts';
+import { meets } from '../../contracts/host-needs.ts';
 import { CONTROL_TASK_QUEUE, keys, poolWorkflowId } from '../../contracts/ids.ts';
 import type { StageResult } from '../../contracts/runs.ts';
 import { poolQuery, requestSignal } from '../../workflows/messages.ts';
@@ -33,7 +34,17 @@ export function createStageActivities(store: ObjectStore): StageActivities {
       return suitable.length < gang.hosts ? [] : suitable.map(({ name }) => name);
     },
 
-    async publishStage({ stage: { run, plan, weights, until }, attempts, iterationsRun, trainedSeconds }) {
+    async findSuitable({ pool, gang: { gpusPerHost }, needs }) {
+      const view = await getClient().workflow.getHandle(poolWorkflowId(pool)).query(poolQuery);
+      const needed = { gpusPerHost, ...(needs !== undefined && { needs }) };
+      return view.hosts.filter((host) => host.usable && meets(host, needed)).map(({ name }) => name);
+    },
+
+    async recordChanges({ run, stage, changes }) {
+      await store.writeText(keys.changes(run, stage), JSON.stringify(changes, undefined, 2));
+    },
+
+    async publishStage({ stage: { run, plan, weights, until }, ...ran }) {
       const checkpoint = (await readHead(store, { run, stage: plan.stage }))?.checkpoint ?? null;
       if (checkpoint === null || !hasArrived(checkpoint, until)) {
         const found = checkpoint === null ? 'no checkpoint' : `iteration ${String(checkpoint.iterations)}`;
@@ -54,9 +65,7 @@ export function createStageActivities(store: ObjectStore): StageActivities {
           configFile: plan.configFile,
         },
         inputs: stageInputs(plan, weights),
-        attempts,
-        iterationsRun,
-        ...(trainedSeconds !== undefined && { trainedSeconds }),
+        ...ran,
       };
       // By it a later start would find the stage done.
       if (final) await store.writeText(keys.result(run, plan.stage), JSON.stringify(result, undefined, 2));

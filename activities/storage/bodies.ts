@@ -18,10 +18,19 @@ export async function* bytesOf(body: Readable, signal: AbortSignal): AsyncGenera
   }
 }
 
-/** All of a small body; '' where there is none. */
-export async function textOf(body: unknown, signal: AbortSignal): Promise<string> {
+/** All of a small body; '' where there is none, undefined where it has more bytes: then no more of them are read. */
+export async function textOf(
+  body: unknown,
+  mostBytes: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   if (!(body instanceof Readable)) return '';
   const chunks: Uint8Array[] = [];
-  for await (const chunk of bytesOf(body, signal)) chunks.push(chunk);
+  let sizeBytes = 0;
+  for await (const chunk of bytesOf(body, signal)) {
+    chunks.push(chunk);
+    sizeBytes += chunk.length;
+    if (sizeBytes > mostBytes) return undefined;
+  }
   return Buffer.concat(chunks).toString('utf8');
 }

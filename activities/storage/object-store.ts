@@ -12,7 +12,11 @@ export interface ObjectStore {
   readonly bucket: string;
   /** Full key of a name below the prefix, for people and for artifacts. */
   keyOf(name: string): string;
-  /** Undefined where there is no such object. The text's meaning is the caller's to check. */
+  /**
+   * Undefined where there is no such object. The text's meaning is the caller's to check.
+   *
+   * @throws UnreadableObject for one that is too large to be a text of ours; its bytes are not read.
+   */
   readText(
     name: string,
     signal?: AbortSignal,

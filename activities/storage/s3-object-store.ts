@@ -4,12 +4,16 @@
 import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { httpStatus } from '../../configs/s3.ts';
 import { textOf } from './bodies.ts';
+import { UnreadableObject } from './bounded-json.ts';
 import type { Condition, ObjectStore } from './object-store.ts';
 import { explain } from './s3-errors.ts';
 import { createS3MultipartUploads } from './s3-multipart-uploads.ts';
 import { downloadFile } from './transfer/download-file.ts';
 import { PATIENCE, soon, type Patience } from './transfer/steadily.ts';
 import { uploadFile } from './transfer/upload-file.ts';
+
+/** A sweep's results of five thousand trials have some megabytes; all else is far smaller. */
+const LARGEST_TEXT_BYTES = 16 << 20;
 
 export function createS3ObjectStore(
   client: S3Client,
@@ -26,10 +30,15 @@ export function createS3ObjectStore(
     async readText(name, signal) {
       try {
         const get = new GetObjectCommand({ Bucket: bucket, Key: keyOf(name) });
-        return await soon(client, patience, signal, async (abortSignal) => {
+        const { text, version } = await soon(client, patience, signal, async (abortSignal) => {
           const found = await client.send(get, { abortSignal });
-          return { text: await textOf(found.Body, abortSignal), version: found.ETag ?? '' };
+          const most = (found.ContentLength ?? 0) > LARGEST_TEXT_BYTES ? 0 : LARGEST_TEXT_BYTES;
+          return { text: await textOf(found.Body, most, abortSignal), version: found.ETag ?? '' };
         });
+        if (text !== undefined) return { text, version };
+        throw new UnreadableObject(
+          `it has more than ${String(LARGEST_TEXT_BYTES)} bytes, which this pipeline never writes: find out who did, and move it away`,
+        );
       } catch (error) {
         if (error instanceof Error && error.name === 'NoSuchKey') return undefined;
         throw explain('read', error, bucket, keyOf(name));
@@ -37,6 +46,10 @@ export function createS3ObjectStore(
     },
 
     async writeText(name, text, condition, signal) {
+      if (Buffer.byteLength(text) > LARGEST_TEXT_BYTES) {
+        const tooLarge = new UnreadableObject(`it would have more than ${String(LARGEST_TEXT_BYTES)} bytes`);
+        throw explain('write', tooLarge, bucket, keyOf(name));
+      }
       const put = new PutObjectCommand({
         Bucket: bucket,
         Key: keyOf(name),

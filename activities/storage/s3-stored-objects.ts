@@ -28,7 +28,8 @@ export function createS3StoredObjects(
         const found = await soon(client, patience, signal, (abortSignal) =>
           client.send(head, { abortSignal }),
         );
-        return { sizeBytes: found.ContentLength ?? 0, version: found.ETag ?? '' };
+        const { ContentLength: sizeBytes = 0, ETag: version = '', ContentEncoding } = found;
+        return { sizeBytes, version, ...(ContentEncoding && { contentEncoding: ContentEncoding }) };
       } catch (error) {
         // An answer to HEAD has no body: a missing bucket looks like a missing object.
         if (httpStatus(error) === 404) return undefined;

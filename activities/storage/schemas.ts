@@ -18,6 +18,7 @@ import type { DatasetPlan } from '../../contracts/datasets.ts';
 import type { EvaluationResult } from '../../contracts/evaluation.ts';
 import type { StageResult } from '../../contracts/runs.ts';
 import type { ArtifactPlan } from '../../contracts/weights.ts';
+import { parseBoundedJson } from './bounded-json.ts';
 import type { ObjectStore, Version } from './object-store.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -85,6 +86,9 @@ export const evaluationSchema: z.ZodType<EvaluationResult> = z.object({
   iterations: count,
   inputs: sha256,
   metrics: z.array(z.object({ dataset: z.string(), metric: z.string(), value: z.number() })),
+  files: z
+    .array(z.object({ path: z.string(), bucket: z.string(), key: z.string(), sha256, sizeBytes: count }))
+    .exactOptional(),
 });
 
 const gang = z.object({ hosts: count, gpusPerHost: count });
@@ -191,7 +195,7 @@ export const planSchema: z.ZodType<Plan> = z.object({
   warnings: z.array(problem),
 });
 
-/** Reads and checks an object of ours; undefined where there is none. Throws with the key when it is not what it should be. */
+/** Reads and checks an object of ours; undefined where there is none. @throws UnreadableObject with the key. */
 export async function readObject<T>(
   store: ObjectStore,
   name: string,
@@ -206,17 +210,10 @@ export async function readObject<T>(
   };
 }
 
-/** @param source Named in the error: what was read. */
+/**
+ * @param source Named in the error: what was read.
+ * @throws UnreadableObject
+ */
 export function parseObject<T>(text: string, schema: z.ZodType<T>, source: string): T {
-  const parsed = schema.safeParse(parseJson(text, source));
-  if (parsed.success) return parsed.data;
-  throw new Error(`${source} is not what this version writes: ${z.prettifyError(parsed.error)}`);
-}
-
-function parseJson(text: string, source: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new Error(`${source} is not JSON`, { cause });
-  }
+  return parseBoundedJson(text, schema, source);
 }

@@ -8,12 +8,16 @@ export interface StoredObject {
   readonly modifiedAt: number;
 }
 
+export interface FoundObject {
+  readonly sizeBytes: number;
+  readonly version: Version;
+  /** As it was stored, where it was: the bytes are not the file's own. */
+  readonly contentEncoding?: string;
+}
+
 export interface StoredObjects {
   /** Undefined where there is no such object. */
-  find(
-    name: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly sizeBytes: number; readonly version: Version } | undefined>;
+  find(name: string, signal: AbortSignal): Promise<FoundObject | undefined>;
   /** The bytes of just that version from an offset on, which must be below its size. Throws PreconditionFailed on another version. */
   read(
     name: string,

@@ -18,8 +18,9 @@ import { fail, handOver } from '../fail.ts';
 import { refusing } from '../plan/refusing.ts';
 import { sound } from '../plan/resolve-config.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { planText } from '../plan/plan-text.ts';
 import { measureLeg } from './measure-leg.ts';
-import { decisive, readSweepPlan } from './sweep-objects.ts';
+import { decisive, readSweepPlan, sweepPlanSchema } from './sweep-objects.ts';
 
 const HEARTBEAT_MS = 2000;
 /** What is wrong with the first trial is wrong with the base, and so with all; the others say their own. */
@@ -100,7 +101,7 @@ async function freeze(
   plan: SweepPlan,
   signal: AbortSignal,
 ): Promise<SweepPlan> {
-  const text = JSON.stringify(plan, undefined, 2);
+  const text = planText(plan, sweepPlanSchema, keys.sweepPlan(sweep));
   if ((await store.writeText(keys.sweepPlan(sweep), text, { ifNoneMatch: '*' })) === 'written') return plan;
   const frozen = await readSweepPlan(store, sweep, signal);
   const same = { ...plan, ...(frozen.starts && { starts: frozen.starts }) };

@@ -22,7 +22,7 @@ const distribution = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('choice'), values: z.array(configValue) }),
 ]);
 
-const sweepPlanSchema: z.ZodType<SweepPlan> = z.object({
+export const sweepPlanSchema: z.ZodType<SweepPlan> = z.object({
   config: z.string(),
   base: z.object({ name: z.string(), settings: overrides }),
   space: z.object({

@@ -1,9 +1,14 @@
 /**
  * @module Gives a trainer's end its name, from the exit status and the log.
+ *
+ * A name that stops a run for good needs an exit that fits it: that of a Python exception which nothing handled. After
+ * a signal, or where the status is lost, the log's errors may be older than the end, and the run is tried again.
  */
 import { constants } from 'node:os';
-import { stripVTControlCharacters } from 'node:util';
-import type { FailureType } from '../../contracts/failures.ts';
+import { FAILURES, type FailureType } from '../../contracts/failures.ts';
+import { readCrashLog, type CrashLog, type Statement } from './crash-log.ts';
+import { ruleOf } from './crash-rules.ts';
+import { signatureOf } from './failure-signature.ts';
 import type { TrainerExit } from './job.ts';
 
 export interface Classified {
@@ -12,154 +17,106 @@ export interface Classified {
   readonly message: string;
   /** The line of the log that tells most. */
   readonly line: string;
+  /** See FailureDetails; of a failure that is tried again. */
+  readonly signature?: string;
 }
-
-interface Rule {
-  readonly type: FailureType;
-  readonly pattern: RegExp;
-  readonly advice: string;
-}
-
-/** First match wins. Wordings are those of Python, PyTorch 1.x to 2.x, detectron2 and fvcore. */
-const RULES: readonly Rule[] = [
-  {
-    type: 'WrongWeights',
-    // Ours: trainer/weights_coverage.py.
-    pattern: /^glee: initial weights .* match .* \(limit [^)]*\)/,
-    advice: 'give weights of this model, or lower limits.coverage if the rest is meant to begin anew',
-  },
-  {
-    type: 'MissingFile',
-    // Ours: trainer/same_checkpoint.py.
-    pattern: /^glee: not all ranks can read checkpoint /,
-    advice: 'every host of the gang needs the same checkpoint: look at the logs of those that lack it',
-  },
-  {
-    type: 'TrainerConfig',
-    // Ours: trainer/declared_datasets.py.
-    pattern: /^glee: data sets? .*(is registered already|categories)/,
-    advice: "mend the task's data sets in the fine-tune's config, or their annotations",
-  },
-  {
-    type: 'OutOfMemory',
-    pattern:
-      /CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|(CUBLAS|CUDNN)_STATUS_ALLOC_FAILED/,
-    advice: 'lower DATALOADER.DATASET_BS or INPUT sizes, or use GPUs with more memory',
-  },
-  {
-    type: 'DiskFull',
-    pattern: /No space left on device|PytorchStreamWriter failed writing|Disk quota exceeded/,
-    advice: 'free space below GLEE_SCRATCH on the host',
-  },
-  {
-    type: 'NonFiniteLoss',
-    // The matcher of MaskDINO meets the NaN before detectron2's own check of the loss does.
-    pattern: /FloatingPointError: |matrix contains invalid numeric entries|cost matrix is infeasible/,
-    advice: 'lower SOLVER.BASE_LR or turn on gradient clipping if it comes back',
-  },
-  {
-    type: 'ImportError',
-    pattern: /^(ModuleNotFoundError|ImportError): |cannot open shared object file/,
-    advice: "install GLEE's requirements for GLEE_PYTHON on the host",
-  },
-  {
-    type: 'MissingFile',
-    pattern:
-      /^FileNotFoundError: |^NotADirectoryError: |AssertionError: (Checkpoint|Config file) .* (not found|does not exist)|OSError: File .* not found on main worker|No such file or directory/,
-    advice: 'put the file there, or mend the path in the config or DETECTRON2_DATASETS',
-  },
-  {
-    type: 'TrainerKilled',
-    pattern: /DataLoader worker \(pid.*\) is killed by signal/,
-    advice: 'the host may be out of memory or /dev/shm: lower DATALOADER.NUM_WORKERS if it comes back',
-  },
-  {
-    type: 'GpuFault',
-    // A warning may be lived through; what stops the trainer has a line of its own. `cuda is not available` is
-    // detectron2's assertion after such a warning.
-    pattern:
-      /^(?!.*Warning: ).*(uncorrectable (ECC|NVLink) error|ERROR_ECC_UNCORRECTABLE|NVRM: Xid|GPU is lost|fallen off the bus|CUDA driver initialization failed|CUDA_ERROR_NOT_INITIALIZED|no CUDA-capable device|No CUDA GPUs are available|Found no NVIDIA driver|cuda is not available|CUDA unknown error|CUDA error: (unknown error|system not yet initialized|hardware stack error)|(Failed to|Can't) initialize NVML|Unable to determine the device handle)/i,
-    advice: 'a fault of a GPU or its driver: see dmesg (Xid) and nvidia-smi -q on the host',
-  },
-  {
-    type: 'TrainerCrashed',
-    pattern: /CUDA error: |cuDNN error: |unhandled cuda error|ncclUnhandledCudaError/i,
-    advice:
-      'a fault of the program, as an index out of range, or of a GPU: CUDA_LAUNCH_BLOCKING=1 shows where',
-  },
-  {
-    type: 'RendezvousFailed',
-    pattern:
-      /Address already in use|EADDRINUSE|client socket has timed out|store.*timed out|Timed out initializing process group|No route to host|Name or service not known|Temporary failure in name resolution|Connection refused/i,
-    advice: 'the ranks could not meet: check that the hosts reach each other (GLEE_ADDRESS)',
-  },
-  {
-    type: 'PeerLost',
-    pattern:
-      /Connection (closed|reset) by peer|NCCL (error|communicator was aborted)|ncclRemoteError|ncclSystemError|Broken pipe|Socket Timeout|Watchdog caught collective operation timeout/i,
-    advice: 'another rank went away',
-  },
-  {
-    type: 'TrainerConfig',
-    pattern: /^(KeyError|AssertionError|ValueError|AttributeError|TypeError|yaml\.\S+Error|\S+\.py: error): /,
-    advice: 'mend the setting that the line names',
-  },
-];
 
 /** Consequences of another rank's end: believed only when nothing on this host explains it. */
 const CONSEQUENCES: ReadonlySet<FailureType> = new Set(['PeerLost', 'RendezvousFailed']);
+/** What is full stays full: believed also of a process that aborts, or whose exit status is lost. */
+const RESOURCES: ReadonlySet<FailureType> = new Set(['OutOfMemory', 'DiskFull']);
+/** Of an exception that was raised while another was handled, the first one tells more if it is one of these. */
+const ROOTS: ReadonlySet<FailureType> = new Set(['OutOfMemory', 'DiskFull', 'NonFiniteLoss', 'GpuFault']);
+
+/** What exceptions without a better name are called. */
+const GENERAL: ReadonlySet<FailureType> = new Set(['TrainerConfig', 'TrainerCrashed']);
 
 /** A line that names the cause says more than a signal, a signal more than a consequence. */
 export function classifyExit(exit: TrainerExit | undefined, logTail: string): Classified {
-  const { lines, trained } = sinceProgress(logTail);
-  const named = lines.flatMap((line) => nameLine(line, trained));
+  const log = readCrashLog(logTail);
+  const signal = signalOf(exit) ?? signalOfRank(log.lines);
+  const fits = (type: FailureType) =>
+    FAILURES[type] !== 'stop' ||
+    (signal === undefined && exit !== undefined) ||
+    ((signal === undefined || signal === 'SIGABRT') && RESOURCES.has(type));
+  const named = log.statements.flatMap((one) => nameStatement(one, log.trained));
   // Ours alone is certain: a trainer may live through whatever else its log complains of.
   const refused = named.find(({ line }) => line.startsWith('glee: '));
-  const cause = refused ?? named.find(({ type }) => !CONSEQUENCES.has(type));
+  if (refused !== undefined && signalOf(exit) === undefined) return refused.classified;
+  const raised = failing(log, named);
+  const cause = causeOf(log, named, raised, fits);
   if (cause !== undefined) return cause;
-  const line = lines.at(-1) ?? '';
-  const killed = signalOf(exit) ?? killedRank(lines);
-  if (killed !== undefined) return { type: 'TrainerKilled', line, message: `${killed} ended the trainer` };
-  const [consequence] = named;
+  const consequence = named.find(({ type }) => CONSEQUENCES.has(type))?.classified;
+  // NCCL's watchdog aborts the process that lost its peers.
+  if (signal === 'SIGABRT' && consequence !== undefined) return consequence;
+  const last = log.lines.at(-1) ?? '';
+  if (signal !== undefined)
+    return { type: 'TrainerKilled', line: last, message: `${signal} ended the trainer` };
   if (consequence !== undefined) return consequence;
+  const line = raised?.text ?? last;
   if (exit === undefined) {
     return { type: 'TrainerLost', line, message: 'the trainer is gone and its exit status was not recorded' };
   }
-  return {
-    type: 'TrainerCrashed',
-    line,
-    message: `exit status ${String(exit.code)}; its last line: ${line}`,
-  };
+  const message = `exit status ${String(exit.code)}; its last line: ${line}`;
+  return { type: 'TrainerCrashed', line, message, ...signatureOf(raised) };
 }
 
-/**
- * What the log says after its last line of progress, which stays if there is nothing: a trainer lives through the
- * errors before it, as xformers prints the traceback of each optional module that it does not find.
- */
-function sinceProgress(logTail: string): { readonly lines: readonly string[]; readonly trained: boolean } {
-  const lines = stripVTControlCharacters(logTail)
-    .replaceAll(IGNORED_EXCEPTION, '')
-    .split('\n')
-    .filter((line) => line.trim() !== '');
-  const progress = lines.findLastIndex((line) => / iter: \d+ .*total_loss: /.test(line));
-  return { lines: lines.slice(Math.max(0, progress)), trained: progress !== -1 };
+interface Named {
+  readonly statement: Statement;
+  readonly kind: Statement['kind'];
+  readonly type: FailureType;
+  readonly line: string;
+  readonly classified: Classified;
 }
 
-/** With its traceback: data loaders that are ended complain of `AssertionError: can only test a child process`. */
-const IGNORED_EXCEPTION = /^Exception ignored in.*\n(Traceback .*\n)?([ \t].*\n)*\w+(Error|Exception).*$/gm;
-
-/** PyTorch's warnings of each try to meet, and what Python's resource tracker says of a process that was killed. */
-const NOISE = /^(?:\[\w+\]:)*\[W\d*\s|^KeyError: '\/(mp|psm|loky|torch)[-_]/;
-
-function nameLine(line: string, trained: boolean): Classified[] {
-  if (NOISE.test(line)) return [];
-  const text = line.replace(/^(?:\[[^\]]*\]:?\s*)+/, '').trim();
-  const rule = RULES.find(({ pattern }) => pattern.test(text));
+function nameStatement(statement: Statement, trained: boolean): Named[] {
+  const { text: line } = statement;
+  const rule = ruleOf(line);
   if (rule === undefined) return [];
   // Settings that let it train are not what stopped it.
-  if (rule.type === 'TrainerConfig' && trained)
-    return [{ type: 'TrainerCrashed', line: text, message: text }];
-  return [{ type: rule.type, line: text, message: `${text} (${rule.advice})` }];
+  const isSetting = rule.type === 'TrainerConfig' && trained;
+  const type = isSetting ? 'TrainerCrashed' : rule.type;
+  const message = isSetting ? line : `${line} (${rule.advice})`;
+  const isTriedAgain = FAILURES[type] === 'retry' && type !== 'TrainerKilled' && !CONSEQUENCES.has(type);
+  const signature = isTriedAgain ? signatureOf(statement) : {};
+  return [{ statement, kind: statement.kind, type, line, classified: { type, line, message, ...signature } }];
+}
+
+/** The exception that ended the process: the last that is no consequence and was not handled. */
+function failing({ statements }: CrashLog, named: readonly Named[]): Statement | undefined {
+  const consequences = new Set(
+    named.filter(({ type }) => CONSEQUENCES.has(type)).map(({ statement }) => statement),
+  );
+  const raised = statements.findLast((one) => one.kind === 'raised' && !consequences.has(one));
+  if (raised !== undefined) return raised;
+  const last = statements.at(-1);
+  // A warning's own traceback is followed by something; what stands last was raised after the warning.
+  return last?.kind === 'logged' ? last : undefined;
+}
+
+function causeOf(
+  { statements }: CrashLog,
+  named: readonly Named[],
+  raised: Statement | undefined,
+  fits: (type: FailureType) => boolean,
+): Classified | undefined {
+  const believed = named.filter(
+    ({ type, kind }) => !CONSEQUENCES.has(type) && fits(type) && (kind !== 'past' || type === 'GpuFault'),
+  );
+  const own = believed.find(({ statement }) => statement === raised);
+  const isGeneral = own === undefined || GENERAL.has(own.type);
+  if (!isGeneral) return own.classified;
+  const place = raised === undefined ? -1 : statements.indexOf(raised);
+  // Lines behind an exception are more of its message.
+  const root = believed.find(
+    ({ type, kind, statement }) =>
+      type === 'GpuFault' || (ROOTS.has(type) && (kind === 'aside' || statements.indexOf(statement) > place)),
+  );
+  const beside = believed.find(({ type }) => FAILURES[type] === 'retry');
+  // Programs that end before there is an exception say so in their last words.
+  const hasRaised = statements.some(({ kind }) => kind === 'raised');
+  const word = hasRaised ? undefined : believed.findLast(({ kind }) => kind === 'line');
+  return (root ?? (own?.type === 'TrainerConfig' ? (beside ?? own) : (own ?? beside ?? word)))?.classified;
 }
 
 /** Signals that end a trainer from outside or by a fault, as `launch.py` (256 - n) and shells (128 + n) pass them on. */
@@ -173,7 +130,14 @@ function signalOf(exit: TrainerExit | undefined): string | undefined {
   return exit?.signal ?? passedOn;
 }
 
-/** torch.multiprocessing.spawn's word for a rank that a signal ended while the parent lived. */
-function killedRank(lines: readonly string[]): string | undefined {
-  return lines.map((line) => /process \d+ terminated with signal (SIG\w+)/.exec(line)?.[1]).find(Boolean);
+/** What torch.multiprocessing.spawn and torchrun say of the first rank that a signal ended while they lived. */
+function signalOfRank(lines: readonly string[]): string | undefined {
+  const root = lines.findLastIndex((line) => line.startsWith('Root Cause '));
+  return lines
+    .slice(Math.max(0, root))
+    .map((line) =>
+      /process \d+ terminated with signal (SIG\w+)|Signal \d+ \((SIG\w+)\) received by PID/.exec(line),
+    )
+    .map((match) => match?.[1] ?? match?.[2])
+    .find((name) => name !== undefined);
 }

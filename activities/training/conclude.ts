@@ -10,7 +10,7 @@ import type { TrainRankInput, TrainRankResult } from '../../contracts/training.t
 import { sizeIfThere } from '../storage/files.ts';
 import { classifyExit } from './classify.ts';
 import { failureText } from './disk.ts';
-import { KEPT_FILES, readAnswer } from './companion.ts';
+import { KEPT_FILES, readAnswer, readPhase } from './companion.ts';
 import { coverageFile, readCoverage } from './coverage.ts';
 import { readExit, type Job, type TrainerExit } from './job.ts';
 import { readNewestMetrics, readTail, type Metrics } from './metrics.ts';
@@ -67,17 +67,27 @@ async function trainerFailure(
   const verdict = await passVerdict(rank, end);
   const exit = end.kind === 'exited' ? end.exit : undefined;
   const named = verdict ?? nameExit(exit, await readTail(job.log, LOG_TAIL_BYTES), await wasStopped(job));
-  const { type, line } = named;
+  const { type, line, signature } = { signature: undefined, ...named };
   const message = await failureText(settings.scratch, named);
+  const iteration = await iterationsDone(job, end.metrics);
   const details: FailureDetails = {
     host: settings.host,
     line,
     // Of two hosts that fail alike, the first is the one blamed.
     at: verdict?.at ?? exit?.at ?? Date.now(),
     iterationsRun: countIterations(input, end.metrics),
+    ...(signature !== undefined && { signature }),
+    ...(iteration !== undefined && { iteration }),
     ...(logKey !== undefined && { log: logKey }),
+    ...(verdict?.ofGang === true && { ofGang: true }),
   };
   return recordFailure(job, { type, message, details });
+}
+
+/** Metrics come every 20 iterations; the companion counts each, where it runs. */
+async function iterationsDone(job: Job, metrics: Metrics | undefined): Promise<number | undefined> {
+  const said = (await readPhase(job))?.iterations;
+  return said === undefined ? metrics?.iteration : Math.max(said, metrics?.iteration ?? 0);
 }
 
 function countIterations({ resumeFrom }: TrainRankInput, metrics: Metrics | undefined): number {

@@ -1,6 +1,6 @@
-/** @module A disk without room for what a trainer, or an evaluation, needs in order to begin. */
+/** @module A disk without room, or that takes no writes, for what a trainer, or an evaluation, needs in order to begin. */
 import { fail } from '../fail.ts';
-import { isDiskFull } from '../storage/files.ts';
+import { isDiskFull, isUnwritable } from '../storage/files.ts';
 import { fullDiskText, removeLeftovers } from './disk.ts';
 import { findJob, wasLaunched, type JobKey } from './job.ts';
 import type { TrainingDependencies } from './rank.ts';
@@ -17,8 +17,9 @@ export async function whenDiskIsFull<T>(
 ): Promise<T> {
   const { settings } = dependencies;
   const mustBeNoTrainer = async (error: unknown) => {
+    if (!isDiskFull(error)) throw await ifUnwritable(dependencies, key, error);
     const job = await findJob(settings.scratch, key);
-    if (!isDiskFull(error) || (job !== undefined && (await wasLaunched(job)))) throw error;
+    if (job !== undefined && (await wasLaunched(job))) throw error;
     return job;
   };
   try {
@@ -32,4 +33,13 @@ export async function whenDiskIsFull<T>(
     const message = `no space left on ${settings.host}: ${await fullDiskText(settings.scratch)}: ${String(error)}`;
     throw fail('DiskFull', message, { host: settings.host, at: Date.now() });
   }
+}
+
+/** Another host may do; here no retry helps. As above, a trainer that runs is not given up for it. */
+async function ifUnwritable({ settings }: TrainingDependencies, key: JobKey, error: unknown): Promise<unknown> {
+  if (!isUnwritable(error)) return error;
+  const job = await findJob(settings.scratch, key).catch(() => undefined);
+  if (job !== undefined && (await wasLaunched(job).catch(() => false))) return error;
+  const message = `host ${settings.host} cannot use its files (GLEE_SCRATCH is ${settings.scratch}): ${String(error)}; mount the disk for writing, or give the worker's user the right`;
+  return fail('HostUnfit', message, { host: settings.host, at: Date.now() });
 }

@@ -35,6 +35,8 @@ export interface Hang {
   readonly limit: PhaseLimit;
   /** All its ranks wait for ranks on other hosts. */
   readonly waits: boolean;
+  /** It is not known to be this host's own work that takes so long: any host of the gang may be at fault. */
+  readonly ofGang: boolean;
 }
 
 export interface Signs {
@@ -65,7 +67,8 @@ export function createHangWatch(input: TrainRankInput, before: Lengths): HangWat
       const limit = phaseLimit(phase, input.plan.limits, seen);
       const position = positionOf(signs);
       if (silentMs <= limit.ms + patienceMs(input, position, limit)) return undefined;
-      return { at: now, silentMs, phase, limit, waits: position === 'waits' };
+      const ofGang = input.plan.gang.hosts > 1 && position !== 'own';
+      return { at: now, silentMs, phase, limit, waits: position === 'waits', ofGang };
     },
   };
 }

@@ -15,6 +15,7 @@ import {
   temporaryName,
 } from '../storage/files.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { downloadProven, type StoredDamage } from './proven-download.ts';
 
 const ENDING = '.pth';
 
@@ -26,7 +27,7 @@ export interface WeightsPlaces {
 
 /**
  * @returns The path for MODEL.WEIGHTS.
- * @throws WrongWeights, MissingFile when the host's file is not the one that the plan names.
+ * @throws WrongWeights, MissingFile when the file on the host, or in S3, is not the one that the plan names.
  */
 export async function placeWeights(
   places: WeightsPlaces,
@@ -133,16 +134,23 @@ async function listCache(
 
 async function fetchToCache(
   { store, scratch }: WeightsPlaces,
-  { key, sha256, sizeBytes }: WeightsFile,
+  { name, bucket, key, sha256, sizeBytes }: WeightsFile,
   signal: AbortSignal,
 ): Promise<string> {
   const cached = weightsPath(scratch, sha256);
   if (!(await hasContent(cached, { sha256, sizeBytes }, signal))) {
     await removeAbandoned(cached);
-    await store.download({ fullKey: key, sizeBytes, sha256 }, cached, signal);
+    const damage = await downloadProven(store, { key, sizeBytes, sha256 }, cached, signal);
+    if (damage !== undefined) throw notInS3(`s3://${bucket}/${key}`, name, damage);
   }
   await touch(cached);
   return cached;
+}
+
+function notInS3(address: string, name: string, { kind, message }: StoredDamage): Error {
+  const remedy = `put the file back, or start the run under another id so that ${name} is prepared anew`;
+  if (kind === 'gone') return fail('MissingFile', `${address} (${name}) is gone: ${remedy}`);
+  return fail('WrongWeights', `${address} is not ${name} as the run was planned with: ${message}; ${remedy}`);
 }
 
 /** Where the cache has, or would have, a file. */

@@ -7,10 +7,11 @@ import type { Checkpoint, CheckpointTimes } from '../../contracts/checkpoints.ts
 import { addTimes } from '../checkpoints/commit.ts';
 import { fail } from '../fail.ts';
 import { finalName, hasContent, removeAbandoned, writeFileAtomically } from '../storage/files.ts';
-import { WrongContent, type ObjectStore } from '../storage/object-store.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
 import { within } from '../within.ts';
 import { weightsPath } from './host-weights.ts';
 import { listJobs, type Job } from './job.ts';
+import { downloadProven, type StoredDamage } from './proven-download.ts';
 
 const NOTE_MS = 5000;
 const RESTORES_KEPT = 8;
@@ -23,18 +24,32 @@ export async function restoreCheckpoint(
   checkpoint: Checkpoint,
   signal: AbortSignal,
 ): Promise<void> {
-  const { name, file } = checkpoint;
+  const { file } = checkpoint;
+  const { name } = asRestored(checkpoint);
   const target = join(job.output, name);
-  const jobs = (await listJobs(scratch, job.identity)).map(({ output }) => join(output, name));
+  const jobs = (await listJobs(scratch, job.identity)).map(({ output }) => join(output, checkpoint.name));
   // An execution that rested at this checkpoint has left it in the cache.
   const candidates = [...jobs, weightsPath(scratch, file.sha256)];
   if (!(await linkSame(candidates, target, file, signal))) {
     await removeAbandoned(target);
     const began = performance.now();
-    await downloadProven(store, checkpoint, target, signal);
+    const damage = await downloadProven(store, file, target, signal);
+    if (damage !== undefined) throw damaged(checkpoint, damage);
     await noteRestore(store, checkpoint, { host, seconds: (performance.now() - began) / 1000 }, signal);
   }
   await writeFileAtomically(join(job.output, 'last_checkpoint'), name);
+}
+
+/** What an attempt finds on its host: from final weights a stage that was extended goes on as from any others. */
+export function asRestored(checkpoint: Checkpoint): Checkpoint {
+  if (!checkpoint.final) return checkpoint;
+  const number = String(checkpoint.iterations - 1).padStart(7, '0');
+  return { ...checkpoint, final: false, name: `model_${number}.pth` };
+}
+
+function damaged({ file, iterations }: Checkpoint, { message }: StoredDamage): Error {
+  const text = `the checkpoint of iteration ${String(iterations)} is not what was committed: ${message}`;
+  return fail('DamagedCheckpoint', text, { damaged: file.key, at: Date.now() });
 }
 
 /** Kept with the checkpoint, for people: no restore fails for it. */
@@ -52,30 +67,6 @@ async function noteRestore(
   await within(NOTE_MS, signal, (either) => addTimes(store, checkpoint, change, either)).catch(
     () => undefined,
   );
-}
-
-/** Twice, before S3 is blamed: what was damaged on the way is whole the second time. */
-async function downloadProven(
-  store: ObjectStore,
-  { file, iterations }: Checkpoint,
-  target: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const download = () => store.download({ ...file, fullKey: file.key }, target, signal);
-  try {
-    await download().catch((error: unknown) => {
-      if (isDamage(error)) return download();
-      throw error;
-    });
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    const message = `the checkpoint of iteration ${String(iterations)} is not what was committed: ${error.message}`;
-    throw fail('DamagedCheckpoint', message, { damaged: file.key, at: Date.now() });
-  }
-}
-
-function isDamage(error: unknown): error is Error {
-  return error instanceof WrongContent || (error instanceof Error && error.name === 'NoSuchKey');
 }
 
 /** Frees the disk of checkpoints that the job no longer needs; its log and metrics stay. */

@@ -26,7 +26,7 @@ import { OutputFollower } from './output-follower.ts';
 import { endTrainer, livingTrainers } from './processes.ts';
 import type { Rank, TrainingDependencies } from './rank.ts';
 import { placeInitialFiles } from './initial-files.ts';
-import { removeCheckpoints, restoreCheckpoint } from './restore.ts';
+import { asRestored, removeCheckpoints, restoreCheckpoint } from './restore.ts';
 import { periodOverride } from './save-clock.ts';
 import { superviseTrainer } from './supervise.ts';
 import { Uploader } from './uploader.ts';
@@ -51,7 +51,7 @@ function holdAndTrain(
       bucket: dependencies,
       output: job.output,
       maxIterations: input.plan.maxIterations,
-      resumedFrom: input.resumeFrom,
+      resumedFrom: input.resumeFrom && asRestored(input.resumeFrom),
       ...(input.plan.retention && { retention: input.plan.retention }),
       timesOf: (name) => timesOf(job, name),
     });

@@ -19,6 +19,8 @@ const verdictSchema = z.object({
   at: z.number(),
   /** False where what it saved last is none to go on from. */
   keepsLast: z.boolean(),
+  /** Any host of the gang may be at fault. */
+  ofGang: z.literal(true).exactOptional(),
 });
 
 export type Verdict = z.infer<typeof verdictSchema>;
@@ -36,7 +38,10 @@ export async function passVerdict(rank: Rank, end: TrainerEnd): Promise<Verdict 
 
 function hanging({ hang }: Extract<TrainerEnd, { kind: 'hangs' }>, line: string): Verdict {
   const message = `${hangText(hang)}; its last line: ${line}`;
-  return { type: 'Hang', message, line, at: hang.at, keepsLast: true };
+  return {
+    ...{ type: 'Hang', message, line, at: hang.at, keepsLast: true },
+    ...(hang.ofGang && { ofGang: true }),
+  };
 }
 
 /** A checkpoint from within a spike is none to go on from; one from before it is. */

@@ -13,7 +13,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { readObject } from '../storage/schemas.ts';
 import type { StoredObjects } from '../storage/stored-objects.ts';
 import { isStored } from './find-prepared.ts';
-import { artifactNames, manifestSchema, type ArtifactManifest } from './manifest.ts';
+import { artifactNames, manifestSchema, mustBeArtifactName, type ArtifactManifest } from './manifest.ts';
 import { readBlocks } from './torch/blocks.ts';
 import type { TorchFile } from './torch/torch-file.ts';
 import { partSizeFor, PART_SIZE_BYTES, uploadParts } from './upload-parts.ts';
@@ -42,6 +42,7 @@ export async function makeArtifact(
 ): Promise<{ readonly manifest: ArtifactManifest; readonly reused: boolean }> {
   const { store, objects } = tools;
   const { name } = making.artifact;
+  mustBeArtifactName(name);
   const inputs = inputsOf(making);
   const found = (await readObject(store, artifactNames.manifest(name), manifestSchema, signal))?.value;
   if (found?.inputs === inputs && (await isStored(tools, found.file, signal))) {

@@ -10,9 +10,11 @@ import {
   type PreparedArtifact,
   type WeightsProgress,
 } from '../../contracts/weights.ts';
+import { storageRefusal } from '../../configs/s3.ts';
 import { fail } from '../fail.ts';
 import { findArtifact } from '../storage/artifacts.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { mustBeAllowed } from './allowed-recipe.ts';
 import { checkSource } from './check-source.ts';
 import { FetchError } from './fetch-error.ts';
 import { fetchIntoS3 } from './fetch-into-s3.ts';
@@ -48,6 +50,7 @@ export function createWeightsActivities(dependencies: WeightsDependencies): Weig
 
     fetchArtifact: ({ artifact, recipe }) =>
       beating(artifact.name, 'downloading', async (show, signal) => {
+        mustBeAllowed(artifact.name, recipe);
         const sources = recipe.sources.map((text) => parseSource(text));
         const { sha256, sizeBytes } = recipe;
         const expected = { ...(sha256 && { sha256 }), ...(sizeBytes !== undefined && { sizeBytes }) };
@@ -94,6 +97,7 @@ async function problemOf(
   const refusals: string[] = [];
   for (const address of recipe.sources) {
     try {
+      mustBeAllowed(name, recipe);
       const expected = recipe.sha256 === undefined ? {} : { sha256: recipe.sha256 };
       await checkSource(sources.of(parseSource(address)), expected, signal);
       return undefined;
@@ -165,7 +169,10 @@ async function beating<T>(
 
 function named(error: unknown): unknown {
   if (error instanceof TorchFileError) return fail('WrongWeights', error.message);
-  if (!(error instanceof FetchError)) return error;
+  if (!(error instanceof FetchError)) {
+    const refusal = storageRefusal(error);
+    return refusal === undefined ? error : fail('StorageRefused', refusal);
+  }
   switch (error.kind) {
     case 'unavailable':
       return error;

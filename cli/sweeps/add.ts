@@ -1,6 +1,5 @@
 /** @module `glee sweep add`: one trial more for a sweep that runs. */
 import { WorkflowNotFoundError } from '@temporalio/client';
-import { parse } from 'yaml';
 import { finder } from '../../activities/checkpoints/start-from.ts';
 import type { Bucket } from '../../activities/storage/bucket.ts';
 import { configValue } from '../../activities/storage/schemas.ts';
@@ -10,6 +9,7 @@ import { trialConfig } from '../../configs/resolve-sweep.ts';
 import { expandSweep, followedRun, trialOf, trialSettings } from '../../configs/sweep-space.ts';
 import { startOf } from '../../configs/sweep-starts.ts';
 import { noFinalWeights } from '../../configs/resolve-weights.ts';
+import { parseYamlFile } from '../../configs/yaml-source.ts';
 import { runIdProblem, trialRunId } from '../../contracts/ids.ts';
 import type { SweepPlan, SweepState, Trial, TrialParameters } from '../../contracts/sweep.ts';
 import { addTrialUpdate } from '../../workflows/messages.ts';
@@ -66,7 +66,7 @@ function assignment(text: string): TrialParameters {
     throw new UserError(`--set '${text}' is none: write key=value, as overrides.SOLVER.BASE_LR=0.001`);
   if (key.endsWith('SEED'))
     throw new UserError('--set SEED: give it as --seed, so that repeats are known as such');
-  return { [key]: configValue.parse(parse(value)) };
+  return { [key]: configValue.parse(parseYamlFile(`--set ${key}`, value)) };
 }
 
 /** With the newest final weights of a run as they are now, where the trial is to begin from those of another than the rest. */

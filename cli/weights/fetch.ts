@@ -2,7 +2,7 @@
  * @module `glee weights fetch`: brings artifacts of the catalogue into S3 now, as a run would before its first stage.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client } from '@temporalio/client';
+import { WorkflowFailedError, type Client } from '@temporalio/client';
 import { logUpdateStderr } from 'log-update';
 import { knownArtifacts, loadCatalogue, withIngredients } from '../../configs/artifacts.ts';
 import { readCatalogueDirectory } from '../../configs/env.ts';
@@ -10,6 +10,7 @@ import { CONTROL_TASK_QUEUE, weightsWorkflowId } from '../../contracts/ids.ts';
 import type { ArtifactPlan, PreparedArtifact } from '../../contracts/weights.ts';
 import { withClient } from '../client.ts';
 import { UserError } from '../errors.ts';
+import { rootCause } from '../observe.ts';
 import { print, type OutputOptions } from '../output.ts';
 import { artifactLine, observePreparation } from './preparation.ts';
 import { sizeText } from './sizes.ts';
@@ -47,6 +48,9 @@ async function prepare(
   const watching = process.stderr.isTTY ? watch(client, workflowId, ended.signal) : Promise.resolve();
   try {
     return await handle.result();
+  } catch (error) {
+    if (error instanceof WorkflowFailedError) throw new UserError(rootCause(error));
+    throw error;
   } finally {
     ended.abort();
     await watching;

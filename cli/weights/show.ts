@@ -33,6 +33,9 @@ function facts({ source, container, tensors }: Checkpoint) {
     ...countOf(tensors),
     /** Of the storages, shared ones once. */
     storageBytes: [...storages].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    /** Storages without a CRC-32, as torch.save writes them where it is told not to compute any. */
+    storagesWithoutSum: [...storages].filter(({ sizeBytes, entry }) => sizeBytes > 0 && entry.crc32 === 0)
+      .length,
     list: tensors.map(tensorFacts),
   };
 }
@@ -52,18 +55,21 @@ function tensorFacts(tensor: Tensor) {
   };
 }
 
-function render({ file, fileBytes, container, tensors, parameters, storageBytes, list }: Facts): string {
+function render({ file, fileBytes, container, tensors, parameters, storageBytes, ...more }: Facts): string {
   const rows = new Table({
     head: ['tensor', 'shape', 'dtype', 'size'],
     colAligns: ['left', 'left', 'left', 'right'],
     style: { head: [], border: [] },
   });
-  for (const { name, shape, dtype, sizeBytes } of list)
+  for (const { name, shape, dtype, sizeBytes } of more.list)
     rows.push([name, shapeText(shape), dtype, sizeText(sizeBytes)]);
   const where = container === 'model' ? "under 'model'" : "at its top, without 'model'";
   return [
     rows.toString(),
     `${pc.bold(file)}: ${sizeText(fileBytes)}; ${countText(tensors)} tensors ${where}, ` +
       `${countText(parameters)} parameters, ${sizeText(storageBytes)}`,
+    ...(more.storagesWithoutSum === 0
+      ? []
+      : [`${countText(more.storagesWithoutSum)} storages have no CRC-32: damage in them would not be seen`]),
   ].join('\n');
 }

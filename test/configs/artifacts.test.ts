@@ -74,6 +74,11 @@ for (const [what, entry, message] of [
     '{ path: a.pth, download: "ftp://x/a.pth" }',
     /is no address of a kind that is known/,
   ],
+  [
+    'plain HTTP without a checksum',
+    '{ path: a.pth, download: http://lab/a.pth }',
+    /not encrypted.*give its sha256/,
+  ],
   ['a checksum that is none', '{ path: a.pth, download: s3://lab/a.pth, sha256: abc }', /is no SHA-256/],
   [
     'a checksum for what is made here',

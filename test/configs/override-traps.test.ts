@@ -53,6 +53,29 @@ test('a value of another type than its key has is an error, as yacs refuses it',
   );
 });
 
+test('texts are what yacs makes of them: 1e5 is a float, a number no text, a dict no section', () => {
+  assert.deepEqual(
+    told({
+      SOLVER: {
+        MAX_ITER: '1e5',
+        BASE_LR: '1',
+        STEPS: '(1e4, 2e4)',
+        LR_SCHEDULER_NAME: 5,
+        WARMUP_METHOD: '{1: 2}',
+      },
+      MODEL: { MASK_ON: 'True', DEVICE: '1', SWIN: { QK_SCALE: "b'x'" } },
+    }),
+    [
+      'mine.yaml: overrides.SOLVER.MAX_ITER: must be a whole number, not 100000.0: yacs refuses other types',
+      'mine.yaml: overrides.SOLVER.BASE_LR: must be written 1.0, not 1: yacs refuses other types',
+      'mine.yaml: overrides.SOLVER.LR_SCHEDULER_NAME: must be a text, not 5: yacs refuses other types',
+      'mine.yaml: overrides.SOLVER.WARMUP_METHOD: must be a text, not a dict: yacs refuses other types',
+      'mine.yaml: overrides.MODEL.DEVICE: must be a text, not 1: yacs refuses other types',
+      'mine.yaml: overrides.MODEL.SWIN.QK_SCALE: must be a value, not bytes: yacs refuses other types',
+    ],
+  );
+});
+
 test('a section that is given a value is an error', () => {
   assert.match(told({ SOLVER: 3 }).join(), /overrides\.SOLVER: is a section of settings, not 3/);
 });

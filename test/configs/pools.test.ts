@@ -24,7 +24,7 @@ describe("a pool's file", () => {
       ['strikes: 0\nageAfter: 1\n', /p\.yaml:1: strikes: /, /p\.yaml:2: ageAfter: /],
       ['quotas: { vision: -1 }\n', /p\.yaml:1: quotas\.vision: /],
       ['quotas:\n  vision: many\n', /p\.yaml:2: quotas\.vision: /],
-      ['heartbeatTimeout: 1s\n', /heartbeatTimeout: must be at least 3s/],
+      ['heartbeatTimeout: 1s\n', /heartbeatTimeout: must be from 3s to 1d/],
       ['yieldWithin: soon\n', /yieldWithin: 'soon' is no duration: write a number and a unit/],
       ['agAfter: 2h\n', /agAfter: unknown key; did you mean 'ageAfter'/],
       ['strikes: 1\nstrikes: 2\n', /p\.yaml:2: .*unique/i],

@@ -1,5 +1,5 @@
-/** @module What s3.test.ts does in a process whose environment it has chosen: `touch`, or `transfer FILE`. */
-import { readFile } from 'node:fs/promises';
+/** @module What s3.test.ts does in a process whose environment it has chosen: `touch`, `transfer FILE` or `credentials FILE`. */
+import { readFile, writeFile } from 'node:fs/promises';
 import {
   CreateBucketCommand,
   CreateMultipartUploadCommand,
@@ -7,7 +7,7 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { createS3ObjectStore } from '../../activities/storage/s3-object-store.ts';
-import { createS3Client } from '../../configs/s3.ts';
+import { createS3Client, storageRefusal } from '../../configs/s3.ts';
 
 const [deed, file = ''] = process.argv.slice(2);
 const client = createS3Client();
@@ -16,6 +16,16 @@ if (deed === 'touch') {
   await client.send(new PutObjectCommand({ ...object, Body: 'x' }));
   await client.send(new CreateMultipartUploadCommand(object));
   await client.send(new GetObjectCommand(object));
+} else if (deed === 'credentials') {
+  const store = createS3ObjectStore(client, 'glee', '');
+  const tried = () =>
+    store
+      .writeText('x', 'x')
+      .catch((error: unknown) => storageRefusal(error) ?? `may pass: ${String(error)}`);
+  process.stdout.write(`${await tried()}\n`);
+  // What their process has waited for.
+  await writeFile(file, '');
+  process.stdout.write(`${await tried()}\n`);
 } else {
   const forever = new AbortController().signal;
   await client.send(new CreateBucketCommand({ Bucket: 'glee' }));

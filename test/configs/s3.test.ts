@@ -7,7 +7,10 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { packageRoot } from '../../configs/package-root.ts';
+import { storageRefusal } from '../../configs/s3.ts';
+import { watchCredentials } from '../../configs/s3-credentials.ts';
 import { freePort } from '../../sandbox/server-start.ts';
 import { keepAlive } from '../../sandbox/keep-alive.ts';
 import { obtainServer } from '../../sandbox/obtain.ts';
@@ -96,6 +99,70 @@ describe('createS3Client', () => {
     } finally {
       await server.stop();
     }
+  });
+});
+
+describe('credentials that cannot be had', () => {
+  const LIMITS = { beforeSuccessMs: 1000, afterSuccessMs: 5000 };
+  const missing = () =>
+    Promise.reject(Object.assign(new Error('nobody has any'), { name: 'CredentialsProviderError' }));
+  // Soon to expire, so that the SDK asks for them each time.
+  const good = () =>
+    Promise.resolve({ accessKeyId: 'key', secretAccessKey: 'secretsecret', expiration: new Date() });
+
+  it('for a while are no refusal: the next request has those that have come', async (test) => {
+    const { endpoint } = await startListener(test);
+    const folder = await temporaryFolder(test);
+    const [flag, program, config] = [
+      join(folder, 'flag'),
+      join(folder, 'process.sh'),
+      join(folder, 'config'),
+    ];
+    const keys = '{"Version":1,"AccessKeyId":"key","SecretAccessKey":"secretsecret"}';
+    await writeFile(program, `#!/bin/sh\n[ -e ${flag} ] && echo '${keys}'\n`, { mode: 0o700 });
+    await writeFile(config, `[default]\ncredential_process = ${program}\n`);
+    const env = {
+      ...{ AWS_CONFIG_FILE: config, AWS_ENDPOINT_URL_S3: endpoint, AWS_REGION: 'us-east-1' },
+      ...{ AWS_EC2_METADATA_DISABLED: 'true', PATH: process.env.PATH ?? '' },
+    };
+    const { stdout } = await run(process.execPath, [SCRIPT, 'credentials', flag], { env });
+    assert.match(stdout, /^may pass: CredentialsProviderError: .*Could not load credentials.*\nwritten\n$/);
+  });
+
+  it('are refused with what to do when it lasts, later where there have been some', async (test) => {
+    const { endpoint } = await startListener(test);
+    let provide: () => ReturnType<typeof good> = missing;
+    let now = 0;
+    const options = { endpoint, region: 'us-east-1', forcePathStyle: true, maxAttempts: 1 };
+    const client = new S3Client({ ...options, credentials: () => provide() });
+    test.after(() => client.destroy());
+    watchCredentials(client, LIMITS, () => now);
+    const refusal = () =>
+      client.send(new GetObjectCommand({ Bucket: 'glee', Key: 'x' })).then(
+        () => 'answered',
+        (error: unknown) => storageRefusal(error) ?? 'may pass',
+      );
+    assert.equal(await refusal(), 'may pass');
+    now = 1500;
+    assert.match(await refusal(), /^CredentialsRefused: .*nobody has any.*aws sts get-caller-identity/);
+    provide = good;
+    assert.equal(await refusal(), 'answered');
+    provide = missing;
+    now = 2000;
+    assert.equal(await refusal(), 'may pass');
+    now = 6000;
+    assert.equal(await refusal(), 'may pass');
+    now = 7500;
+    assert.match(await refusal(), /^CredentialsRefused: /);
+  });
+
+  it('because theirs is expired are waited for as well, whatever status S3 says it with', () => {
+    for (const status of [400, 403]) {
+      const expired = { name: 'ExpiredToken', $metadata: { httpStatusCode: status } };
+      assert.equal(storageRefusal(Object.assign(new Error('expired'), expired)), undefined);
+    }
+    const denied = { name: 'AccessDenied', $metadata: { httpStatusCode: 403 } };
+    assert.match(storageRefusal(Object.assign(new Error('no'), denied)) ?? '', /^AccessDenied/);
   });
 });
 

@@ -11,6 +11,7 @@ test('the names of failures and what is done about them are pinned: recorded fai
     MissingFile: 'stop',
     TrainerConfig: 'stop',
     ImportError: 'stop',
+    DamagedData: 'stop',
     OutOfMemory: 'stop',
     WrongWeights: 'stop',
     DamagedCheckpoint: 'retry',

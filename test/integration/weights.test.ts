@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,9 @@ import { z } from 'zod';
 import { packageRoot } from '../../configs/package-root.ts';
 import { look, resultOf, startTestStack, trainToTheEnd, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
+import { rootCause } from '../../cli/observe.ts';
 import { startRun } from '../../cli/start.ts';
+import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
 
 const SWIN = 'weights/swin_large_patch4_window12_384_22k.pth';
 
@@ -70,7 +72,8 @@ describe('weights that a run needs and the checkout lacks', () => {
     const address = server.address();
     assert.ok(typeof address === 'object' && address !== null);
     const url = `http://127.0.0.1:${String(address.port)}/${file}`;
-    const yaml = `artifacts:\n  swin-large: { path: ${SWIN}, download: '${url}' }\n`;
+    const sha256 = createHash('sha256').update(swin).digest('hex');
+    const yaml = `artifacts:\n  swin-large: { path: ${SWIN}, download: '${url}', sha256: ${sha256} }\n`;
     await writeFile(join(configs, 'artifacts.yaml'), yaml);
   }
 
@@ -117,7 +120,7 @@ describe('weights that a run needs and the checkout lacks', () => {
     const [ready] = (await look(stack, 'plus-1'))?.state?.weights ?? [];
     assert.ok(ready?.status === 'ready');
     assert.equal(ready.artifact.sha256, createHash('sha256').update(swin).digest('hex'));
-    assert.equal(ready.artifact.proof, 'pinned');
+    assert.equal(ready.artifact.proof, 'catalogue');
   });
 
   it('are listed with their hosts and runs, read again, and not fetched twice, by the command line', async () => {
@@ -136,7 +139,40 @@ describe('weights that a run needs and the checkout lacks', () => {
     );
     assert.deepEqual(requests, []);
     assert.match((await glee('weights', 'fetch', 'swin-larg')).stderr, /did you mean 'swin-large'\?/);
+    const entry = `none: { path: weights/none.pth, download: 'file://${configs}/none.pth' }`;
+    await appendFile(join(configs, 'artifacts.yaml'), `  ${entry}\n`);
+    const failed = await glee('weights', 'fetch', 'none');
+    assert.equal(failed.exitCode, 1);
+    assert.match(failed.stderr, /SourceRefused: .*none: file:\/\/.*none\.pth cannot be read.*no such file/);
     assert.match((await glee('weights', 'verify')).stdout, /^ok {4}swin-large {2}sha256 [0-9a-f]{64}$/);
+  });
+
+  it('come from no file of the worker that nobody has offered, nor from an address with a secret', async () => {
+    const prepare = (workflow: string, name: string, source: string) => {
+      const artifact = { name, path: `weights/${name}.pth`, recipe: { how: 'download', sources: [source] } };
+      const input =
+        workflow === 'prepareArtifact' ? { artifact, ingredients: [] } : { artifacts: [artifact] };
+      const workflowId = `${workflow}-${name}`;
+      const options = { workflowId, taskQueue: CONTROL_TASK_QUEUE, args: [input] as const };
+      return stack.client.workflow.execute<(input: unknown) => Promise<unknown>>(workflow, options);
+    };
+    const failsWith = (message: RegExp) => (error: Error) => {
+      assert.match(rootCause(error), message);
+      return true;
+    };
+    for (const workflow of ['prepareArtifact', 'prepareWeights']) {
+      const shadow = prepare(workflow, 'shadow', 'file:///etc/shadow');
+      await assert.rejects(shadow, failsWith(/SourceRefused: .*\/etc\/shadow lies outside the folders/));
+      const secret = prepare(workflow, 'secret', 'https://user:hunter2@example.com/x.pth');
+      await assert.rejects(secret, failsWith(/^InvalidConfig: artifact 'secret'.*change the credential/));
+    }
+    const client = new S3Client({ forcePathStyle: true, ...s3Options(stack) });
+    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: 'glee' }));
+    client.destroy();
+    assert.deepEqual(
+      Contents.filter(({ Key = '' }) => /shadow|secret/.test(Key)),
+      [],
+    );
   });
 
   it('that somebody has damaged in S3 are found by reading them again', async () => {

@@ -29,10 +29,14 @@ export interface FaultyProxy {
   stop(): Promise<void>;
 }
 
-/** @param target Endpoint of the S3 server; undefined while there is none. */
+/**
+ * @param target Endpoint of the S3 server; undefined while there is none.
+ * @param host Address that it listens at.
+ */
 export async function startFaultyProxy(
   target: () => string | undefined,
   faultOf: (request: ProxiedRequest) => Fault | undefined,
+  host = '127.0.0.1',
 ): Promise<FaultyProxy> {
   const server = createServer((incoming, answer) => {
     const { method = '', headers } = incoming;
@@ -47,11 +51,11 @@ export async function startFaultyProxy(
       answer.on('close', () => clearTimeout(timer));
     } else forward(endpoint, incoming, answer, fault);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   return {
-    endpoint: `http://127.0.0.1:${String(port)}`,
+    endpoint: `http://${host}:${String(port)}`,
     stop: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

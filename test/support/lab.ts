@@ -144,6 +144,7 @@ function controlActivities(
     planEvaluation: noFineTunes,
     listCheckpoints: noFineTunes,
     resolvePlan: (input) => unlessShutDown(sceneOf(input.run).resolvePlan(input)),
+    recordChanges: (input) => Promise.resolve(void sceneOf(input.run).recorded.push(input)),
     publishStage: (input) => unlessShutDown(sceneOf(input.stage.run).publishStage(input)),
   };
 }

@@ -11,7 +11,12 @@ import {
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
 import { refused } from '../../activities/fail.ts';
-import type { PublishStageInput, ResolvedPlan, SkipStageInput } from '../../contracts/activities.ts';
+import type {
+  PublishStageInput,
+  RecordChangesInput,
+  ResolvedPlan,
+  SkipStageInput,
+} from '../../contracts/activities.ts';
 import { hasArrived, type Checkpoint } from '../../contracts/checkpoints.ts';
 import { CONTROL_TASK_QUEUE, poolWorkflowId, stageWorkflowId } from '../../contracts/ids.ts';
 import type { CheckHostInput, HostReport, MeetHostsInput, MeetReport } from '../../contracts/health.ts';
@@ -77,6 +82,8 @@ export interface Scene {
   /** Hosts whose trainer has ended because it was asked to. */
   readonly cancelled: string[];
   readonly published: PublishStageInput[];
+  /** What people have changed, as it was kept. */
+  readonly recorded: RecordChangesInput[];
   resolvePlan(input: { readonly run: string; readonly config: string }): Promise<ResolvedPlan>;
   /** A run of one stage. */
   planAsUsual(): ResolvedPlan;
@@ -115,6 +122,7 @@ export async function setScene(lab: Lab, t: Pick<TestContext, 'name'>, script: S
     trainings: [],
     cancelled: [],
     published: [],
+    recorded: [],
     resolvePlan: (input) => (script.resolve ?? (() => Promise.resolve(scene.planAsUsual())))(input),
     planAsUsual: () => onePlan(scene),
     publishStage: (input) => {
@@ -275,14 +283,17 @@ export function newGate(): Gate {
 
 function publish(
   head: Checkpoint | null,
-  { stage: { run, plan, until }, attempts, iterationsRun }: PublishStageInput,
+  { stage: { run, plan, until }, attempts, iterationsRun, lastFailure }: PublishStageInput,
 ): Promise<StageResult> {
   if (head === null || !hasArrived(head, until))
     return Promise.reject(new Error('the head does not name final weights'));
   const { artifact, ...rest } = stageResult(run, plan, head.file.sha256);
   const { iterations, final } = head;
   const name = `${artifact.name}${final ? '' : `@${String(iterations)}`}`;
-  return Promise.resolve({ ...rest, artifact: { ...artifact, name, iterations }, attempts, iterationsRun });
+  return Promise.resolve({
+    ...{ ...rest, artifact: { ...artifact, name, iterations }, attempts, iterationsRun },
+    ...(lastFailure !== undefined && { lastFailure }),
+  });
 }
 
 function onePlan({ run, plan }: Scene): ResolvedPlan {

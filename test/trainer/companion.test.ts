@@ -11,6 +11,7 @@ import { packageRoot } from '../../configs/package-root.ts';
 import { fixture } from '../activities/training/jobs.ts';
 import { temporaryFolder } from '../fixtures/glee-checkout.ts';
 import { otherWeights } from '../sandbox/other-weights.ts';
+import { phaseIn } from './said.ts';
 import { makeStandIn, sha256, stage1, type StandIn } from '../sandbox/stand-in.ts';
 
 const companion = join(packageRoot, 'trainer/companion.py');
@@ -102,6 +103,17 @@ describe('companion.py in the place of train_net.py', { concurrency: 2 }, () => 
     assert.match(stderr, /^AssertionError: Config file 'nowhere\.yaml' does not exist!$/m);
   });
 
+  it('counts the iterations that were done when the trainer crashes', async (test) => {
+    const job = await temporaryFolder(test);
+    const more = ['SOLVER.BASE_LR', '1e100', 'SOLVER.WARMUP_ITERS', '100'];
+    const args = [companion, ...trainArguments(job, whole, 1, 40), ...more];
+    const { exitCode, stderr } = await start(job, args, undefined, standIn, { GLEE_JOB_FOLDER: job });
+    assert.equal(exitCode, 1);
+    const [, failed] = /infinite or NaN at iteration=(\d+)/.exec(stderr) ?? [];
+    assert.ok(Number(failed) > 1, stderr);
+    assert.equal((await phaseIn(job))?.iterations, Number(failed));
+  });
+
   it('hooks ranks that are spawned, which import the main module anew', async (test) => {
     const own = { ...standIn, checkout: join(await temporaryFolder(test), 'glee') };
     await cp(standIn.checkout, own.checkout, { recursive: true });
@@ -133,8 +145,15 @@ function settings(job: string, weights: string, maxIterations = 5): string[] {
   return ['OUTPUT_DIR', job, 'MODEL.WEIGHTS', weights, 'SOLVER.MAX_ITER', String(maxIterations), ...test];
 }
 
-function start(job: string, args: readonly string[], limit?: number, { checkout, python } = standIn) {
+function start(
+  job: string,
+  args: readonly string[],
+  limit?: number,
+  { checkout, python } = standIn,
+  more: Readonly<Record<string, string>> = {},
+) {
   const env = {
+    ...more,
     GLEE_COVERAGE_FILE: join(job, 'coverage.json'),
     ...(limit !== undefined && { GLEE_COVERAGE_LIMIT: String(limit) }),
   };

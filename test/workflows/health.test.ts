@@ -103,16 +103,31 @@ describe('checkGang', { concurrency: true }, () => {
       failure: { type: 'HostUnfit', host: 'host-b', message: 'host host-b is unfit: gpus: GPU 1: Xid 79' },
       avoid: ['host-b'],
       blames: [{ host: 'host-b', holder: 'holder', reason: 'gpus: GPU 1: Xid 79', weight: 'at once' }],
+      lacking: [],
+      ofPlan: false,
     });
   });
 
-  it('avoids a host without the data, and blames nobody for it', async (t) => {
+  it('avoids a host without the data, and leaves open whose fault it is', async (t) => {
     const health = await look(t, {
       check: (_, host) => Promise.resolve({ checks: host === 'host-a' ? [bad('data', 'no lvis')] : [] }),
     });
     assert.ok(health.kind === 'unfit');
     assert.equal(health.failure.type, 'HostUnfit');
     assert.deepEqual([health.avoid, health.blames], [['host-a'], []]);
+    assert.deepEqual(health.lacking, [{ host: 'host-a', reason: 'data: no lvis' }]);
+    assert.equal(health.ofPlan, true);
+  });
+
+  it('does not take it for the plan alone when another host has a fault of its own', async (t) => {
+    const health = await look(t, {
+      check: (_, host) =>
+        Promise.resolve({
+          checks: host === 'host-a' ? [bad('data', 'no lvis')] : [bad('gemm', 'wrong', true)],
+        }),
+    });
+    assert.ok(health.kind === 'unfit');
+    assert.deepEqual([health.lacking.length, health.ofPlan], [1, false]);
   });
 
   for (const [name, type] of [
@@ -120,13 +135,15 @@ describe('checkGang', { concurrency: true }, () => {
     ['room', 'DiskFull'],
     ['torch', 'ImportError'],
   ] as const) {
-    it(`says ${type} when ${name} fails on all hosts, where others would not help`, async (t) => {
+    it(`says ${type} when ${name} fails on all hosts of the gang`, async (t) => {
       const health = await look(t, { check: () => Promise.resolve({ checks: [bad(name, 'mend it')] }) });
       assert.deepEqual(health, {
         kind: 'unfit',
         failure: { type, message: `on all hosts of the gang (host-a, host-b): ${name}: mend it` },
-        avoid: [],
+        avoid: ['host-a', 'host-b'],
         blames: [],
+        lacking: ['host-a', 'host-b'].map((host) => ({ host, reason: `${name}: mend it` })),
+        ofPlan: true,
       });
     });
   }

@@ -25,10 +25,13 @@ const { limits } = stagePlan('default');
 const types = Object.keys(FAILURES).filter(isFailureType);
 
 describe('decide', () => {
-  const first = { attempts: 1, budget: { spent: 1, limit: 10 }, wentBack: false };
+  const first = {
+    ...{ attempts: 1, budget: { spent: 1, limit: 10 }, wentBack: false },
+    ...{ sameCrashes: 0, hosts: ['gpu-1', 'gpu-2'] },
+  };
 
   const answers: Partial<Record<FailureType, 'elsewhere' | 'back'>> = {
-    ...{ HostLost: 'elsewhere', HostUnfit: 'elsewhere', GpuFault: 'elsewhere' },
+    ...{ HostLost: 'elsewhere', HostUnfit: 'elsewhere', GpuFault: 'elsewhere', Hang: 'elsewhere' },
     ...{ NonFiniteLoss: 'back', LossSpike: 'back' },
   };
   for (const type of types) {
@@ -51,7 +54,7 @@ describe('decide', () => {
     const failure = { type: 'Hang', host: 'gpu-1', message: 'silent for 1800 s', line: 'iter: 7' } as const;
     const after = (spent: number) =>
       decide(failure, { ...first, attempts: 30, budget: { spent, limit: 10 } });
-    assert.equal(after(10).kind, 'again');
+    assert.equal(after(10).kind, 'elsewhere');
     assert.deepEqual(after(11), {
       kind: 'stop',
       failure: {
@@ -60,6 +63,27 @@ describe('decide', () => {
         message: '11 attempts ended so without a newer checkpoint; the last one: Hang: silent for 1800 s',
       },
     });
+  });
+
+  it('avoids every host of a gang that hangs together, and one alone that hangs by itself', () => {
+    const avoided = (hang: Partial<NamedFailure>) => {
+      const decision = decide({ type: 'Hang', host: 'gpu-1', message: 'silent', ...hang }, first);
+      return decision.kind === 'elsewhere' && decision.avoid;
+    };
+    assert.deepEqual([avoided({}), avoided({ ofGang: true })], [['gpu-1'], ['gpu-1', 'gpu-2']]);
+  });
+
+  it('tries a crash that comes back elsewhere once, then stops by name', () => {
+    const failure = { type: 'TrainerCrashed', host: 'gpu-1', message: 'boom', line: 'KeyError: 7' } as const;
+    const after = (sameCrashes: number) => decide(failure, { ...first, sameCrashes });
+    assert.deepEqual(
+      [1, 2, 3].map((times) => after(times).kind),
+      ['again', 'elsewhere', 'stop'],
+    );
+    const stopped = after(3);
+    assert.ok(stopped.kind === 'stop');
+    assert.equal(stopped.failure.type, 'RepeatedCrash');
+    assert.match(stopped.failure.message, /^3 attempts in a row failed with the same error .*; boom$/);
   });
 
   it('asks a person about a training that diverges again after it went back', () => {
@@ -92,13 +116,31 @@ describe('decide', () => {
 });
 
 describe('the pool', () => {
+  const once = { budget: { spent: 1, limit: 10 }, hosts: ['gpu-1', 'gpu-2'] };
+
   it('hears of hardware that failed, and not of what it notices by itself', () => {
     const named = (type: FailureType) =>
-      blamesOf({ type, host: 'gpu-1', message: 'Xid 79' }, 'lite-1/stage1');
+      blamesOf({ type, host: 'gpu-1', message: 'Xid 79' }, 'lite-1/stage1', once);
     assert.deepEqual(named('GpuFault'), [
       { host: 'gpu-1', holder: 'lite-1/stage1', reason: 'Xid 79', weight: 'at once' },
     ]);
     assert.deepEqual([...named('HostLost'), ...named('TrainerCrashed')], []);
+    assert.equal(named('HostUnfit')[0]?.weight, 'counts');
+  });
+
+  it('hears of a hang which hosts may be at fault, once until the stage advances', () => {
+    const blamed = (hang: Partial<NamedFailure>, spent = 1) =>
+      blamesOf({ type: 'Hang', host: 'gpu-1', message: 'silent', ...hang }, 'holder', {
+        ...once,
+        budget: { spent, limit: 10 },
+      }).map(({ host, weight }) => [host, weight]);
+    assert.deepEqual(blamed({}), [['gpu-1', 'counts']]);
+    const all = [
+      ['gpu-1', 'counts'],
+      ['gpu-2', 'counts'],
+    ];
+    assert.deepEqual(blamed({ ofGang: true }), all);
+    assert.deepEqual(blamed({}, 2), []);
   });
 });
 
@@ -153,7 +195,14 @@ describe('blame', () => {
 describe('nameFailure', () => {
   for (const type of types) {
     it(`knows ${type} by its name, with the details of the host`, () => {
-      const details = { line: 'the line', at: 7, log: 'runs/a.log', iterationsRun: 3 };
+      const details = {
+        line: 'the line',
+        at: 7,
+        log: 'runs/a.log',
+        signature: 'KeyError',
+        iteration: 9,
+        iterationsRun: 3,
+      };
       assert.deepEqual(nameFailure(through(fail(type, 'boom', { ...details, host: 'says-who' })), 'gpu-1'), {
         ...details,
         type,

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { NamedFailure } from '../../contracts/failures.ts';
+import type { StageState } from '../../contracts/runs.ts';
 import {
   afterFailure,
+  afterLacking,
   afterOpening,
+  avoidedBy,
   initialStageState,
   standingOf,
   withEvent,
@@ -63,9 +67,8 @@ test('each class of failures has a budget of its own, until a newer checkpoint r
   for (const type of ['TrainerCrashed', 'TrainerKilled', 'Hang'] as const)
     state = afterFailure(state, { ...crash, type }, ended(1, 1));
   const spent = (type: 'TrainerCrashed' | 'Hang' | 'HostLost') =>
-    standingOf(state, { ...crash, type }, limits, true);
+    standingOf(state, { ...crash, type }, limits);
   assert.deepEqual([spent('TrainerCrashed').budget.spent, spent('Hang').budget.spent], [2, 1]);
-  assert.equal(standingOf(state, crash, limits, false).budget.spent, 3, 'as stages count that began before');
   state = afterOpening(state, 60);
   assert.equal(state.budgets, undefined);
 });
@@ -78,4 +81,34 @@ test('what was trained before it went back is no progress when it is trained aga
   assert.deepEqual([again.attemptsWithoutProgress, again.wentBack], [1, true]);
   const further = afterOpening(again, 51);
   assert.deepEqual([further.attemptsWithoutProgress, further.wentBack], [0, undefined]);
+});
+
+test('a crash counts as the same one by its signature and its iteration, whatever its attempt ran', () => {
+  const same = { ...crash, line: 'KeyError: 7 at 0x7f', signature: 'KeyError reader.py:7', iteration: 57 };
+  let state: StageState = { ...initialStageState, committedIterations: 50 };
+  const times = (failure: NamedFailure) => {
+    state = afterFailure(state, failure, ended(7, 1));
+    return state.crash?.times;
+  };
+  assert.deepEqual([times(same), times({ ...same, line: 'KeyError: 7 at 0x9a' })], [1, 2]);
+  assert.equal(times({ ...same, iteration: 58 }), 1, 'it came further');
+  assert.equal(times({ ...same, signature: 'IndexError', iteration: 58 }), 1, 'another error');
+  assert.equal(times({ ...same, type: 'TrainerKilled' }), undefined, 'a signal is bad luck');
+  assert.deepEqual(
+    [times(crash), times({ ...crash, line: 'x' }), times({ ...crash, line: 'x' })],
+    [undefined, 1, 2],
+  );
+});
+
+test('hosts that lack what the plan needs are known once, each with its newest reason', () => {
+  let state = afterLacking(initialStageState, [{ host: 'a', reason: 'data: none' }]);
+  state = afterLacking(state, [
+    { host: 'a', reason: 'room: none' },
+    { host: 'b', reason: 'x'.repeat(9999) },
+  ]);
+  assert.deepEqual(avoidedBy({ ...state, avoid: ['c', 'a'] }), ['c', 'a', 'b']);
+  assert.deepEqual(
+    state.lacking?.map(({ reason }) => reason.length),
+    [10, 500],
+  );
 });

@@ -6,10 +6,13 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import {
+  answering,
   bookkeeping,
+  checking,
   looking,
   opening,
   planning,
+  planningNow,
   presence,
   training,
 } from '../../workflows/activity-profiles.ts';
@@ -72,14 +75,25 @@ test('the messages are called as running workflows and older clients know them',
   ]);
 });
 
-test('planning gives up within minutes, since a person waits', () => {
-  assert.deepEqual(planning, {
+test('what no person waits for outlasts an outage of days, planning and checks of sources too', () => {
+  const waits = {
     taskQueue: 'glee',
-    startToCloseTimeout: '10 minutes',
     heartbeatTimeout: '10s',
-    scheduleToCloseTimeout: '15 minutes',
-    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '20s', maximumAttempts: 40 },
-  });
+    scheduleToCloseTimeout: '7 days',
+    retry: {
+      ...{ initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '20s' },
+      maximumAttempts: FOR_EVER,
+    },
+  };
+  assert.deepEqual(planning, { ...waits, startToCloseTimeout: '10 minutes' });
+  assert.deepEqual(checking, { ...waits, startToCloseTimeout: '2 minutes' });
+});
+
+test('what a person waits for is tried for seconds', () => {
+  for (const { retry } of [planningNow, answering]) {
+    assert.ok((retry?.maximumAttempts ?? Infinity) <= 5);
+    assert.equal(retry?.maximumInterval, '5s');
+  }
 });
 
 test('bookkeeping outlasts an outage of days', () => {
@@ -107,12 +121,12 @@ test("a host's presence is lost when nothing was heard of it for as long as the 
   });
 });
 
-test('opening an attempt waits for S3 for days, and for the host as long as the plan says', () => {
+test('opening an attempt waits for S3 for a day, since it holds a gang, and for the host as long as the plan says', () => {
   assert.deepEqual(opening('gpu-1', limits), {
     taskQueue: 'glee-host/gpu-1',
     startToCloseTimeout: '10s',
     scheduleToStartTimeout: limits.hostTimeoutMs,
-    scheduleToCloseTimeout: '7 days',
+    scheduleToCloseTimeout: '1 day',
     retry: {
       ...{ initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '20s' },
       maximumAttempts: FOR_EVER,
@@ -129,7 +143,7 @@ test('a train activity has no time limit but its heartbeat, and its end is waite
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: {
       ...{ initialInterval: '1s', backoffCoefficient: 1.2, maximumInterval: '5s' },
-      maximumAttempts: FOR_EVER,
+      maximumAttempts: 20_000,
     },
   });
 });

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { httpStatus, storageRefusal } from '../../../configs/s3.ts';
+import { httpStatus, isExpired, storageRefusal } from '../../../configs/s3.ts';
 
 export interface Patience {
   /** Without a byte or an answer for so long, a request counts as lost. */
@@ -85,16 +85,8 @@ async function watched<T>(
   }
 }
 
-/** S3's names for credentials that were good. */
-const EXPIRED = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired', 'RequestExpired']);
 /** HTTP 400, but of this one request: it was damaged or cut on its way. */
 const DAMAGED = new Set(['BadDigest', 'IncompleteBody', 'RequestTimeout', 'XAmzContentChecksumMismatch']);
-
-function isExpired(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  // The answer to HEAD has no body, and so no name: of our requests, nothing else makes S3 say 400 there.
-  return EXPIRED.has(error.name) || (error.message === 'UnknownError' && httpStatus(error) === 400);
-}
 
 function mayPass(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

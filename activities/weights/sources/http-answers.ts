@@ -37,9 +37,29 @@ export function mustBeFile(answer: Answer, address: string, hint: string): void 
       `${address} answers HTTP ${String(answer.status)}, which is no file`,
     );
   }
+  mustBePlain(answer, address);
   if (/^text\/html\b/i.test(answer.header('content-type') ?? '')) {
     mayBePage(address, answer.via.length > 0 ? ` (from ${answer.url.host})` : '');
   }
+}
+
+/** Asked for without an encoding, a server sends one where the file was stored so: its ranges are those of packed bytes. */
+function mustBePlain({ header }: Answer, address: string): void {
+  const encoding = header('content-encoding') ?? '';
+  if (isPlain(encoding)) return;
+  throw new FetchError(
+    'unusableSource',
+    `${address} sends its file packed (Content-Encoding: ${encoding.slice(0, 40)}): ${UNPACK}`,
+  );
+}
+
+/** What to do about a file that was stored packed. */
+export const UNPACK =
+  'unpack it and store it without Content-Encoding, or name another source; it would be kept as the packed bytes';
+
+/** `aws-chunked` is about one upload's way to S3; some servers keep it. */
+export function isPlain(contentEncoding: string): boolean {
+  return contentEncoding.split(',').every((encoding) => /^\s*(identity|aws-chunked)?\s*$/i.test(encoding));
 }
 
 function refusal(answer: Answer, address: string, hint: string): FetchError {

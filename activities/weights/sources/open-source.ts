@@ -5,12 +5,14 @@ import { GITHUB, publishedDigest, releaseOf, type GitHub } from './github.ts';
 import { huggingFaceFile, isHuggingFace, resolveUrl, type HuggingFace } from './hugging-face.ts';
 import { localFile } from './local-file.ts';
 import type { Source } from './parse-source.ts';
-import { decoded, type ArtifactSource } from './source.ts';
+import type { ArtifactSource } from './source.ts';
 import { storedObject } from './stored-object.ts';
 import { webFile, type WebFile } from './web-file.ts';
 import { createWeb, shown, type Web, type WebSettings } from './web.ts';
 
 export interface SourceSettings extends WebSettings {
+  /** Folders that `file://` sources may lie in. */
+  readonly fileRoots: readonly string[];
   readonly huggingFace: HuggingFace;
   readonly github?: GitHub;
 }
@@ -24,14 +26,16 @@ export interface Sources {
 /** @param client For `s3://` sources. */
 export function createSources(
   client: S3Client,
-  { huggingFace, github = GITHUB, ...rest }: SourceSettings,
+  { huggingFace, github = GITHUB, fileRoots, privateHosts = [], ...rest }: SourceSettings,
 ): Sources {
-  const web = createWeb(rest);
+  // A mirror of Hugging Face may well be in the lab's own network: the operator has named it.
+  const mirror = new URL(huggingFace.endpoint).hostname;
+  const web = createWeb({ ...rest, privateHosts: [...privateHosts, mirror] });
   return {
     of(source) {
       switch (source.kind) {
         case 'file':
-          return localFile(source.path);
+          return localFile(source.path, fileRoots);
         case 's3': {
           const address = `s3://${source.bucket}/${source.key}`;
           return storedObject(createS3StoredObjects(client, source.bucket, ''), source.key, address);
@@ -60,16 +64,10 @@ function plainFile(web: Web, github: GitHub, url: URL): WebFile {
   return {
     url,
     address: shown(url),
-    authorization: ({ origin }) => (origin === url.origin ? basic(url) : undefined),
-    hint: 'it wants credentials, or other ones than the source has',
+    authorization: () => undefined,
+    hint: 'it wants credentials, which an address cannot have: store the file in S3 (s3://…), or name another source',
     // Asked once: GitHub allows few requests an hour without a token, and a download opens its source many times.
     published: async (_answer, signal) =>
       release === undefined ? {} : { sha256: await (digest ??= publishedDigest(web, release, signal)) },
   };
-}
-
-function basic({ username, password }: URL): string | undefined {
-  if (username === '' && password === '') return undefined;
-  const pair = `${decoded(username)}:${decoded(password)}`;
-  return `Basic ${Buffer.from(pair).toString('base64')}`;
 }

@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url';
 import { FetchError } from '../fetch-error.ts';
 
 export type Source =
-  /** May hold credentials in userinfo or query: show an ArtifactSource's address instead. */
   | { readonly kind: 'http'; readonly url: string }
   | {
       readonly kind: 'huggingFace';

@@ -2,6 +2,7 @@
 import { httpStatus } from '../../../configs/s3.ts';
 import type { StoredObjects } from '../../storage/stored-objects.ts';
 import { FetchError, type FetchErrorKind } from '../fetch-error.ts';
+import { isPlain, UNPACK } from './http-answers.ts';
 import { fileNameOf, type ArtifactSource } from './source.ts';
 
 /** @param name Of the object, below the prefix that `objects` has. */
@@ -12,6 +13,11 @@ export function storedObject(objects: StoredObjects, name: string, address: stri
     async describe(signal) {
       const found = await named(address, signal, () => objects.find(name, signal));
       if (found === undefined) throw new FetchError('notFound', `${address} does not exist`);
+      const { contentEncoding = '' } = found;
+      if (!isPlain(contentEncoding)) {
+        const packed = `${address} is stored packed (Content-Encoding: ${contentEncoding.slice(0, 40)})`;
+        throw new FetchError('unusableSource', `${packed}: ${UNPACK}`);
+      }
       return { sizeBytes: found.sizeBytes, validator: found.version };
     },
     async open(offset, { validator: version = '' }, signal) {

@@ -4,6 +4,7 @@
  */
 import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici';
 import { FetchError } from '../fetch-error.ts';
+import { createAddressGuard } from './public-address.ts';
 import { createSurplus } from './surplus.ts';
 
 export interface Timeouts {
@@ -46,17 +47,21 @@ export interface Web {
 }
 
 export interface WebSettings {
+  /** Hosts that may be reached though their addresses are private. @default none */
+  readonly privateHosts?: readonly string[];
   readonly timeouts?: Partial<Timeouts>;
   /** Instead of HTTP_PROXY, HTTPS_PROXY and NO_PROXY, which undici reads itself. */
   readonly proxies?: { readonly httpProxy?: string; readonly httpsProxy?: string; readonly noProxy?: string };
 }
 
-export function createWeb({ timeouts, proxies }: WebSettings = {}): Web {
+export function createWeb({ timeouts, proxies, privateHosts = [] }: WebSettings = {}): Web {
   const { connectMs, headersMs, bodyMs } = { ...TIMEOUTS, ...timeouts };
   const surplus = createSurplus();
+  const guard = createAddressGuard(privateHosts);
   const dispatcher = new EnvHttpProxyAgent({
     factory: surplus.factory,
-    connect: { timeout: connectMs },
+    // A proxy itself is the operator's, and resolves names in this place.
+    connect: { timeout: connectMs, lookup: guard.lookup },
     headersTimeout: headersMs,
     bodyTimeout: bodyMs,
     ...proxies,
@@ -65,6 +70,7 @@ export function createWeb({ timeouts, proxies }: WebSettings = {}): Web {
     async request(url, { method, headers = {}, authorization = () => undefined }, signal) {
       const via: Hop[] = [];
       for (let target = url; ;) {
+        guard.mustAllow(target);
         const credentials = authorization(target);
         const all = { 'accept-encoding': 'identity', 'user-agent': 'glee-pipeline', ...headers };
         const options = {
@@ -136,7 +142,7 @@ function nextUrl({ status, header, url }: Hop): URL | undefined {
 
 /** Undici's own words hold addresses and ports, never headers or queries. */
 function unavailable(url: URL, error: unknown, signal: AbortSignal): unknown {
-  if (signal.aborted || !(error instanceof Error)) return error;
+  if (signal.aborted || !(error instanceof Error) || error instanceof FetchError) return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   const words = (code && SAID[code]) ?? `broke the connection (${error.message || (code ?? error.name)})`;
   return new FetchError('unavailable', `${url.host} ${words}`, { cause: error });

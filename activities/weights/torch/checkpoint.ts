@@ -12,7 +12,7 @@ import {
   type PickledTensor,
   type PickleValue,
 } from './pickle-values.ts';
-import { TorchFileError } from './torch-file-error.ts';
+import { shortName, TorchFileError } from './torch-file-error.ts';
 import { locateData, readZipDirectory, type ZipEntry } from './zip-directory.ts';
 
 export interface Checkpoint {
@@ -46,6 +46,8 @@ export interface Storage {
   readonly entry: ZipEntry;
 }
 
+const LONGEST_TENSOR_NAME = 1024;
+
 const isDict = isKind('dict');
 const isTensor = isKind('tensor');
 
@@ -63,7 +65,7 @@ export async function readCheckpoint(
   const folder = await findFolder(source, entries, signal);
   const bytes = await readMember(source, entries, `${folder}/data.pkl`, signal);
   try {
-    const content = readPickle(bytes);
+    const content = await readPickle(bytes);
     const { container, named } = findTensors(content);
     const storageOf = storageFinder(source, entries, folder);
     const wanted = [...named].filter(([name]) => isWanted(name));
@@ -91,7 +93,7 @@ async function findFolder(
     const order = (await readMember(source, entries, `${folder}/byteorder`, signal)).toString('latin1');
     if (order !== 'little')
       throw new TorchFileError(
-        `${source.name} has its bytes in ${order}-endian order; only little is read here`,
+        `${source.name} has its bytes in ${shortName(order)}-endian order; only little is read here`,
       );
   }
   return folder;
@@ -104,20 +106,25 @@ async function readMember(
   signal: AbortSignal,
 ): Promise<Buffer> {
   const entry = entries.get(name);
-  if (entry === undefined) throw new TorchFileError(`${source.name} has no ${name}`);
+  if (entry === undefined) throw new TorchFileError(`${source.name} has no ${shortName(name)}`);
   if (entry.sizeBytes > LARGEST_PICKLE_BYTES)
-    throw new TorchFileError(`${source.name}: ${name} has ${entry.sizeBytes} bytes, too many to be an index`);
+    throw new TorchFileError(
+      `${source.name}: ${shortName(name)} has ${entry.sizeBytes} bytes, too many to be an index`,
+    );
   const bytes = await readBytes(source, await locateData(source, entry, signal), entry.sizeBytes, signal);
   checkCrc(source, entry, crc32(bytes));
   return bytes;
 }
 
-/** @throws TorchFileError naming file, member and both sums when they differ. */
+/**
+ * A sum of 0 was not taken: torch.save writes it where it is told not to compute sums, and torch.load doesn't ask.
+ * @throws TorchFileError naming file, member and both sums when they differ.
+ */
 export function checkCrc(source: ByteSource, entry: ZipEntry, found: number): void {
-  if (found === entry.crc32) return;
+  if (found === entry.crc32 || entry.crc32 === 0) return;
   const hex = (sum: number) => sum.toString(16).padStart(8, '0');
   throw new TorchFileError(
-    `${source.name}: ${entry.name} is damaged: its CRC-32 should be ${hex(entry.crc32)} and is ${hex(found)}`,
+    `${source.name}: ${shortName(entry.name)} is damaged: its CRC-32 should be ${hex(entry.crc32)} and is ${hex(found)}`,
   );
 }
 
@@ -132,24 +139,38 @@ function findTensors(content: PickleValue): {
   if (model !== undefined && !isTensor(model))
     throw new TorchFileError(`its \`model\` is ${describeValue(model)}, not a dict of tensors`);
   if ([...top.values()].some(isTensor)) return { container: 'state_dict', named: top };
-  const keys = [...top.keys()].slice(0, 10).join(', ');
+  const keys = [...top.keys()].slice(0, 10).map(shortName).join(', ');
   throw new TorchFileError(`it has neither \`model\` nor tensors at its top, only: ${keys || 'nothing'}`);
 }
 
 function byName({ pairs }: PickledDict): ReadonlyMap<string, PickleValue> {
   return new Map(
-    pairs.map(([key, value]) => [typeof key === 'string' ? key : `(${describeValue(key)})`, value]),
+    pairs.map(([key, value]) => [
+      typeof key === 'string' ? plausible(key) : `(${describeValue(key)})`,
+      value,
+    ]),
   );
 }
 
+/** Names are shown, and written into other files: no program has longer ones, nor control characters in them. */
+function plausible(name: string): string {
+  if (name.length <= LONGEST_TENSOR_NAME && !/\p{Cc}/u.test(name)) return name;
+  throw new TorchFileError(`it calls something '${shortName(name)}', which no model does`);
+}
+
 function tensorOf(name: string, value: PickleValue, storageOf: (tensor: PickledTensor) => Storage): Tensor {
-  if (!isTensor(value)) throw new TorchFileError(`${name} is ${describeValue(value)}, not a tensor`);
+  if (!isTensor(value))
+    throw new TorchFileError(`${shortName(name)} is ${describeValue(value)}, not a tensor`);
   const { dtype, shape, strides, storageOffset, requiresGrad } = value;
   const storage = storageOf(value);
   const last = shape.reduce((sum, length, axis) => sum + (length - 1) * (strides[axis] ?? 0), storageOffset);
   const isEmpty = shape.includes(0);
   if (!isEmpty && (last + 1) * dtype.itemBytes > storage.sizeBytes)
-    throw new TorchFileError(`${name} reaches beyond the end of its storage ${storage.key}`);
+    throw new TorchFileError(
+      `${shortName(name)} reaches beyond the end of its storage ${shortName(storage.key)}`,
+    );
+  if (!Number.isSafeInteger(numelOf(value)))
+    throw new TorchFileError(`${shortName(name)} has more numbers than can be counted`);
   return { name, dtype, shape, strides, storageOffset, storage, requiresGrad };
 }
 
@@ -161,12 +182,14 @@ function storageFinder(source: ByteSource, entries: ReadonlyMap<string, ZipEntry
     const entry = entries.get(`${folder}/data/${key}`);
     if (entry?.sizeBytes !== sizeBytes)
       throw new TorchFileError(
-        `storage ${key} should have ${sizeBytes} bytes and ${entry ? `has ${entry.sizeBytes}` : 'is missing'}`,
+        `storage ${shortName(key)} should have ${sizeBytes} bytes and ${entry ? `has ${entry.sizeBytes}` : 'is missing'}`,
       );
     const numel = Math.floor(sizeBytes / dtype.itemBytes);
     const found = known.get(key) ?? { source, key, dtype, numel, sizeBytes, entry };
     if (found.dtype !== dtype)
-      throw new TorchFileError(`storage ${key} is used as ${found.dtype.name} and as ${dtype.name}`);
+      throw new TorchFileError(
+        `storage ${shortName(key)} is used as ${found.dtype.name} and as ${dtype.name}`,
+      );
     known.set(key, found);
     return found;
   };

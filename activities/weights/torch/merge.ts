@@ -5,7 +5,7 @@ import type { ByteSource } from './byte-source.ts';
 import { readCheckpoint, type Tensor } from './checkpoint.ts';
 import { countOf, type TensorCount } from './tensor-count.ts';
 import { planTorchFile, type TorchFile } from './torch-file.ts';
-import { TorchFileError } from './torch-file-error.ts';
+import { shortName, TorchFileError } from './torch-file-error.ts';
 
 /** For GLEE-Pro: `glee.backbone.` of the MaskDINO weights replaced by EVA-02's `net.`, as `glee.backbone.net.`. */
 export interface MergeRecipe {
@@ -64,7 +64,7 @@ export async function planMerge(
   const twice = taken.find(({ name }) => names.has(name));
   if (twice !== undefined)
     throw new TorchFileError(
-      `both ${base.name} and ${other.name} would give ${twice.name}: leave one of them out`,
+      `both ${base.name} and ${other.name} would give ${shortName(twice.name)}: leave one of them out`,
     );
   const file = await planTorchFile([...kept, ...taken], signal);
   return { file, report: { fromBase: countOf(kept), fromOther: countOf(taken), ...compare(dropped, taken) } };

@@ -18,14 +18,20 @@ const MOST_DIMENSIONS = 64;
 /** Classes whose instances are tensors when torch._tensor._rebuild_from_type_v2 makes them: with attributes on them. */
 const TENSOR_CLASSES = new Set(['torch.Tensor', 'torch._tensor.Tensor', 'torch.nn.parameter.Parameter']);
 
+/** What bounds the work of calls that copy their arguments. */
+export interface Budget {
+  /** @throws TorchFileError when all calls together copy too much. */
+  charge(items: number): void;
+}
+
 /** @throws TorchFileError for a call that torch itself could not have written. */
-export function callOf(callee: PickleValue, items: readonly PickleValue[]): PickleValue {
-  if (!isGlobal(callee)) return { kind: 'opaque', name: `a call of ${describeValue(callee)}` };
+export function callOf(callee: PickleValue, items: readonly PickleValue[], budget: Budget): PickleValue {
+  if (!isGlobal(callee)) return { kind: 'opaque', name: 'what a call returned' };
   const { name } = callee;
   const [first = null, second = null, third = null] = items;
   switch (name) {
     case 'collections.OrderedDict':
-      return { kind: 'dict', pairs: first === null ? [] : orderedPairs(first) };
+      return { kind: 'dict', pairs: first === null ? [] : orderedPairs(first, budget) };
     case 'torch.Size':
       return isTuple(first) ? first : { kind: 'opaque', name };
     case 'torch._utils._rebuild_tensor':
@@ -37,7 +43,9 @@ export function callOf(callee: PickleValue, items: readonly PickleValue[]): Pick
     case 'torch._utils._rebuild_parameter_with_state':
       return isTensor(first) ? { ...first, requiresGrad: second === true } : { kind: 'opaque', name };
     case 'torch._tensor._rebuild_from_type_v2':
-      return isTensorClass(second) && isTuple(third) ? callOf(first, third.items) : { kind: 'opaque', name };
+      return isTensorClass(second) && isTuple(third) && isRebuild(first)
+        ? callOf(first, third.items, budget)
+        : { kind: 'opaque', name };
     default:
       return { kind: 'opaque', name };
   }
@@ -93,8 +101,9 @@ function countsOf(value: PickleValue | undefined): readonly number[] | undefined
 }
 
 /** Python 2 gave the content as a list of lists. */
-function orderedPairs(value: PickleValue): (readonly [PickleValue, PickleValue])[] {
+function orderedPairs(value: PickleValue, budget: Budget): (readonly [PickleValue, PickleValue])[] {
   const items = isList(value) || isTuple(value) ? value.items : [];
+  budget.charge(items.length);
   return items.map((pair) => {
     if ((!isList(pair) && !isTuple(pair)) || pair.items.length !== 2)
       throw new TorchFileError('the pickle has an OrderedDict of something that is no pair');
@@ -108,6 +117,11 @@ function isCount(value: PickleValue | undefined): value is number {
 
 function isTensorClass(value: PickleValue): boolean {
   return isGlobal(value) && TENSOR_CLASSES.has(value.name);
+}
+
+/** What torch itself wraps: the wrapper in itself would nest as deep as a file likes. */
+function isRebuild(value: PickleValue): boolean {
+  return isGlobal(value) && value.name.startsWith('torch._utils._rebuild_');
 }
 
 function hasPairs(value: PickleValue | undefined): boolean {

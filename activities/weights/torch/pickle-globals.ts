@@ -88,7 +88,19 @@ const NAMES = new Set([
   ...['torch.utils.cpp_extension.load', 'torch.utils.cpp_extension.load_inline', 'numpy.load'],
 ]);
 
-/** True for `os.system` as for `x.os.system`: from protocol 4 on a name may itself reach through modules. */
+/** torch's own have about 70 characters, and at most five parts. */
+const LONGEST_NAME = 256;
+const MOST_PARTS = 16;
+
+/** Whether the length of a class's name, module included, is one that Python programs have. */
+export function isPlausibleName(module: string, name: string): boolean {
+  return module.length + name.length <= LONGEST_NAME && name.split('.', MOST_PARTS + 1).length <= MOST_PARTS;
+}
+
+/**
+ * True for `os.system` as for `x.os.system`: from protocol 4 on a name may itself reach through modules. The work grows
+ * with the square of the name's parts: ask `isPlausibleName` first.
+ */
 export function runsCode(module: string, name: string): boolean {
   const parts = name.split('.');
   const reached = parts.map((_, index) => parts.slice(index).join('.'));

@@ -5,15 +5,28 @@ import { PickleCursor } from './pickle-cursor.ts';
 import type { PickleValue } from './pickle-values.ts';
 import { TorchFileError } from './torch-file-error.ts';
 
+/** Operations pay for what they push; this is for what copies. A checkpoint of ten thousand tensors needs none of it. */
+const MOST_COPIED_ITEMS = 1_000_000;
+
 export class PickleMachine {
   readonly input: PickleCursor;
   private readonly stack: PickleValue[] = [];
   /** Heights of the stack: each operation that collects goes back to the last one. */
   private readonly marks: number[] = [];
   private readonly memo = new Map<number, PickleValue>();
+  private copiedItems = 0;
 
   constructor(bytes: Buffer) {
     this.input = new PickleCursor(bytes);
+  }
+
+  /** @throws TorchFileError when calls have copied more items than any checkpoint's do. */
+  charge(items: number): void {
+    this.copiedItems += items;
+    if (this.copiedItems > MOST_COPIED_ITEMS)
+      throw new TorchFileError(
+        'the pickle copies more items than a checkpoint has: the file may be an attack',
+      );
   }
 
   push(value: PickleValue): void {

@@ -5,10 +5,10 @@
  */
 import { callOf, storageOf } from './pickle-calls.ts';
 import { narrow } from './pickle-cursor.ts';
-import { runsCode } from './pickle-globals.ts';
+import { isPlausibleName, runsCode } from './pickle-globals.ts';
 import type { PickleMachine } from './pickle-machine.ts';
 import { describeValue, isKind, type PickleValue } from './pickle-values.ts';
-import { TorchFileError } from './torch-file-error.ts';
+import { shortName, TorchFileError } from './torch-file-error.ts';
 
 const isTuple = isKind('tuple');
 const isList = isKind('list');
@@ -112,11 +112,11 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   '\x92': (machine) => call(machine, machine.popMany(3)),
   i: (machine) => {
     const callee = globalOf(machine.input.line(), machine.input.line());
-    machine.push(callOf(callee, machine.popToMark()));
+    machine.push(callOf(callee, machine.popToMark(), machine));
   },
   o: (machine) => {
     const [callee = null, ...items] = machine.popToMark();
-    machine.push(callOf(callee, items));
+    machine.push(callOf(callee, items, machine));
   },
   b: (machine) => void machine.pop(),
 };
@@ -136,11 +136,13 @@ function call(machine: PickleMachine, [callee = null, items = null]: readonly Pi
     throw new TorchFileError(
       `the pickle calls ${describeValue(callee)} with ${describeValue(items)} for arguments`,
     );
-  machine.push(callOf(callee, items.items));
+  machine.push(callOf(callee, items.items, machine));
 }
 
 function globalOf(module: string, name: string): PickleValue {
   const dotted = `${module}.${name}`;
+  if (!isPlausibleName(module, name))
+    throw new TorchFileError(`the pickle names a class '${shortName(dotted)}', which no program has`);
   if (!runsCode(module, name)) return { kind: 'global', name: dotted };
   throw new TorchFileError(
     `the pickle names ${dotted}, which serves to run code: the file may be an attack. Nothing was run; do not load it`,

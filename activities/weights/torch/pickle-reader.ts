@@ -1,6 +1,7 @@
 /**
  * @module Reads a pickle as data. Python's own reader imports what a pickle names and calls it; this one never does.
  */
+import { setImmediate as otherWork } from 'node:timers/promises';
 import { PickleMachine } from './pickle-machine.ts';
 import { operationOf } from './pickle-opcodes.ts';
 import type { PickleValue } from './pickle-values.ts';
@@ -8,14 +9,17 @@ import { TorchFileError } from './torch-file-error.ts';
 
 /** The index of a checkpoint of ten thousand tensors with its optimizer has 5 MB and a million operations. */
 export const LARGEST_PICKLE_BYTES = 64 << 20;
-const MOST_OPERATIONS = 5_000_000;
+const MOST_OPERATIONS = 3_000_000;
+/** A few milliseconds' worth: then heartbeats and all else have their turn. */
+const OPERATIONS_AT_ONCE = 20_000;
 
 const STOP = 0x2e;
 
 /** @throws TorchFileError for what is damaged, names a thing that runs code, or is too large to be an index. */
-export function readPickle(bytes: Buffer): PickleValue {
+export async function readPickle(bytes: Buffer): Promise<PickleValue> {
   const machine = new PickleMachine(bytes);
   for (let count = 0; count < MOST_OPERATIONS; count += 1) {
+    if (count % OPERATIONS_AT_ONCE === OPERATIONS_AT_ONCE - 1) await otherWork();
     const at = machine.input.position;
     const code = machine.input.byte();
     if (code === STOP) return machine.pop();

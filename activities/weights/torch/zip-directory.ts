@@ -6,7 +6,7 @@
  */
 import { readBytes, type ByteSource } from './byte-source.ts';
 import { findZipEnd } from './zip-end.ts';
-import { TorchFileError } from './torch-file-error.ts';
+import { shortName, TorchFileError } from './torch-file-error.ts';
 
 export interface ZipEntry {
   readonly name: string;
@@ -22,6 +22,7 @@ const LOCAL_HEADER_BYTES = 30;
 const ENCRYPTED = 1;
 const SATURATED = 0xffffffff;
 const ZIP64_FIELD = 1;
+const LONGEST_NAME_BYTES = 1024;
 
 /**
  * All members by name, in the archive's order.
@@ -40,13 +41,14 @@ export async function readZipDirectory(
   while (position < directory.length) {
     const parsed = parseCentralHeader(directory, position);
     if (typeof parsed === 'string') throw damaged(parsed);
-    if (entries.has(parsed.entry.name)) throw damaged(`it has ${parsed.entry.name} twice`);
+    if (entries.has(parsed.entry.name)) throw damaged(`it has ${shortName(parsed.entry.name)} twice`);
     entries.set(parsed.entry.name, parsed.entry);
+    if (entries.size > entryCount) throw damaged(`it has more members than the ${entryCount} that it states`);
     position = parsed.end;
   }
   if (entries.size !== entryCount) throw damaged(`it has ${entries.size} members of ${entryCount}`);
   const overlap = findOverlap([...entries.values()], directoryOffset);
-  if (overlap !== undefined) throw damaged(`${overlap} reaches into what comes after it`);
+  if (overlap !== undefined) throw damaged(`${shortName(overlap)} reaches into what comes after it`);
   return entries;
 }
 
@@ -62,7 +64,7 @@ export async function locateData(source: ByteSource, entry: ZipEntry, signal: Ab
   const offset = headerOffset + LOCAL_HEADER_BYTES + nameBytes.length + header.readUInt16LE(28);
   if (fits && offset + entry.sizeBytes <= source.sizeBytes) return offset;
   throw new TorchFileError(
-    `${source.name}: the header of ${name} is damaged: it does not fit the zip directory`,
+    `${source.name}: the header of ${shortName(name)} is damaged: it does not fit the zip directory`,
   );
 }
 
@@ -77,14 +79,16 @@ function parseCentralHeader(
   const extraEnd = nameEnd + directory.readUInt16LE(position + 30);
   const end = extraEnd + directory.readUInt16LE(position + 32);
   if (end > directory.length) return 'it ends within a name';
+  if (nameEnd - position - CENTRAL_HEADER_BYTES > LONGEST_NAME_BYTES) return 'a name is too long';
   const name = directory.toString('utf8', position + CENTRAL_HEADER_BYTES, nameEnd);
-  if ((directory.readUInt16LE(position + 8) & ENCRYPTED) !== 0) return `${name} is encrypted`;
-  if (directory.readUInt16LE(position + 10) !== 0) return `${name} is compressed, which torch never does`;
+  if ((directory.readUInt16LE(position + 8) & ENCRYPTED) !== 0) return `${shortName(name)} is encrypted`;
+  if (directory.readUInt16LE(position + 10) !== 0)
+    return `${shortName(name)} is compressed, which torch never does`;
   const numbers = [24, 20, 42].map((field) => directory.readUInt32LE(position + field));
   const [sizeBytes, storedBytes, headerOffset] = widen(numbers, directory.subarray(nameEnd, extraEnd));
   if (sizeBytes === undefined || storedBytes === undefined || headerOffset === undefined)
-    return `the sizes of ${name} cannot be read`;
-  if (sizeBytes !== storedBytes) return `${name} has two sizes`;
+    return `the sizes of ${shortName(name)} cannot be read`;
+  if (sizeBytes !== storedBytes) return `${shortName(name)} has two sizes`;
   return { entry: { name, headerOffset, sizeBytes, crc32: directory.readUInt32LE(position + 16) }, end };
 }
 

@@ -17,8 +17,10 @@ const END64_BYTES = 56;
 const LOCATOR64 = 0x07064b50;
 const LOCATOR64_BYTES = 20;
 const LONGEST_COMMENT = 0xffff;
-/** A member takes some 60 bytes of it: this is a million tensors. */
-const LARGEST_DIRECTORY_BYTES = 64 << 20;
+/** A member takes some 60 bytes of it. */
+const LARGEST_DIRECTORY_BYTES = 16 << 20;
+/** A model of ten thousand tensors with its optimizer has 30,000. */
+const MOST_ENTRIES = 200_000;
 
 /** @throws TorchFileError saying what the file is instead, and what to do about it. */
 export async function findZipEnd(source: ByteSource, signal: AbortSignal): Promise<ZipEnd> {
@@ -38,6 +40,10 @@ export async function findZipEnd(source: ByteSource, signal: AbortSignal): Promi
   if (end.directoryBytes > LARGEST_DIRECTORY_BYTES)
     throw new TorchFileError(
       `${source.name}: its zip directory has ${end.directoryBytes} bytes, which is too much`,
+    );
+  if (end.entryCount > MOST_ENTRIES)
+    throw new TorchFileError(
+      `${source.name}: its zip directory has ${end.entryCount} members, which is too much`,
     );
   return end;
 }

@@ -45,6 +45,40 @@ describe('the head of a stage', () => {
     assert.deepEqual(await readHead(s3.store, stage), { token: 2, checkpoint: checkpoint('older', 1, 10) });
   });
 
+  it('is not believed with a token that no clock has given, and says what to do', async () => {
+    const stage = stageOf('poisoned');
+    const name = keys.head('poisoned', 'stage1');
+    const kept = checkpoint('poisoned', 1, 10);
+    const head = { token: Number.MAX_SAFE_INTEGER, checkpoint: kept };
+    await s3.store.writeText(name, JSON.stringify(head));
+    const refusal = { type: 'DamagedHead', nonRetryable: true, message: /ahead of the clock.*"token": 1/ };
+    for (const work of [
+      () => claimHead(s3.store, stage, Date.now()),
+      () => commitHead(s3.store, { ...kept, token: Date.now() }),
+    ])
+      await assert.rejects(work(), refusal);
+    await s3.store.writeText(name, JSON.stringify({ ...head, token: 1 }));
+    assert.deepEqual((await claimHead(s3.store, stage, Date.now())).checkpoint, kept);
+  });
+
+  it('is never given a token that is far ahead of the clock: it would shut out all that come after', async () => {
+    const stage = stageOf('forged');
+    const work = claimHead(s3.store, stage, Number.MAX_SAFE_INTEGER);
+    await assert.rejects(work, { type: 'DamagedHead', nonRetryable: true });
+    assert.equal(await readHead(s3.store, stage), undefined);
+    const soon = Date.now() + 60_000;
+    assert.equal((await claimHead(s3.store, stage, soon)).checkpoint, null, 'clocks differ by a little');
+  });
+
+  it('that cannot be read is a failure with a name, not an error to be tried for ever', async () => {
+    const stage = stageOf('unreadable');
+    for (const text of ['{', '[]', '{"token":"7","checkpoint":null}']) {
+      await s3.store.writeText(keys.head('unreadable', 'stage1'), text);
+      const work = claimHead(s3.store, stage, Date.now());
+      await assert.rejects(work, { type: 'DamagedHead', nonRetryable: true, message: /head\.json[^]*manifest/ });
+    }
+  });
+
   it('never goes back to fewer iterations', async () => {
     const stage = stageOf('back');
     await claimHead(s3.store, stage, 1);

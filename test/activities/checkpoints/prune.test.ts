@@ -7,7 +7,7 @@ import { claimHead } from '../../../activities/checkpoints/head.ts';
 import { checkpointAt, PEOPLE, pin, unpin } from '../../../activities/checkpoints/pins.ts';
 import { findRemovable, prune, type PruneOptions } from '../../../activities/checkpoints/prune.ts';
 import { manifestName, takeSnapshot } from '../../../activities/checkpoints/snapshot.ts';
-import { startTestS3, type TestS3 } from '../s3.ts';
+import { intercept, startTestS3, type TestS3 } from '../s3.ts';
 import { save, type Save } from './saved.ts';
 
 const forever = new AbortController().signal;
@@ -109,6 +109,43 @@ describe('prune', () => {
       const there = (await s3.objects.find(first.file.key, forever)) !== undefined;
       assert.ok(won !== true || there, `pinned before request ${String(nth)}, and gone all the same`);
       assert.ok(won !== true || (await left(run)).includes(10));
+    }
+  });
+
+  it('removes nothing that a pin was promised for, whichever requests of the pin it comes between', async (test) => {
+    for (let nth = 0; nth < 3; nth += 1) {
+      const run = `between-${String(nth)}`;
+      const [first] = await commitAll(test, run, 10, 20, 30);
+      assert.ok(first !== undefined);
+      let requests = 0;
+      const before = async (): Promise<void> => {
+        if (requests++ === nth) await prune(s3, stageOf(run), RUNNING, forever);
+      };
+      const objects = {
+        ...s3.objects,
+        find: async (name: string, signal: AbortSignal) => {
+          await before();
+          return s3.objects.find(name, signal);
+        },
+        remove: async (name: string, signal: AbortSignal) => {
+          await before();
+          await s3.objects.remove(name, signal);
+        },
+      };
+      const won = await pin(
+        { ...s3, store: intercept(s3.store, { before }), objects },
+        first,
+        'other',
+        forever,
+      );
+      const there = (await s3.objects.find(first.file.key, forever)) !== undefined;
+      assert.equal(
+        there,
+        won,
+        `pruned before request ${String(nth)}: pinned ${String(won)}, there ${String(there)}`,
+      );
+      const { pins } = await takeSnapshot(s3, stageOf(run), forever);
+      assert.equal(pins.length, won ? 1 : 0);
     }
   });
 

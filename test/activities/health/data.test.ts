@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { execa } from 'execa';
 import { prefixProblem } from '../../../activities/health/json-prefix.ts';
 import type { HostCheck } from '../../../contracts/health.ts';
 import { writeInto } from '../../fixtures/glee-checkout.ts';
@@ -51,6 +52,47 @@ describe('the data sets of a stage', () => {
       assert.match(data.said, /fetch it again/);
     });
   }
+
+  it('fail with the remedy when their annotations begin with a byte order mark', async (t) => {
+    const host = await makeCheckedHost(t);
+    await writeInto(host.settings.datasets, COCO, '\uFEFF{"images":[],"annotations":[],"categories":[]}');
+    const { outcome, said } = await dataOf(host);
+    assert.equal(outcome, 'failed');
+    const path = join(host.settings.datasets, COCO);
+    const [, command = ''] =
+      /byte order mark, which Python's json refuses; remove it: (sed .*)$/.exec(said) ?? [];
+    assert.ok(said.includes(path));
+    await execa('sh', ['-c', command]);
+    assert.equal((await readFile(path, 'utf8'))[0], '{');
+  });
+
+  it('fail when their annotations are no UTF-8, anywhere that is looked at', async (t) => {
+    const host = await makeCheckedHost(t);
+    const images = 'x'.repeat(100_000);
+    const content = Buffer.from(`{"images":[{"file_name":"1.jpg","é":"${images}"}],"annotations":[]}`);
+    await writeFile(join(host.settings.datasets, COCO), content);
+    assert.equal((await dataOf(host)).outcome, 'passed');
+    content[50_000] = 0xc1;
+    await writeFile(join(host.settings.datasets, COCO), content);
+    assert.match((await dataOf(host)).said, /it is not UTF-8/);
+  });
+
+  it('are looked at in a moment, whatever the file holds', async (t) => {
+    const host = await makeCheckedHost(t);
+    for (const piece of [' ', '"file_name"  :', '"file_name":[ ', '"file_name":"\\', '"file_names" : [   ']) {
+      const text = `{"a":"b","c": ${piece.repeat(700_000 / piece.length)}}`;
+      await writeInto(host.settings.datasets, COCO, text);
+      let longest = 0;
+      let last = performance.now();
+      const timer = setInterval(() => {
+        longest = Math.max(longest, performance.now() - last);
+        last = performance.now();
+      }, 1);
+      await dataOf(host);
+      clearInterval(timer);
+      assert.ok(longest < 500, `${piece}: the event loop stood for ${String(longest)} ms`);
+    }
+  });
 
   it('fail when a large file of them is cut off', async (t) => {
     const host = await makeCheckedHost(t);
@@ -158,6 +200,45 @@ describe('prefixProblem', () => {
     '{} {',
     '[\0\0\0',
     '{"a": tru,',
+    '{"a": 01,',
+    '{"a": "\u0001"}',
+    '{"a": "\\x"}',
+    '{"a": "\\u12g4"}',
+    '{"a":\u00a01}',
+    '['.repeat(1000),
   ])
     it(`finds ${JSON.stringify(text)} wrong`, () => assert.notEqual(prefixProblem(text), undefined));
+
+  it('takes a file that holds a whole text to be whole', () => {
+    assert.equal(prefixProblem(whole, true), undefined);
+    assert.equal(prefixProblem('[1, 2', true), 'it is cut off');
+  });
+
+  it('takes time that grows with the text alone, whatever it holds', () => {
+    const pieces = [
+      ' ',
+      '\t',
+      '[',
+      '{"',
+      '"',
+      '\\',
+      '"a',
+      '1',
+      '-',
+      '[ ',
+      'e',
+      '9e',
+      't',
+      '\u0000',
+      '{"a":[',
+    ];
+    for (const head of ['[', '{', '{"a":', '["', '[1', '']) {
+      for (const piece of pieces) {
+        const begun = performance.now();
+        prefixProblem(head + piece.repeat((256 << 10) / piece.length) + '@', true);
+        const ms = performance.now() - begun;
+        assert.ok(ms < 300, `${JSON.stringify(head + piece)}: ${String(ms)} ms`);
+      }
+    }
+  });
 });

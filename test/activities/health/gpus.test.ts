@@ -121,6 +121,55 @@ describe('the GPUs of a host', () => {
     assert.match(gpus.said, /GPU 0 has 2000 MiB in use/);
   });
 
+  describe('of a worker that has CUDA_VISIBLE_DEVICES', () => {
+    const see = (t: TestContext, devices: string) => {
+      process.env.CUDA_VISIBLE_DEVICES = devices;
+      t.after(() => Reflect.deleteProperty(process.env, 'CUDA_VISIBLE_DEVICES'));
+    };
+    const stranger = { pid: process.pid, used: 40_000 };
+
+    for (const devices of ['2,3', 'GPU-2,GPU-3', ' 2, GPU-3'])
+      it(`are the ones that '${devices}' names, whoever uses the others`, async (t) => {
+        const host = await hostWith(t, [stranger, { ecc: '3' }, {}, {}]);
+        giveTorch(t, 1, 1, 600, 580);
+        see(t, devices.replaceAll('GPU-', ''));
+        for (const change of [{}, { gpuIndices: [0, 1] }, { gpuIndices: [1] }]) {
+          const report = await lookAt(host, change);
+          assert.equal(checkOf(report, 'gpus').outcome, 'passed', checkOf(report, 'gpus').said);
+          assert.equal(checkOf(report, 'gemm').outcome, 'passed');
+        }
+        see(t, devices);
+        assert.equal(checkOf(await lookAt(host), 'gpus').outcome, 'passed');
+      });
+
+    it('are busy, or lacking, by the places that the lease counts', async (t) => {
+      const host = await hostWith(t, [{}, {}, {}, stranger]);
+      see(t, '2,3');
+      assert.match(
+        checkOf(await lookAt(host, { gpuIndices: [1] }), 'gpus').said,
+        /^GPU 3 is used by process/,
+      );
+      assert.match(
+        checkOf(await lookAt(host, { gpuIndices: [0, 2] }), 'gpus').said,
+        /sees 2 GPUs of CUDA_VISIBLE_DEVICES '2,3', and not 2 of the lease/,
+      );
+    });
+
+    it('multiply on the GPUs that the trainer would get', async (t) => {
+      const host = await hostWith(t, [{}, {}, {}, {}]);
+      giveTorch(t, 1, 1, 600, 580);
+      see(t, '2,3');
+      const { tflops } = await lookAt(host, { gpuIndices: [0, 1] });
+      assert.ok(tflops !== undefined && tflops > 100, String(tflops));
+    });
+
+    it('are not checked where they are parts of GPUs', async (t) => {
+      const host = await hostWith(t, [stranger]);
+      see(t, 'MIG-1234');
+      assert.equal(checkOf(await lookAt(host, { gpuIndices: [0] }), 'gpus').outcome, 'skipped');
+    });
+  });
+
   it('fail by name where there is no nvidia-smi', async (t) => {
     const host = await makeCheckedHost(t);
     const gpus = checkOf(await lookAt(host), 'gpus');

@@ -9,9 +9,11 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
+import { readHead } from '../../../activities/checkpoints/head.ts';
 import { sha256OfFile } from '../../../activities/storage/files.ts';
 import { createS3ObjectStore } from '../../../activities/storage/s3-object-store.ts';
 import { storageRefusal } from '../../../configs/s3.ts';
+import { keys } from '../../../contracts/ids.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { until } from '../../support/until.ts';
 import { startTestS3, type TestS3 } from '../s3.ts';
@@ -28,6 +30,19 @@ describe('createS3ObjectStore', () => {
     assert.equal((await s3.store.readText('a/b.json'))?.text, '{"ü": 1}');
     assert.equal(await s3.store.readText('a/none.json'), undefined);
     assert.equal(await s3.store.readText('a'), undefined);
+  });
+
+  it('refuses a text that is far larger than any of ours, and writes none that it would not read', async () => {
+    const Body = Buffer.alloc((16 << 20) + 1, ' ');
+    await s3.client.send(new PutObjectCommand({ Bucket: 'glee', Key: keys.head('big', 'stage1'), Body }));
+    const refusal = {
+      name: 'UnreadableObject',
+      message:
+        /^S3 read failed \[bucket=glee, key=.*head\.json\]: it has more than 16777216 bytes.*move it away/,
+    };
+    await assert.rejects(readHead(s3.store, { run: 'big', stage: 'stage1' }), refusal);
+    await assert.rejects(s3.store.writeText('big.json', Body.toString()), { name: 'UnreadableObject' });
+    assert.equal(await s3.store.readText('big.json'), undefined);
   });
 
   it('keeps all names below its prefix', async () => {

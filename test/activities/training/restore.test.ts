@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Checkpoint } from '../../../contracts/checkpoints.ts';
 import type { ObjectStore } from '../../../activities/storage/object-store.ts';
-import { weightsPath } from '../../../activities/training/host-weights.ts';
+import { placeWeights, weightsPath } from '../../../activities/training/host-weights.ts';
 import { openJob, type Job } from '../../../activities/training/job.ts';
 import { removeCheckpoints, restoreCheckpoint } from '../../../activities/training/restore.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
@@ -25,10 +25,42 @@ describe('what an attempt begins from', () => {
   });
   after(() => s3.stop());
 
+  describe('initial weights that S3 has no more', () => {
+    const artifact = { name: 'swin', bucket: 'glee', key: 'weights/swin.pth', sizeBytes: 27 };
+    const place = (test: TestContext, key: string, sha256: string) =>
+      makeHost(test).then(({ scratch }) =>
+        placeWeights(
+          { store: s3.store, scratch, checkout: scratch },
+          { kind: 'artifact', artifact: { ...artifact, key, sha256 } },
+          forever,
+        ),
+      );
+
+    it('fail by name, with the remedy', async (test) => {
+      const work = place(test, s3.store.keyOf('nowhere.pth'), 'f'.repeat(64));
+      await assert.rejects(work, { type: 'MissingFile', nonRetryable: true, message: /swin.* is gone: put/ });
+    });
+
+    it('fail by another where the object is another one, whole or cut', async (test) => {
+      for (const content of [WEIGHTS.toUpperCase(), WEIGHTS.slice(0, 9)]) {
+        await s3.store.writeText('other.pth', content);
+        const work = place(test, s3.store.keyOf('other.pth'), checkpoint.file.sha256);
+        await assert.rejects(work, { type: 'WrongWeights', nonRetryable: true, message: /is not swin/ });
+      }
+    });
+  });
+
   describe('restoreCheckpoint', () => {
     it('fetches the checkpoint from S3 and points --resume at it', async (test) => {
       const { scratch, job } = await makeHost(test);
       await restoreCheckpoint(s3.store, { scratch, host: 'gpu-1' }, job, checkpoint, forever);
+      assert.deepEqual(await contentOf(job), { last_checkpoint: NAME, [NAME]: WEIGHTS });
+    });
+
+    it('goes on from final weights, as a stage that was extended does, under a numbered name', async (test) => {
+      const { scratch, job } = await makeHost(test);
+      const final = { ...checkpoint, name: 'model_final.pth', final: true };
+      await restoreCheckpoint(s3.store, { scratch, host: 'gpu-1' }, job, final, forever);
       assert.deepEqual(await contentOf(job), { last_checkpoint: NAME, [NAME]: WEIGHTS });
     });
 

@@ -1,6 +1,7 @@
 /** @module Downloads into a real S3, with little patience and small parts. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import type { TestContext } from 'node:test';
 import {
   GetObjectCommand,
@@ -49,6 +50,8 @@ export function downloads(
     huggingFace: { endpoint: 'http://127.0.0.1:9' },
     timeouts: QUICK,
     proxies: { noProxy: '*' },
+    privateHosts: ['127.0.0.1'],
+    fileRoots: [tmpdir()],
     ...settings,
   });
   test.after(() => sources.close());

@@ -29,7 +29,7 @@ describe('a download that is interrupted', () => {
   after(() => s3.stop());
 
   function startProcess(name: string, url: string) {
-    const { env } = s3;
+    const env = { ...s3.env, GLEE_ALLOW_PRIVATE_SOURCES: '127.0.0.1' };
     const script = join(import.meta.dirname, 'fetch-process.js');
     return spawn(process.execPath, [script, name, url], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   }

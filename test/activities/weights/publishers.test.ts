@@ -89,7 +89,7 @@ describe('weights that are published', () => {
 
   /** The settings that a worker reads from its environment, in a process that has it. */
   async function fetchWith(name: string, source: string, environment: Readonly<Record<string, string>>) {
-    const env = { ...s3.env, ...environment };
+    const env = { ...s3.env, GLEE_ALLOW_PRIVATE_SOURCES: '127.0.0.1', ...environment };
     const script = join(import.meta.dirname, 'fetch-process.js');
     const { stdout } = await promisify(execFile)(process.execPath, [script, name, source], { env });
     assert.doesNotMatch(stdout, /secret/);
