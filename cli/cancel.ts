@@ -4,21 +4,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { withClient } from './client.ts';
 import { UserError } from './errors.ts';
-import { observeRun } from './observe.ts';
+import { describeKnown, RUNS, SWEEPS } from './known-run.ts';
 import { print, type OutputOptions } from './output.ts';
 
 const WAIT_MS = 60_000;
 
 export async function cancel(run: string, options: OutputOptions): Promise<void> {
   await withClient(async (client) => {
-    const before = await observeRun(client, run);
+    const before = await describeKnown(client, run, [...RUNS, ...SWEEPS, 'scheduledRun']);
     if (before === undefined)
       throw new UserError(`there is no run '${run}': 'glee list' shows those that there are`);
-    if (before.status !== 'RUNNING')
-      throw new UserError(`run '${run}' is not running: it is ${before.status.toLowerCase()}`);
+    if (before.status.name !== 'RUNNING')
+      throw new UserError(`run '${run}' is not running: it is ${before.status.name.toLowerCase()}`);
     await client.workflow.getHandle(run).cancel();
     const deadline = Date.now() + WAIT_MS;
-    let status = before.status;
+    let status: string = before.status.name;
     while (status === 'RUNNING' && Date.now() < deadline) {
       await delay(300);
       status = (await client.workflow.getHandle(run).describe()).status.name;

@@ -11,6 +11,7 @@ import { evaluationWorkflowId, stageWorkflowId, weightsWorkflowId } from '../con
 import type { JointTrainingResult, RunState, StageState } from '../contracts/runs.ts';
 import { PHASES, type Progress } from '../contracts/training.ts';
 import { runStateQuery, stageStateQuery } from '../workflows/messages.ts';
+import { describeKnown, RUNS } from './known-run.ts';
 import { heartbeats, pendingTroubles, unlessMissing } from './pending.ts';
 import { observePreparation, type ArtifactSnapshot } from './weights/preparation.ts';
 
@@ -40,10 +41,10 @@ export interface RunSnapshot {
   readonly result: JointTrainingResult | null;
 }
 
-/** Undefined when there is no such run. */
+/** Undefined when there is no such run. @throws UserError when it is no run. */
 export async function observeRun(client: Client, run: string): Promise<RunSnapshot | undefined> {
   const handle = client.workflow.getHandle(run);
-  const description = await unlessMissing(handle.describe());
+  const description = await describeKnown(client, run, RUNS);
   if (description === undefined) return undefined;
   const state = await handle.query(runStateQuery).catch(() => null);
   const begun = state?.stages.findLast(({ status }) => status !== 'waiting');

@@ -142,6 +142,12 @@ export interface HostSettings extends StorageSettings {
   readonly datasets: string;
 }
 
+/** Why `path` cannot be the value of GLEE_CHECKOUT or GLEE_SCRATCH, or undefined. */
+export function pathProblem(path: string): string | undefined {
+  const parsed = safePath.safeParse(path);
+  return parsed.success ? undefined : parsed.error.issues[0]?.message;
+}
+
 /** @throws EnvironmentError naming each variable that will not do. */
 export function readPlanSettings(): PlanSettings {
   const env = parse(settingsSchema);

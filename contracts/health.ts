@@ -40,8 +40,9 @@ export interface HostReport {
 }
 
 export interface MeetingPorts {
-  /** Something listens here, and says whose host it is. */
+  /** Something listens here, and says whose host it is to who knows the challenge. */
   readonly hello: number;
+  readonly challenge?: string;
   /** Free a moment ago: for the ranks of a collective, where this is rank 0's host. */
   readonly ranks: number;
 }

@@ -8,9 +8,20 @@ import { packageRoot } from '../configs/package-root.ts';
 import { untilStopped } from './interrupt.ts';
 import { obtainServer } from './obtain.ts';
 import { createProgress } from './progress.ts';
+import { shellQuote } from './shell-quote.ts';
 import { startStack } from './stack.ts';
+import { untilWorkersAreUp } from './workers-up.ts';
 
 const directory = join(packageRoot, '.sandbox', 'dev');
+
+/** By worker or server. */
+const ends = new Map<string, number>();
+
+function tellEnd(name: string, how: string): void {
+  ends.set(name, (ends.get(name) ?? 0) + 1);
+  const log = join(directory, 'logs', `${name}.log`);
+  console.log(pc.yellow(`${name} ended (${how}); it is started again. Its log: ${log}`));
+}
 
 await untilStopped(async (signal) => {
   await mkdir(directory, { recursive: true });
@@ -20,16 +31,22 @@ await untilStopped(async (signal) => {
     signal,
     onProgress: progress.show,
     onEvent: (event) => {
-      if (event.type === 'exited' && !signal.aborted)
-        console.log(pc.yellow(`${event.name} ended (${event.how}); it is started again`));
+      if (event.type === 'exited' && !signal.aborted) tellEnd(event.name, event.how);
       if (event.type === 'gaveUp') console.log(pc.red(event.error.message));
     },
   });
+  try {
+    progress.show('waiting for the workers');
+    await untilWorkersAreUp(stack, (name) => ends.get(name) ?? 0, signal);
+  } catch (error) {
+    await stack.stop();
+    throw error;
+  }
   progress.end();
   const envFile = join(directory, 'env.sh');
-  const exports = Object.entries(stack.env).map(([name, value]) => `export ${name}='${value}'\n`);
+  const exports = Object.entries(stack.env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
   // The server's own command line, which need not be on PATH.
-  const temporal = `temporal() { '${await obtainServer('temporal')}' "$@"; }\n`;
+  const temporal = `temporal() { ${shellQuote(await obtainServer('temporal'))} "$@"; }\n`;
   await writeFile(envFile, [...exports, temporal].join(''), { mode: 0o600 });
   console.log(`
 ${pc.bold('Everything is up.')} Ctrl-C ends it; data stay in ${directory}
@@ -40,7 +57,7 @@ ${pc.bold('Everything is up.')} Ctrl-C ends it; data stay in ${directory}
 
 In another terminal:
 
-  source ${envFile}
+  source ${shellQuote(envFile)}
   temporal workflow start --type jointTraining --task-queue glee --workflow-id lite-1 --input '{"config":"joint/sandbox"}'
   npx glee status lite-1 --watch
 `);

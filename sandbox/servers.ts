@@ -12,6 +12,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { Connection } from '@temporalio/client';
+import { channelArguments } from '../configs/temporal.ts';
 import { keepAlive, type KeepAliveEvent, type KeptProcess } from './keep-alive.ts';
 import { commandAt, HERE, type Place } from './place.ts';
 import { freePort, untilReady } from './server-start.ts';
@@ -120,7 +121,11 @@ function listenAt(place: Place): string {
 
 /** Serving, and with its namespace, which a new server creates a moment later. */
 async function probeTemporal(address: string, namespace: string): Promise<void> {
-  const connection = await Connection.connect({ address, connectTimeout: 5000 });
+  const connection = await Connection.connect({
+    address,
+    channelArgs: channelArguments(address),
+    connectTimeout: 5000,
+  });
   try {
     await connection.withDeadline(Date.now() + 5000, async () => {
       await connection.healthService.check({ service: 'temporal.api.workflowservice.v1.WorkflowService' });

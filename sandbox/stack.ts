@@ -8,8 +8,9 @@ import { Client, Connection } from '@temporalio/client';
 import { execa } from 'execa';
 import { listJobs } from '../activities/training/job.ts';
 import { endTrainer } from '../activities/training/processes.ts';
-import { foreignServiceVariables, quietAwsVersionWarning } from '../configs/env.ts';
+import { foreignServiceVariables, pathProblem, quietAwsVersionWarning } from '../configs/env.ts';
 import { packageRoot } from '../configs/package-root.ts';
+import { channelArguments } from '../configs/temporal.ts';
 import { keepAlive, type KeepAliveEvent, type KeptProcess } from './keep-alive.ts';
 import { obtainServer } from './obtain.ts';
 import { commandAt, HERE, type Place } from './place.ts';
@@ -67,6 +68,7 @@ export interface Stack {
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { directory, onProgress, onEvent, signal } = options;
   const placement = options.placement ?? onThisMachine(options);
+  refuseUnsafeFolder(directory);
   quietAwsVersionWarning();
   const stops: (() => Promise<void>)[] = [];
   const stop = async () => {
@@ -118,7 +120,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       };
     });
     for (const host of hosts) stops.push(() => stopHost(host));
-    const connection = await Connection.connect({ address: temporal.address });
+    const { address } = temporal;
+    const connection = await Connection.connect({ address, channelArgs: channelArguments(address) });
     stops.push(() => connection.close());
     return {
       temporal,
@@ -138,6 +141,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 function onThisMachine({ hosts = 2 }: StackOptions): Placement {
   const names = Array.from({ length: hosts }, (_, index) => `gpu-${String(index + 1)}`);
   return { temporal: HERE, s3: HERE, hosts: names.map((name) => ({ ...HERE, name })) };
+}
+
+/** Before anything is started: each worker would end at once with the same reason in its log. */
+function refuseUnsafeFolder(directory: string): void {
+  const problem = pathProblem(directory);
+  if (problem === undefined) return;
+  throw new Error(
+    `the sandbox cannot live in '${directory}': a path of GLEE's checkout or scratch folder ${problem}. Move the project to a folder without spaces and other special characters.`,
+  );
 }
 
 /** The worker first, so that nobody starts another trainer; a trainer would outlive it. */

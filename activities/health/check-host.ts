@@ -21,7 +21,8 @@ const LIMIT_MS = 30_000;
 const DATA_LIMIT_MS = 60_000;
 
 export interface CheckedHost extends Pick<Bucket, 'store' | 'serverDate'> {
-  readonly settings: Pick<HostSettings, 'host' | 'scratch' | 'checkout' | 'datasets' | 'python' | 'pretend'>;
+  readonly settings: Pick<HostSettings, 'host' | 'scratch' | 'checkout' | 'datasets' | 'python' | 'pretend'> &
+    Partial<Pick<HostSettings, 'address'>>;
 }
 
 export async function checkHost(
@@ -57,7 +58,7 @@ export async function checkHost(
     ...looks.map((look) => take(look, signal)),
   ]);
   const { host } = settings;
-  const meeting = input.plan.gang.hosts > 1 ? await openMeeting(host) : undefined;
+  const meeting = input.plan.gang.hosts > 1 ? await openMeeting(host, settings.address) : undefined;
   return {
     host,
     checks: [...checks, ...others],

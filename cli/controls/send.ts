@@ -7,6 +7,7 @@ import type { ControlKind } from '../../contracts/controls.ts';
 import { controlUpdates } from '../../workflows/messages.ts';
 import { refusalOf, withClient } from '../client.ts';
 import { UserError } from '../errors.ts';
+import { describeKnown, RUNS } from '../known-run.ts';
 import { print, type OutputOptions } from '../output.ts';
 
 export interface OrderOptions extends OutputOptions {
@@ -22,6 +23,8 @@ export async function sendOrder(
 ): Promise<void> {
   const { why, by = `${userInfo().username}@${hostname()}` } = options;
   await withClient(async (client) => {
+    if ((await describeKnown(client, run, [...RUNS, 'trainStage'])) === undefined)
+      throw new UserError(`there is no run '${run}': 'glee list' shows those that there are`);
     const handle = client.workflow.getHandle(run);
     try {
       const answer = await handle.executeUpdate(controlUpdates[kind], { args: [{ ...facts, by, why }] });

@@ -2,7 +2,12 @@
  * @module Sweeps begun, looked at and steered.
  */
 import pc from 'picocolors';
-import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  WorkflowExecutionAlreadyStartedError,
+  type Client,
+  type WorkflowExecutionDescription,
+} from '@temporalio/client';
 import { readComparison } from '../../activities/sweeps/sweep-objects.ts';
 import { CONTROL_TASK_QUEUE, runIdProblem } from '../../contracts/ids.ts';
 import {
@@ -14,6 +19,8 @@ import {
 import { promoteTrialUpdate, stopTrialUpdate, sweepStateQuery } from '../../workflows/messages.ts';
 import { refusalOf, withClient } from '../client.ts';
 import { oneLine, UserError } from '../errors.ts';
+import { describeKnown, SWEEPS } from '../known-run.ts';
+import { rootCause } from '../observe.ts';
 import { print, printNote, type OutputOptions } from '../output.ts';
 import { withBucket } from '../weights/bucket.ts';
 
@@ -32,22 +39,66 @@ export async function startSweep(config: string, sweep: string, options: OutputO
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       throw new UserError(`sweep '${sweep}' is running already: 'glee sweep status ${sweep}' shows it`);
     }
-    print({ sweep, config }, options, () => `begun; follow it: glee sweep status ${sweep}`);
+    const view = await planned(client, sweep);
+    print({ ...view, config }, options, (seen) => `${render(seen)}\n\nfollow it: glee sweep status ${sweep}`);
+    if (view.status === 'FAILED') process.exitCode = 1;
   });
+}
+
+/** So long the command waits to hear that the plan is sound; the sweep goes on either way. */
+const PLAN_WAIT_MS = 20_000;
+
+async function planned(client: Client, sweep: string): Promise<SweepView> {
+  for (const deadline = Date.now() + PLAN_WAIT_MS; ;) {
+    await delay(300);
+    // Before a control worker has taken it, nobody answers.
+    const view = await viewOf(client, sweep).catch((error: unknown) => {
+      if (error instanceof UserError) throw error;
+      return { sweep, status: 'RUNNING', trials: [], added: [] };
+    });
+    if (view.status !== 'RUNNING' || view.trials.length > 0 || Date.now() > deadline) return view;
+  }
 }
 
 export async function sweepStatus(sweep: string, options: OutputOptions): Promise<void> {
   await withClient(async (client) => {
-    const { status } = await known(sweep, client.workflow.getHandle(sweep).describe());
-    const state = await stateOf(client, sweep);
-    const comparison = status.name === 'RUNNING' ? undefined : await comparisonOf(sweep);
-    print({ sweep, status: status.name, ...state, ...(comparison && { comparison }) }, options, render);
+    const view = await viewOf(client, sweep);
+    print(view, options, render);
+    if (view.status === 'FAILED' || view.status === 'TERMINATED') process.exitCode = 1;
   });
 }
 
 /** Of one that runs, or ran not long ago. */
 export async function stateOf(client: Client, sweep: string): Promise<SweepState> {
-  return known(sweep, client.workflow.getHandle(sweep).query(sweepStateQuery));
+  await mustKnow(client, sweep);
+  return client.workflow.getHandle(sweep).query(sweepStateQuery);
+}
+
+async function viewOf(client: Client, sweep: string): Promise<SweepView> {
+  const { status, runId } = await mustKnow(client, sweep);
+  const state = await client.workflow.getHandle(sweep).query(sweepStateQuery);
+  const comparison = status.name === 'RUNNING' ? undefined : await comparisonOf(sweep);
+  const failed = status.name === 'FAILED' ? await failureOf(client, sweep, runId) : undefined;
+  return {
+    ...{ sweep, status: status.name, ...state },
+    ...(comparison && { comparison }),
+    ...(failed !== undefined && { failed }),
+  };
+}
+
+async function mustKnow(client: Client, sweep: string): Promise<WorkflowExecutionDescription> {
+  const description = await describeKnown(client, sweep, SWEEPS);
+  if (description === undefined) throw new UserError(`there is no sweep '${sweep}'`);
+  return description;
+}
+
+async function failureOf(client: Client, sweep: string, runId: string): Promise<string> {
+  try {
+    await client.workflow.getHandle(sweep, runId).result();
+    return '';
+  } catch (error) {
+    return error instanceof Error ? rootCause(error) : String(error);
+  }
 }
 
 export async function orderTrial(
@@ -59,8 +110,10 @@ export async function orderTrial(
   await withClient(async (client) => {
     const update = order === 'stop' ? stopTrialUpdate : promoteTrialUpdate;
     try {
-      const handle = client.workflow.getHandle(sweep);
-      const answer = await known(sweep, handle.executeUpdate(update, { args: [said] }));
+      const { status } = await mustKnow(client, sweep);
+      if (status.name !== 'RUNNING')
+        throw new UserError(`sweep '${sweep}' runs no more: it is ${status.name.toLowerCase()}`);
+      const answer = await client.workflow.getHandle(sweep).executeUpdate(update, { args: [said] });
       print({ sweep, answer }, options, renderAnswer);
     } catch (error) {
       const refusal = refusalOf(error);
@@ -87,9 +140,11 @@ interface SweepView extends SweepState {
   readonly sweep: string;
   readonly status: string;
   readonly comparison?: SweepComparison;
+  /** Why the sweep itself failed. */
+  readonly failed?: string;
 }
 
-function render({ sweep, status, trials, comparison }: SweepView): string {
+function render({ sweep, status, trials, comparison, failed: why }: SweepView): string {
   const counts = TRIAL_STATUSES.map(
     (one) => `${String(trials.filter((trial) => trial.status === one).length)} ${one}`,
   );
@@ -97,6 +152,7 @@ function render({ sweep, status, trials, comparison }: SweepView): string {
   return [
     `${sweep}  ${status.toLowerCase()}  ${String(trials.length)} trials: ${counts.join(', ')}`,
     ...failed.map(({ id, why }) => `  ${id} failed: ${why ?? ''}`),
+    ...(why === undefined ? [] : [pc.red(`  ${why}`)]),
     ...(comparison === undefined ? [] : [comparedText(comparison)]),
   ].join('\n');
 }
@@ -107,13 +163,4 @@ function comparedText({ before, rows, regressions }: SweepComparison): string {
   const untold = rows.filter(({ verdict }) => verdict === 'unknown').length;
   const note = untold === 0 ? '' : ` (of ${String(untold)} groups it cannot be told: it takes two seeds)`;
   return `  nothing fell by more than its noise against ${before}${note}`;
-}
-
-async function known<T>(sweep: string, asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) throw new UserError(`there is no sweep '${sweep}'`);
-    throw error;
-  }
 }

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { execa } from 'execa';
 import { z } from 'zod';
 import { packageRoot } from '../../configs/package-root.ts';
+import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
 import { startTestStack, untilIteration, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
@@ -50,6 +51,39 @@ describe('the command glee', () => {
       [],
     );
     assert.equal(exitCode, 0);
+  });
+
+  it('asks no proxy for Temporal and S3 on this machine', async () => {
+    const away = 'http://127.0.0.1:9';
+    const proxies = {
+      http_proxy: away,
+      HTTP_PROXY: away,
+      https_proxy: away,
+      all_proxy: away,
+      grpc_proxy: away,
+    };
+    const { stdout, stderr, exitCode } = await glee(['doctor'], { ...proxies, no_proxy: '', NO_PROXY: '' });
+    assert.equal(exitCode, 0, stdout + stderr);
+  });
+
+  it('names what an id stands for where it is no run', async () => {
+    await stack.client.workflow.start('fineTuneSweep', {
+      ...{ workflowId: 'is-a-sweep', taskQueue: CONTROL_TASK_QUEUE, args: [{ config: 'sweeps/broken' }] },
+    });
+    for (const [args, expected] of [
+      [['status', 'is-a-sweep'], /'is-a-sweep' is a sweep, .*'glee sweep status is-a-sweep' shows it/],
+      [['pause', 'is-a-sweep', '--why', 'x'], /'is-a-sweep' is a sweep, /],
+      [['status', 'pool/default'], /is a pool, .*'glee pool show default'/],
+      [['cancel', 'pool/default'], /is a pool, /],
+      [['cancel', 'never'], /there is no run 'never'/],
+    ] as const) {
+      const { stderr, exitCode } = await glee(args);
+      assert.deepEqual([exitCode, stderr.split('\n').length], [1, 1], stderr);
+      assert.match(stderr, expected);
+    }
+    const { stdout, exitCode } = await glee(['sweep', 'status', 'is-a-sweep']);
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /failed.*\n {2}InvalidConfig: .*broken\.yaml/);
   });
 
   it('says of each thing that is missing what to do about it', async () => {
