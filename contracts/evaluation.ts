@@ -42,6 +42,10 @@ export interface EvaluateOnHostInput {
   readonly task: EvaluationTask;
   readonly token: number;
   readonly attempt: number;
+  /** Of the lease that the attempt uses. */
+  readonly requestId?: string;
+  /** As in a training's input. */
+  readonly place?: string;
   readonly gpuIndices?: readonly number[];
 }
 

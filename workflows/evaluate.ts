@@ -24,6 +24,7 @@ import type { Lease } from '../contracts/pool.ts';
 import type { StageState } from '../contracts/runs.ts';
 import { answering, planning, training } from './activity-profiles.ts';
 import { AttemptScope } from './attempt-scope.ts';
+import { partOf } from './gang.ts';
 import { checkGang, type UnfitGang } from './health.ts';
 import { invalid } from './invalid.ts';
 import { noneLeft, othersLeft, provenBlames } from './lacking.ts';
@@ -144,8 +145,7 @@ async function onHost(
     summary,
   });
   try {
-    const gpus = host.gpuIndices && { gpuIndices: host.gpuIndices };
-    return await evaluateOnHost({ task, token, attempt, ...gpus });
+    return await evaluateOnHost({ task, token, attempt, ...partOf(held, host) });
   } catch (error) {
     if (CancellationScope.current().consideredCancelled) throw error;
     return { failure: nameFailure(error, host.name) };

@@ -157,6 +157,11 @@ function hostActivities(host: string, sceneOf: (run: string) => Scene): HostActi
       const scene = sceneOf(workflowExecution?.workflowId.replace('pool/', '') ?? '');
       await beating(scene.untilLeft(host), PRESENCE_BEAT_MS).catch(() => undefined);
     },
+    leave() {
+      const { workflowExecution } = activityInfo();
+      sceneOf(workflowExecution?.workflowId.replace('pool/', '') ?? '').leave(host);
+      return Promise.resolve();
+    },
     measureRoom: () => {
       const run = activityInfo().workflowExecution?.workflowId ?? '';
       return Promise.resolve(sceneOf(run).measureRoom(host));
