@@ -39,7 +39,7 @@ describe('a checkpoint that is to be evaluated', () => {
     assert.deepEqual(await pinForEvaluation(s3, oldest, 'kept/evaluate-10', forever), pinned);
     await prune(s3, stage, options, forever);
     assert.deepEqual(await left(), [10, 20, 30]);
-    for (const _ of [1, 2]) await unpinAfterEvaluation(s3, pinned, forever);
+    for (let tries = 0; tries < 2; tries += 1) await unpinAfterEvaluation(s3, pinned, forever);
     await prune(s3, stage, options, forever);
     assert.deepEqual(await left(), [20, 30]);
     assert.equal(await pinForEvaluation(s3, oldest, 'kept/evaluate-10', forever), undefined);

@@ -25,7 +25,7 @@ describe('an error without a name', () => {
         () => Promise.reject(new TypeError('x is undefined')),
         () => Promise.resolve(void (ended += 1)),
       );
-    for (const _ of [1, 2]) await assert.rejects(work(), TypeError);
+    for (let tries = 0; tries < 2; tries += 1) await assert.rejects(work(), TypeError);
     assert.equal(ended, 0);
     const named = { type: 'HostUnfit', nonRetryable: true, message: /gpu-1 .* no name: TypeError: x is/ };
     await assert.rejects(work(), named);
@@ -36,7 +36,8 @@ describe('an error without a name', () => {
     const errors = new UnnamedErrors('gpu-1', { tries: 2, ms: 60_000 });
     const others = new UnnamedErrors('gpu-1', { tries: 2, ms: 0 });
     const boom = () => Promise.reject(new TypeError('x'));
-    for (const _ of [1, 2, 3, 4]) await assert.rejects(errors.bound('attempt 7', boom), TypeError);
+    for (let tries = 0; tries < 4; tries += 1)
+      await assert.rejects(errors.bound('attempt 7', boom), TypeError);
     await assert.rejects(others.bound('attempt 7', boom), TypeError);
     await assert.rejects(others.bound('attempt 8', boom), TypeError);
   });
@@ -57,14 +58,15 @@ describe('an error without a name', () => {
 
   it('is waited out where S3 is away, and named where S3 refuses', async () => {
     const errors = new UnnamedErrors('gpu-1', soon);
-    const away = Object.assign(new Error('S3 download failed [bucket=b, key=k]: connect ECONNREFUSED'));
-    const denied = Object.assign(new Error('S3 download failed: denied'), { name: 'AccessDenied' });
-    for (const _ of [1, 2, 3, 4, 5])
+    const away = new Error('S3 download failed [bucket=b, key=k]: connect ECONNREFUSED');
+    const denied = new Error('S3 download failed: denied');
+    denied.name = 'AccessDenied';
+    for (let tries = 0; tries < 5; tries += 1)
       await assert.rejects(
         errors.bound('a', () => Promise.reject(away)),
         { message: away.message },
       );
-    for (const _ of [1, 2])
+    for (let tries = 0; tries < 2; tries += 1)
       await assert.rejects(
         errors.bound('a', () => Promise.reject(denied)),
         denied,
