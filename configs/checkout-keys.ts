@@ -8,9 +8,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
-import { trainerEnvironment } from './env.ts';
 import type { KeyType } from './glee-keys.ts';
 import { packageRoot } from './package-root.ts';
+import { trainerEnvironment } from './trainer-environment.ts';
 
 /** Where keys are defined; a folder without them is not asked. */
 const DEFINITIONS = ['detectron2/config/defaults.py', 'projects/GLEE/glee/config.py'] as const;
