@@ -36,7 +36,11 @@ export async function whenDiskIsFull<T>(
 }
 
 /** Another host may do; here no retry helps. As above, a trainer that runs is not given up for it. */
-async function ifUnwritable({ settings }: TrainingDependencies, key: JobKey, error: unknown): Promise<unknown> {
+async function ifUnwritable(
+  { settings }: TrainingDependencies,
+  key: JobKey,
+  error: unknown,
+): Promise<unknown> {
   if (!isUnwritable(error)) return error;
   const job = await findJob(settings.scratch, key).catch(() => undefined);
   if (job !== undefined && (await wasLaunched(job).catch(() => false))) return error;

@@ -32,6 +32,9 @@ const jobSchema = z.object({
   token: z.number(),
   /** The stage's workflow: while it runs, its trainers may. */
   workflowId: z.string(),
+  /** Of the lease that it was started under, and the GPUs of this host that are the lease's. */
+  requestId: z.string().exactOptional(),
+  gpuIndices: z.array(z.number()).readonly().exactOptional(),
 });
 const trainerSchema = z.object({ pid: z.number(), startedAt: z.number() });
 const activitySchema = z.object({ taskToken: z.base64() });

@@ -35,7 +35,9 @@ export function trainRank(
   dependencies: TrainingDependencies,
   input: TrainRankInput,
 ): Promise<TrainRankResult> {
-  const identity = { run: input.run, stage: input.plan.stage, token: input.token };
+  const { run, plan, token, requestId, gpuIndices } = input;
+  const lease = { ...(requestId !== undefined && { requestId }), ...(gpuIndices && { gpuIndices }) };
+  const identity = { run, stage: plan.stage, token, ...lease };
   return whenDiskIsFull(dependencies, identity, () => holdAndTrain(dependencies, identity, input));
 }
 

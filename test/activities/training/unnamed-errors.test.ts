@@ -59,9 +59,19 @@ describe('an error without a name', () => {
     const away = Object.assign(new Error('S3 download failed [bucket=b, key=k]: connect ECONNREFUSED'));
     const denied = Object.assign(new Error('S3 download failed: denied'), { name: 'AccessDenied' });
     for (const _ of [1, 2, 3, 4, 5])
-      await assert.rejects(errors.bound('a', () => Promise.reject(away)), { message: away.message });
-    for (const _ of [1, 2]) await assert.rejects(errors.bound('a', () => Promise.reject(denied)), denied);
-    await assert.rejects(errors.bound('a', () => Promise.reject(denied)), { type: 'StorageRefused' });
+      await assert.rejects(
+        errors.bound('a', () => Promise.reject(away)),
+        { message: away.message },
+      );
+    for (const _ of [1, 2])
+      await assert.rejects(
+        errors.bound('a', () => Promise.reject(denied)),
+        denied,
+      );
+    await assert.rejects(
+      errors.bound('a', () => Promise.reject(denied)),
+      { type: 'StorageRefused' },
+    );
   });
 });
 
