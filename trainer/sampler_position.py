@@ -47,7 +47,7 @@ def _hook(module):
         resume = kwargs.get("resume", args[0] if args else True)
         is_resumed = bool(resume and self.has_checkpoint())
         rest = resume_or_load(self, path, *args, **kwargs)
-        if is_resumed:
+        if is_resumed and isinstance(rest, dict):
             _loaded = rest.get(KEY)
         return rest
 
