@@ -41,7 +41,10 @@ describe('prepareScratch', () => {
   });
 
   it('refuses one of another user', async (test) => {
-    if (process.getuid?.() !== 0) return test.skip('only root can give a folder away');
+    if (process.getuid?.() !== 0) {
+      test.skip('only root can give a folder away');
+      return;
+    }
     const folder = await temporaryFolder(test);
     await chown(folder, 65_534, 65_534);
     await assert.rejects(

@@ -53,8 +53,10 @@ describe('openJob', () => {
       boot: 'earlier',
       place: 'other',
     }));
-    if ((await readFile('/etc/machine-id', 'utf8').catch(() => '')).trim() === '')
-      return test.skip('this machine has no id');
+    if ((await readFile('/etc/machine-id', 'utf8').catch(() => '')).trim() === '') {
+      test.skip('this machine has no id');
+      return;
+    }
     assert.equal((await listJobs(scratch)).length, 1);
     await openJob(scratch, identity);
   });
