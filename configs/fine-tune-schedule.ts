@@ -17,6 +17,10 @@ export interface ScheduleInput {
   readonly fewShot: boolean;
   /** SOLVER.MAX_ITER where the user gives it: the rest follows. */
   readonly iterations: number | undefined;
+  /** SOLVER.CHECKPOINT_PERIOD where the user gives it. */
+  readonly period: number | undefined;
+  /** Checkpoints besides the final one are evaluated after the training: then not in it as well. */
+  readonly evaluatedAfter: boolean;
 }
 
 /** Of each GPU. */
@@ -32,7 +36,8 @@ export function imageSchedule(input: ScheduleInput): Overrides {
   const { train, test, gang, images, fewShot } = input;
   const batch = BATCH * gang.hosts * gang.gpusPerHost;
   const iterations = input.iterations ?? lengthFor(images, batch);
-  const period = Math.min(iterations, Math.max(1, upTo(iterations / 4, iterations >= 200 ? 50 : 1)));
+  const quarter = Math.max(1, upTo(iterations / 4, iterations >= 200 ? 50 : 1));
+  const period = input.period ?? Math.min(iterations, quarter);
   const small = fewShot || (images !== undefined && images < SMALL);
   return {
     DATASETS: { TRAIN: [train], TEST: test },
@@ -45,8 +50,8 @@ export function imageSchedule(input: ScheduleInput): Overrides {
       WARMUP_ITERS: Math.min(100, Math.floor(iterations / 10)),
       CHECKPOINT_PERIOD: period,
     },
-    // At each checkpoint, so that metrics.json tells how a training does before it ends.
-    TEST: { EVAL_PERIOD: period },
+    // At each checkpoint, so that metrics.json tells how a training does before it ends; each is evaluated once.
+    TEST: { EVAL_PERIOD: input.evaluatedAfter ? 0 : period },
   };
 }
 

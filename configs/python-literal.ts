@@ -11,9 +11,14 @@ import { isList } from './settings.ts';
 /** Python's own limit for open brackets. */
 const DEEPEST = 200;
 
-/** The value of a Python literal, or undefined where the text is none. Tuples become lists. */
+/** Lists of all of GLEE's data sets have some thousand. */
+const MOST_CHARACTERS = 64 << 10;
+
+/**
+ * The value of a Python literal, or undefined where the text is none, or is longer than any config's. Tuples become lists.
+ */
 export function parsePythonLiteral(text: string): PythonValue | undefined {
-  if (text.includes('\0')) return undefined;
+  if (text.length > MOST_CHARACTERS || text.includes('\0')) return undefined;
   try {
     return new LiteralReader(tokenize(text)).whole();
   } catch (error) {

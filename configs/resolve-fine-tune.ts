@@ -113,14 +113,19 @@ async function resolveOnlyStage(
 function generatedSettings(config: FineTuneConfig, { images, test }: FineTuneTask): Overrides {
   const asked = config.evaluation?.datasets;
   if (images === undefined) return asked === undefined ? {} : { DATASETS: { TEST: asked } };
-  const iterations = settingAt(config.overrides ?? {}, 'SOLVER.MAX_ITER');
+  const given = (key: string) => {
+    const value = settingAt(config.overrides ?? {}, key);
+    return typeof value === 'number' && value >= 1 ? value : undefined;
+  };
   return imageSchedule({
     train: images.train,
     test: asked ?? test,
     gang: config.gang,
     images: images.count,
     fewShot: config.fewShot !== undefined,
-    iterations: typeof iterations === 'number' && iterations >= 1 ? iterations : undefined,
+    iterations: given('SOLVER.MAX_ITER'),
+    period: given('SOLVER.CHECKPOINT_PERIOD'),
+    evaluatedAfter: (config.evaluation?.checkpoints ?? 'kept') !== 'final',
   });
 }
 

@@ -1,7 +1,7 @@
 /** @module The activities, as workflows see them. Workers build factories that satisfy these. */
 import type { Control } from './controls.ts';
 import type { Artifact, Gang, Plan, StageName } from './plan.ts';
-import type { Host, HostNeeds, LeaseRequest, PoolSettings } from './pool.ts';
+import type { Host, HostNeeds, Lease, LeaseAccount, LeaseRequest, PoolSettings } from './pool.ts';
 import type { StageChanges, StageResult, TrainStageInput } from './runs.ts';
 import type { News } from './schedule.ts';
 import type {
@@ -13,7 +13,13 @@ import type {
   TrialRef,
 } from './sweep.ts';
 import type { ArtifactPlan, PreparedArtifact, Recipe } from './weights.ts';
-import type { EvaluateInput, EvaluateOnHostInput, EvaluationResult, EvaluationTask } from './evaluation.ts';
+import type {
+  EvaluateInput,
+  EvaluateOnHostInput,
+  EvaluationResult,
+  EvaluationTask,
+  PinnedCheckpoint,
+} from './evaluation.ts';
 import type { FineTunePlan, FineTuneResult } from './fine-tune.ts';
 import type { CheckHostInput, HostReport, MeetHostsInput, MeetReport } from './health.ts';
 import type {
@@ -38,6 +44,8 @@ export interface PlanActivities {
   }): Promise<ResolvedFineTune>;
   /** Finds the checkpoint, and how it is to be evaluated; with the result where that was done already. */
   planEvaluation(input: EvaluateInput): Promise<PlannedEvaluation>;
+  /** Lets retention have the checkpoint again that was pinned for an evaluation. */
+  endEvaluation(input: PinnedCheckpoint): Promise<void>;
   /** Iterations of the stage's checkpoints that S3 has, the final one last. */
   listCheckpoints(input: { readonly run: string; readonly stage: string }): Promise<readonly number[]>;
 }
@@ -91,6 +99,8 @@ export type RunChanges = Readonly<Partial<Record<StageName, StageChanges>>>;
 
 export interface PlannedEvaluation {
   readonly task: EvaluationTask;
+  /** What is kept for it until `endEvaluation`. Absent where it is done, or nothing could be pinned. */
+  readonly pinned?: PinnedCheckpoint;
   readonly done?: EvaluationResult;
 }
 
@@ -106,6 +116,8 @@ export interface ResolvedPlan {
 export interface StageActivities {
   /** Queues a request at the pool, starting the pool where it does not run. The grant comes as a signal. */
   requestLease(input: { readonly pool: string; readonly request: LeaseRequest }): Promise<void>;
+  /** The lease of a request as the pool has it; null where the pool has none. A signal proves nothing: anybody can send one. */
+  confirmLease(input: { readonly pool: string; readonly requestId: string }): Promise<Lease | null>;
   /** Hosts of the pool that could be asked for room; none while no gang could be formed, or when the stage goes on from a checkpoint. */
   findCandidates(input: FindCandidatesInput): Promise<readonly string[]>;
   /** Names of the pool's hosts that new work may be given to and that suit the stage, whether they are free or not. */
@@ -191,6 +203,8 @@ export interface RecipeInput<How extends Recipe['how']> {
 }
 
 export interface PoolActivities {
+  /** What all running holders have of the pool and want of it. One that cannot answer is left out. */
+  askHolders(input: { readonly pool: string }): Promise<readonly LeaseAccount[]>;
   /** Which of these workflow ids are no longer running: their leases and requests are over. */
   findEndedHolders(input: { readonly holders: readonly string[] }): Promise<readonly string[]>;
   /** What the pool's file says, or the defaults where it has none; fails by name where the file will not do. */
@@ -201,6 +215,8 @@ export interface PoolActivities {
 export interface HostActivities {
   /** Runs for as long as the host is there: its heartbeat is the host's life. Returns when the worker leaves. */
   bePresent(input: { readonly host: Host }): Promise<void>;
+  /** The pool lets the host's worker leave: nothing is trained there, and nothing will be. */
+  leave(input: { readonly host: Host }): Promise<void>;
   /** What the disks of this host have free, and what of these files would have to be placed on them. */
   measureRoom(input: PlacedInput): Promise<readonly DiskRoom[]>;
   /** Claims the stage's head for the token, and a port for the ranks to meet at. */

@@ -72,7 +72,7 @@ export function parseControl(kind: ControlKind, input: unknown): ParsedControl {
       `'by' and 'why' must say who asks and why, in at most ${String(LONGEST_TEXT)} letters each`,
     );
   const unknown = Object.keys(facts).find((key) => !['by', 'why', ...KEYS[kind]].includes(key));
-  if (unknown !== undefined) return problem(`'${kind}' knows no '${unknown}'`);
+  if (unknown !== undefined) return problem(`'${kind}' knows no '${unknown.slice(0, LONGEST_TEXT)}'`);
   return parseFacts(kind, { by, why }, facts);
 }
 

@@ -28,11 +28,24 @@ export interface EvaluationTask {
   readonly inputs: string;
 }
 
+/** A checkpoint that retention keeps for an evaluation, with the mark that says so. */
+export interface PinnedCheckpoint {
+  readonly run: string;
+  readonly stage: string;
+  readonly token: number;
+  readonly name: string;
+  readonly by: string;
+}
+
 /** On the one host that evaluates. */
 export interface EvaluateOnHostInput {
   readonly task: EvaluationTask;
   readonly token: number;
   readonly attempt: number;
+  /** Of the lease that the attempt uses. */
+  readonly requestId?: string;
+  /** As in a training's input. */
+  readonly place?: string;
   readonly gpuIndices?: readonly number[];
 }
 

@@ -22,6 +22,8 @@ export interface LeaseView {
   /** The effective priority that it was granted at: only what is more urgent asks it to yield. */
   readonly priority: number;
   readonly team?: string;
+  /** The pool was started after the grant: it was told of the lease by its holder, or by the host where it is in use. */
+  readonly adopted?: true;
   /** Set when the pool has asked for it back. */
   readonly askedToYield?: { readonly at: number; readonly why: string };
 }

@@ -14,6 +14,26 @@ export interface Host {
   readonly pretend?: true;
   /** Why its worker is about to leave: it takes no new work, and leaves when it is free. Gone when a worker starts anew. */
   readonly leaving?: string;
+  /** Machine, container and scratch folder that the worker runs on: two workers with one name are told apart by it. */
+  readonly place?: string;
+  /** Epoch milliseconds at which the worker was started. The newest worker of a place has the host. */
+  readonly workerSince?: number;
+}
+
+/** What a worker tells when it joins: its host, and which leases are in use on it. */
+export interface HostJoin extends Host {
+  /** A pool that was started after these leases were granted does not know them. */
+  readonly jobs?: readonly LivingJob[];
+}
+
+/** A trainer or an evaluation that lives on a host. */
+export interface LivingJob {
+  readonly holder: string;
+  /** Of the lease that it was started under. */
+  readonly requestId: string;
+  readonly token: number;
+  /** Absent: all GPUs of the host. */
+  readonly gpuIndices?: readonly number[];
 }
 
 /** What a host must have to be of use. */
@@ -27,7 +47,7 @@ export interface LeaseRequest {
   readonly requestId: string;
   /** Workflow id that gets the `leaseGranted` signal and must release. */
   readonly holder: string;
-  /** Epoch milliseconds at which the holder was started: what it held under an earlier start is over. */
+  /** Epoch milliseconds at which the holder's first execution was started: what it held under an earlier start is over. */
   readonly holderSince: number;
   readonly hosts: number;
   /** So many on each of them; a host with more may be shared. */
@@ -61,6 +81,34 @@ export interface Lease {
   readonly hosts: readonly LeasedHost[];
   /** Fencing token: grows with every grant, also when the pool itself had to be started anew. */
   readonly token: number;
+}
+
+/** What a holder answers when a pool that was started anew asks what it has. */
+export interface LeaseAccount {
+  readonly pool: string;
+  readonly priority: number;
+  readonly team?: string;
+  /** Null where it holds none, or where the pool has not confirmed it yet. */
+  readonly held: Lease | null;
+  /** What it waits for. */
+  readonly request: LeaseRequest | null;
+}
+
+/** What the pool answers about one lease. */
+export interface LeaseAnswer {
+  /** False while the pool still asks the holders what they have: then nothing is known. */
+  readonly isReady: boolean;
+  readonly lease: Lease | null;
+}
+
+/** What crosses a holder's continue-as-new. */
+export interface CarriedLease {
+  readonly held: Lease | null;
+  /** Request id that it waits for. */
+  readonly wanted: string | null;
+  readonly replaces: string | null;
+  /** Start of the holder's first execution, epoch milliseconds. */
+  readonly holderSince: number;
 }
 
 /** The pool wants a lease back: the holder saves, releases, and may ask again. */

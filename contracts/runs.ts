@@ -5,7 +5,7 @@ import type { GoBack } from './checkpoints.ts';
 import type { Order } from './controls.ts';
 import type { FailureClass, FailureType, NamedFailure } from './failures.ts';
 import type { EvaluationResult } from './evaluation.ts';
-import type { Lease } from './pool.ts';
+import type { CarriedLease } from './pool.ts';
 import type { ArtifactStatus, PlacedFile } from './weights.ts';
 
 /** Input of `jointTraining`; the workflow id is the run id. Every field may be left out. */
@@ -28,7 +28,7 @@ export interface TrainStageInput {
   /** What people changed of the stage in an earlier execution of the run. Absent when nothing was changed. */
   readonly changes?: StageChanges;
   /** What crosses a continue-as-new; absent at the start. */
-  readonly carried?: { readonly state: StageState; readonly lease: Lease | null };
+  readonly carried?: { readonly state: StageState; readonly lease: CarriedLease | null };
 }
 
 /** Something that happened to a run, for people. */
@@ -62,8 +62,11 @@ export interface StageChanges {
 
 /** How many attempts of a class of failures have ended without a newer checkpoint, and how many may. */
 export interface Budget {
+  /** At most the limit. */
   readonly spent: number;
   readonly limit: number;
+  /** There was one attempt more, which was the last. */
+  readonly exceeded?: true;
 }
 
 /** A host without something that the plan needs, as a data set. */

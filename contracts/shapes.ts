@@ -84,10 +84,6 @@ export function variants(key: string, byValue: Readonly<Record<string, Check>>):
   };
 }
 
-export function nullOr(check: Check): Check {
-  return (value, path) => (value === null ? undefined : check(value, path));
-}
-
 /** Any JSON, bounded in depth and in size. */
 export function json(deepest: number, most = MOST_ITEMS): Check {
   return (value, path) => {

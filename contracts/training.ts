@@ -57,6 +57,10 @@ export interface TrainRankInput {
   readonly machineRank: number;
   readonly masterAddress: string;
   readonly port: number;
+  /** Of the lease that the attempt uses. */
+  readonly requestId?: string;
+  /** Where the host was when the lease was granted: another machine that has its name since refuses. Absent: not known. */
+  readonly place?: string;
   /** The lease's GPUs on this host, as CUDA_VISIBLE_DEVICES counts them. Absent: all. */
   readonly gpuIndices?: readonly number[];
   readonly weights: InitialWeights;

@@ -30,6 +30,7 @@ import declared_datasets  # noqa: E402
 import learning_rate  # noqa: E402
 import rank_records  # noqa: E402
 import same_checkpoint  # noqa: E402
+import sampler_position  # noqa: E402
 import sampler_seed  # noqa: E402
 import save_on_request  # noqa: E402
 import trainer_phases  # noqa: E402
@@ -43,6 +44,7 @@ for _part in (
     weights_coverage,
     learning_rate,
     same_checkpoint,
+    sampler_position,
     sampler_seed,
     atomic_checkpoints,
     trainer_phases,

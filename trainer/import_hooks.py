@@ -21,7 +21,10 @@ def when_imported(name, place):
 
 
 def hook_trainers(part):
-    """Has each trainer of detectron2's engine call an object of this class, after its own hooks and in this order."""
+    """Has each trainer of detectron2's engine call an object of this class, after its own hooks and in this order.
+
+    One that `comes_first` is called before the trainer's own.
+    """
     if not _hooks:
         when_imported("detectron2.engine.train_loop", _hook_trainers)
     _hooks.append(part)
@@ -33,6 +36,7 @@ def _hook_trainers(module):
 
     def hooked_train(self, *args, **kwargs):
         self.register_hooks([hook() for hook in classes])
+        self._hooks.sort(key=lambda hook: not getattr(hook, "comes_first", False))
         return train(self, *args, **kwargs)
 
     module.TrainerBase.train = hooked_train

@@ -1,7 +1,7 @@
-"""Draws the sampler's seed anew at each start, from the attempt's token, and writes down what each start began with.
+"""Draws the sampler's seed from the attempt's token, and writes down what each start began with.
 
 detectron2's samplers ask `comm.shared_random_seed()`, which nobody writes down. With SEED in the config it is the same
-at each start, so that a resumed training sees its first images again; that is respected, and recorded as such.
+at each start; that is respected, and recorded as such. A resumed training has its checkpoint's (sampler_position).
 
     GLEE_ATTEMPT_TOKEN   the same for all ranks, and for no other attempt; without it seeds are drawn as ever
 """
@@ -15,6 +15,7 @@ from import_hooks import hook_trainers, when_imported
 
 _drawn = []
 _config_has_seed = False
+_seed_all = None
 
 
 def place():
@@ -23,8 +24,20 @@ def place():
     hook_trainers(_Starts)
 
 
+def take(seeds):
+    """The sampler continues with these, of the checkpoint, in the place of those that were drawn."""
+    _drawn[:] = [{"seed": seed, "from": "the checkpoint"} for seed in seeds.values()]
+
+
+def seed_augmentations(*place):
+    """With SEED in the config each start would draw the same crops and flips; it has its own, from SEED and the place."""
+    if _config_has_seed:
+        _seed_all(_derived("/".join(map(str, place)), "augmentations"))
+
+
 def _hook_seeding(module):
-    seed_all = module.seed_all_rng
+    global _seed_all
+    seed_all = _seed_all = module.seed_all_rng
 
     @functools.wraps(seed_all)
     def noted_seed_all(seed=None):

@@ -3,9 +3,9 @@
     GLEE_STOP_AFTER   saves and stops once so many iterations are done, counted from the first of the training
 
 The worker on rank 0's machine asks by save-request.json, {"id": ..., "stop": ...}, and is answered by save-answer.json
-once last_checkpoint names the checkpoint. Rank 0 alone looks. To save, the others need not know: they wait for rank 0
-in the next iteration. That they have to stop, rank 0 tells them in an exchange of a few bytes, about twice a second;
-in it, it also says in which iteration the next will be. GLEE_STOP_AFTER is known to all: nothing is exchanged for it.
+once last_checkpoint names the checkpoint. Rank 0 alone looks. What was asked for, rank 0 tells the others in an exchange
+of a few bytes, about twice a second; in it, it also says in which iteration the next will be. To save, each rank says
+where its sampler is, and stops if it has to. GLEE_STOP_AFTER is known to all: nothing is exchanged for it.
 Ranks that stop end with status 0.
 """
 
@@ -15,6 +15,7 @@ import time
 
 import background_save
 import job_files
+import sampler_position
 import trainer_phases
 from import_hooks import hook_trainers
 
@@ -22,6 +23,7 @@ _LOOK_EVERY_S = 0.2
 _AGREE_EVERY_S = 0.5
 # An iteration may suddenly take longer than those before: a stop must not be that many of them away.
 _AGREE_ITERATIONS = 10
+_NOTHING, _SAVE, _STOP = range(3)
 
 
 def place():
@@ -50,19 +52,27 @@ class _SaveOnRequest:
             return  # It has saved everything and is about to end.
         if self.is_main:
             self._look()
-            if self.request is not None and not self.request["stop"]:
-                self._save(iteration)
         if iteration + 1 >= self.stop_after:
-            self.request = self.request or {"id": f"after {self.stop_after}", "stop": True}
-            self._stop(iteration)
-        if self.is_alone:
-            must_stop = self.request is not None
+            self.request = {"id": f"after {self.stop_after}", **(self.request or {}), "stop": True}
+            order = _STOP
+        elif self.is_alone:
+            order = self._order()
         elif iteration < self.agree_in:
             return
         else:
-            must_stop, self.agree_in = self._share((self.request is not None, self._next_agreement(iteration)))
-        if must_stop:
+            order, self.agree_in = self._share((self._order(), self._next_agreement(iteration)))
+        if order == _NOTHING:
+            return
+        sampler_position.collect(iteration)
+        if order == _STOP:
             self._stop(iteration)
+        elif self.is_main:
+            self._save(iteration)
+
+    def _order(self):
+        if self.request is None:
+            return _NOTHING
+        return _STOP if self.request["stop"] else _SAVE
 
     def _look(self):
         now = time.monotonic()
@@ -89,9 +99,9 @@ class _SaveOnRequest:
         if torch is None or group is None:
             return self.comm.all_gather(decision)[0]
         # A tenth of the bytes and hops of detectron2's own all_gather.
-        numbers = torch.tensor([int(decision[0]), decision[1]], dtype=torch.int64)
+        numbers = torch.tensor(decision, dtype=torch.int64)
         torch.distributed.broadcast(numbers, 0, group=group())
-        return bool(numbers[0]), int(numbers[1])
+        return int(numbers[0]), int(numbers[1])
 
     def _save(self, iteration):
         checkpointer = self._checkpointer()

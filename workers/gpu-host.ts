@@ -6,6 +6,8 @@ import { Client } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createHostActivities } from '../activities/hosts/host-activities.ts';
+import { livingJobs } from '../activities/hosts/living-jobs.ts';
+import { machineIdentity } from '../activities/hosts/machine-identity.ts';
 import { isRunning } from '../activities/stages/running.ts';
 import { openBucket } from '../activities/storage/bucket.ts';
 import { guardTrainers } from '../activities/training/guard.ts';
@@ -13,18 +15,19 @@ import { handBackOrphans } from '../activities/training/hand-back.ts';
 import type { Origin } from '../activities/training/job.ts';
 import { Supervisors } from '../activities/training/supervisors.ts';
 import { readHostSettings, type HostSettings } from '../configs/env.ts';
+import { EnvironmentError } from '../configs/environment-error.ts';
 import { createS3Client } from '../configs/s3.ts';
 import { passedNames } from '../configs/trainer-environment.ts';
-import { CONTROL_TASK_QUEUE, hostTaskQueue, poolWorkflowId } from '../contracts/ids.ts';
+import { hostTaskQueue } from '../contracts/ids.ts';
+import { parse } from '../contracts/parsing.ts';
+import { readHost } from '../contracts/pool-messages.ts';
 import type { Host } from '../contracts/pool.ts';
-import { joinSignal } from '../workflows/messages.ts';
 import { connectWorker } from './connect.ts';
 import { countGpus } from './gpu-count.ts';
 import { installLogging } from './logging.ts';
+import { Membership } from './membership.ts';
 import { originOf } from './origin.ts';
 import { claimScratch, prepareScratch } from './scratch-folder.ts';
-
-const JOIN_RETRY_MS = 1000;
 
 /** When a GPU worker leaves. */
 export interface Leaving {
@@ -40,16 +43,19 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
   passedNames();
   const settings = { ...said, scratch: await prepareScratch(said.scratch) };
   const { labels, scratch } = settings;
-  const host: Host = {
-    ...{ name: settings.host, address: settings.address },
+  const { place } = await machineIdentity(scratch);
+  const workerSince = Date.now();
+  const host = {
+    ...{ name: settings.host, address: settings.address, place, workerSince },
     ...(await countGpus(settings)),
     ...(Object.keys(labels).length > 0 && { labels }),
   };
+  checkHost(host);
   const log = installLogging(host.name);
   const { kept } = await claimScratch({ scratch, host: host.name, log, signal });
+  let refusal: string | undefined;
   void kept.catch((error: unknown) => {
-    log.error({ error: String(error) }, 'leaving at once');
-    process.exitCode = 2;
+    refusal = error instanceof Error ? error.message : String(error);
     stop.abort();
   });
   const { connection, namespace } = await connectWorker(log, signal);
@@ -57,45 +63,64 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
   const bucket = openBucket(createS3Client(), settings.bucket, settings.prefix);
   const origin = await originOf(connection, namespace, bucket.store, log, signal);
   const supervisors = new Supervisors();
-  const join = () => joinPool(client, settings, asItIs(host, drain), log, signal);
-  const letGo = () => {
-    log.info('the pool lets this host go');
+  const membership = new Membership({
+    ...{ client, pool: settings.pool, scratch, log, signal },
+    host: () => asItIs(host, drain),
+    jobs: () => livingJobs(scratch, supervisors),
+    onRefused: (why) => {
+      refusal = why;
+      stop.abort();
+    },
+  });
+  const join = () => membership.join();
+  const leave = (why: string) => {
+    log.info(why);
     stop.abort();
   };
-  const worker = await Worker.create({
-    connection,
-    namespace,
-    taskQueue: hostTaskQueue(host.name),
-    activities: createHostActivities({
-      ...bucket,
-      settings,
-      supervisors,
-      origin,
-      join,
-      letGo,
-      leaving: drain,
-    }),
-    // When this machine dies unheard, the server hands work to each of its open polls before it knows, and waits a
-    // heartbeat time-out for each.
-    activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
-    // A cancellation comes with a heartbeat's answer: at most this much later.
-    maxHeartbeatThrottleInterval: '1s',
-    shutdownGraceTime: '0s',
-    shutdownForceTime: '15s',
-  });
   await giveBack(client, scratch, origin, log);
   const guard = guardTrainers(
     { scratch, store: bucket.store, supervisors, isRunning: (id) => isRunning(client, id), origin, log },
     signal,
   );
-  log.info({ host, taskQueue: hostTaskQueue(host.name), namespace, scratch }, 'GPU worker is ready');
-  const draining = drainWhenTold({ drain, stop }, settings, join, log);
-  await worker.runUntil(Promise.all([join(), guard, draining]));
-  await connection.close();
+  try {
+    if (!(await membership.beginServing())) return;
+    const worker = await Worker.create({
+      connection,
+      namespace,
+      taskQueue: hostTaskQueue(host.name),
+      activities: createHostActivities({
+        ...{ ...bucket, settings, supervisors, origin, join, leave, place, workerSince },
+      }),
+      // When this machine dies unheard, the server hands work to each of its open polls before it knows, and waits a
+      // heartbeat time-out for each.
+      activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
+      // A cancellation comes with a heartbeat's answer: at most this much later.
+      maxHeartbeatThrottleInterval: '1s',
+      shutdownGraceTime: '0s',
+      shutdownForceTime: '15s',
+    });
+    log.info({ host, taskQueue: hostTaskQueue(host.name), namespace, scratch }, 'GPU worker is ready');
+    const draining = drainWhenTold({ drain, stop }, settings, join, log);
+    await worker.runUntil(Promise.all([guard, draining]));
+  } finally {
+    stop.abort();
+    await guard;
+    await connection.close();
+  }
+  if (refusal !== undefined) throw new EnvironmentError(refusal);
+}
+
+/** What the pool would not read would never be accepted. */
+function checkHost(host: Host): void {
+  const parsed = parse(readHost, host, 'host');
+  if (!parsed.ok)
+    throw new EnvironmentError(
+      `this host cannot join a pool: ${parsed.problem} (GLEE_HOST, GLEE_ADDRESS, GLEE_GPUS, GLEE_LABELS)`,
+    );
 }
 
 /** A join says as well that the worker is about to leave, and one of a new worker that it is not. */
-function asItIs(host: Host, drain: AbortSignal): Host {
+function asItIs<T extends Host>(host: T, drain: AbortSignal): T & Host {
   return drain.aborted ? { ...host, leaving: String(drain.reason) } : host;
 }
 
@@ -127,31 +152,5 @@ async function giveBack(client: Client, scratch: string, origin: Origin, log: Lo
     if (jobs.length > 0) log.info({ jobs }, 'gave back what the worker before was watching');
   } catch (error) {
     log.warn({ error: String(error) }, 'could not give back what the worker before was watching');
-  }
-}
-
-/** The pool may not be there yet, or Temporal may be away: tried until it is said. */
-async function joinPool(
-  client: Client,
-  { pool }: HostSettings,
-  host: Host,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await client.workflow.signalWithStart('gpuPool', {
-        workflowId: poolWorkflowId(pool),
-        taskQueue: CONTROL_TASK_QUEUE,
-        args: [],
-        signal: joinSignal,
-        signalArgs: [host],
-      });
-      log.info({ pool }, 'joined the pool');
-      return;
-    } catch (error) {
-      log.warn({ pool, error: String(error) }, 'could not join the pool, trying on');
-      await delay(JOIN_RETRY_MS, undefined, { signal }).catch(() => undefined);
-    }
   }
 }

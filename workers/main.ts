@@ -86,8 +86,10 @@ async function runUntilSignal(
   try {
     await run({ drain: drain.signal, stop });
   } catch (error) {
-    if (stop.signal.aborted) return;
-    if (!(error instanceof EnvironmentError)) throw error;
+    if (!(error instanceof EnvironmentError)) {
+      if (stop.signal.aborted) return;
+      throw error;
+    }
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 2;
   }

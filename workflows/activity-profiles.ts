@@ -65,6 +65,23 @@ export const settingsReading: ActivityOptions = {
 };
 
 /**
+ * A pool that was just started asks each holder what it has: one query each, side by side. Nothing is granted before the
+ * answers are there, so an outage is waited for; without a heartbeat the worker is gone.
+ */
+export const askingHolders: ActivityOptions = {
+  taskQueue: CONTROL_TASK_QUEUE,
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '10s',
+  scheduleToCloseTimeout: '7 days',
+  retry: {
+    initialInterval: '500ms',
+    backoffCoefficient: 2,
+    maximumInterval: '20s',
+    maximumAttempts: 1_000_000,
+  },
+};
+
+/**
  * HEAD requests to the sources of weights, and a look into S3. An address that is wrong fails by name at once; a source
  * or an S3 that is away is waited for, as by the downloads that come after.
  */
@@ -107,6 +124,17 @@ export function presence(host: string, heartbeatTimeoutMs: number): ActivityOpti
       maximumInterval: '1s',
       maximumAttempts: 1_000_000,
     },
+  };
+}
+
+/** A word to a host's worker. Another worker that serves the same queue refuses it, and it is said again. */
+export function tellingToLeave(host: string, heartbeatTimeoutMs: number): ActivityOptions {
+  return {
+    taskQueue: hostTaskQueue(host),
+    startToCloseTimeout: '10s',
+    scheduleToStartTimeout: heartbeatTimeoutMs,
+    scheduleToCloseTimeout: '10 minutes',
+    retry: { initialInterval: '1s', backoffCoefficient: 1, maximumInterval: '1s', maximumAttempts: 1000 },
   };
 }
 

@@ -5,19 +5,26 @@
 import {
   CancellationScope,
   condition,
+  log,
   proxyActivities,
   setCurrentDetails,
   workflowInfo,
   ApplicationFailure,
 } from '@temporalio/workflow';
 import type { HostActivities, PlanActivities } from '../contracts/activities.ts';
-import type { EvaluateInput, EvaluationResult, EvaluationTask } from '../contracts/evaluation.ts';
+import type {
+  EvaluateInput,
+  EvaluationResult,
+  EvaluationTask,
+  PinnedCheckpoint,
+} from '../contracts/evaluation.ts';
 import { markdownText } from '../contracts/markdown.ts';
 import type { NamedFailure } from '../contracts/failures.ts';
 import type { Lease } from '../contracts/pool.ts';
 import type { StageState } from '../contracts/runs.ts';
-import { planning, training } from './activity-profiles.ts';
+import { answering, planning, training } from './activity-profiles.ts';
 import { AttemptScope } from './attempt-scope.ts';
+import { partOf } from './gang.ts';
 import { checkGang, type UnfitGang } from './health.ts';
 import { invalid } from './invalid.ts';
 import { noneLeft, othersLeft, provenBlames } from './lacking.ts';
@@ -44,7 +51,9 @@ interface Failed {
 export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> {
   const input = checkInput(given);
   const summary = `find ${input.checkpoint}, and how it is to be evaluated`;
-  const { task, done } = await plans.planEvaluation.executeWithOptions({ ...planning, summary }, [input]);
+  const { task, done, pinned } = await plans.planEvaluation.executeWithOptions({ ...planning, summary }, [
+    input,
+  ]);
   if (done !== undefined) return done;
 
   const lease = new StageLease(task.plan, null);
@@ -71,6 +80,7 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
     }
   } finally {
     await lease.giveBack();
+    if (pinned !== undefined) await unpin(pinned);
   }
 
   async function checkAndEvaluate(held: Lease): Promise<EvaluationResult | Failed> {
@@ -108,6 +118,14 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
   }
 }
 
+/** Where S3 does not answer soon, who prunes finds that the evaluation is over. */
+async function unpin(pinned: PinnedCheckpoint): Promise<void> {
+  const { endEvaluation } = proxyActivities<PlanActivities>(answering);
+  await CancellationScope.nonCancellable(() => endEvaluation(pinned)).catch((error: unknown) => {
+    log.warn('a checkpoint stays pinned until it is pruned', { ...pinned, error: String(error) });
+  });
+}
+
 async function check(held: Lease, { run, plan, weights }: EvaluationTask, { token }: StageState) {
   const placed = { weights: { kind: 'artifact', artifact: weights }, files: [] } as const;
   const health = await checkGang(held, { run, plan, token, placed });
@@ -127,30 +145,43 @@ async function onHost(
     summary,
   });
   try {
-    const gpus = host.gpuIndices && { gpuIndices: host.gpuIndices };
-    return await evaluateOnHost({ task, token, attempt, ...gpus });
+    return await evaluateOnHost({ task, token, attempt, ...partOf(held, host) });
   } catch (error) {
     if (CancellationScope.current().consideredCancelled) throw error;
     return { failure: nameFailure(error, host.name) };
   }
 }
 
+const LONGEST_NAME = 300;
+const MOST_DATASETS = 200;
+
 function checkInput(input: unknown): EvaluateInput {
   const example = '{"checkpoint":"rabbits-1/finetune@final"}';
   if (typeof input !== 'object' || input === null || Array.isArray(input))
-    throw invalid(`input must be an object like ${example}, not ${JSON.stringify(input)}`);
+    throw invalid(`input must be an object like ${example}, not ${shown(input)}`);
   const facts: Record<string, unknown> = { ...input };
   const { checkpoint, config, datasets, ...unknown } = facts;
   const [key] = Object.keys(unknown);
   if (key !== undefined)
-    throw invalid(`input has an unknown key '${key}': there are checkpoint, config and datasets`);
-  if (typeof checkpoint !== 'string') throw invalid(`input.checkpoint must name one, as in ${example}`);
-  if (config !== undefined && typeof config !== 'string')
+    throw invalid(
+      `input has an unknown key '${key.slice(0, LONGEST_NAME)}': there are checkpoint, config and datasets`,
+    );
+  if (!isName(checkpoint)) throw invalid(`input.checkpoint must name one, as in ${example}`);
+  if (config !== undefined && !isName(config))
     throw invalid("input.config must be a name like 'finetune/odinw-rabbits'");
-  if (datasets !== undefined && !isNames(datasets)) throw invalid('input.datasets must be a list of names');
+  if (datasets !== undefined && !isNames(datasets))
+    throw invalid(`input.datasets must be a list of at most ${String(MOST_DATASETS)} names`);
   return { checkpoint, ...(config !== undefined && { config }), ...(datasets !== undefined && { datasets }) };
 }
 
 function isNames(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === 'string');
+  return Array.isArray(value) && value.length > 0 && value.length <= MOST_DATASETS && value.every(isName);
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= LONGEST_NAME;
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, LONGEST_NAME);
 }

@@ -4,7 +4,7 @@
 import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { HostActivities } from '../contracts/activities.ts';
 import type { NamedFailure } from '../contracts/failures.ts';
-import type { Lease } from '../contracts/pool.ts';
+import type { Lease, LeasedHost } from '../contracts/pool.ts';
 import type { Coverage, TrainRankInput, TrainRankResult } from '../contracts/training.ts';
 import { training } from './activity-profiles.ts';
 import type { UnfitGang } from './health.ts';
@@ -30,15 +30,14 @@ export const STOPPED: GangOutcome = { kind: 'stopped', iterationsRun: 0 };
  */
 export async function trainGang(
   lease: Lease,
-  input: Omit<TrainRankInput, 'machineRank'>,
+  input: Omit<TrainRankInput, 'machineRank' | 'requestId' | 'gpuIndices' | 'place'>,
 ): Promise<GangOutcome> {
   const scope = new CancellationScope();
   const ranks = await scope.run(() =>
     Promise.allSettled(
       lease.hosts.map(async (host, machineRank) => {
         try {
-          const gpus = host.gpuIndices && { gpuIndices: host.gpuIndices };
-          return await trainRank(host.name, { ...input, machineRank, ...gpus });
+          return await trainRank(host.name, { ...input, machineRank, ...partOf(lease, host) });
         } catch (error) {
           scope.cancel();
           throw error;
@@ -67,6 +66,15 @@ export async function trainGang(
     return { kind: 'finished', iterationsRun, ...(coverage && { coverage }) };
   }
   return { kind: 'failed', failure: blame([first, ...rest]), iterationsRun };
+}
+
+/** What a host is told of the lease that it works under. */
+export function partOf({ requestId }: Lease, { gpuIndices, place }: LeasedHost) {
+  return {
+    requestId,
+    ...(gpuIndices !== undefined && { gpuIndices }),
+    ...(place !== undefined && { place }),
+  };
 }
 
 function trainRank(host: string, input: TrainRankInput): Promise<TrainRankResult> {

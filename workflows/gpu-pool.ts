@@ -1,45 +1,39 @@
 /**
  * One run of `gpuPool` for each pool, for ever. It promises that a gang is granted whole or not at all, that no GPU
- * is granted twice, and that tokens only grow. Hosts live as long as their `bePresent` activity does.
+ * is granted twice, and that tokens only grow; one that is started anew first asks the holders what they have. Hosts live
+ * as long as their `bePresent` activity does.
  */
 import {
   allHandlersFinished,
   condition,
   continueAsNew,
   getExternalWorkflowHandle,
-  patched,
   proxyActivities,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { PoolActivities } from '../contracts/activities.ts';
+import { parse } from '../contracts/parsing.ts';
 import type { Lease } from '../contracts/pool.ts';
-import { bookkeeping, settingsReading } from './activity-profiles.ts';
+import { askingHolders, bookkeeping, settingsReading } from './activity-profiles.ts';
+import { readCarriedPool } from './carried-pool.ts';
 import { handleOrders } from './handle-orders.ts';
+import { invalid } from './invalid.ts';
 import {
-  blameSignal,
-  joinSignal,
+  hostQuery,
   leaseGrantedSignal,
+  poolLeaseQuery,
   poolQuery,
-  prioritySignal,
-  releaseSignal,
   reloadUpdate,
-  requestSignal,
   yieldSignal,
 } from './messages.ts';
-import {
-  blameHost,
-  forgetHosts,
-  hostsToLetGo,
-  joinHost,
-  leaveHost,
-  letHostGo,
-  loseHost,
-} from './pool-hosts.ts';
-import { endHolder, enqueue, grant, holders, release, reprioritise } from './pool-ledger.ts';
+import { adoptAccounts } from './pool-adoption.ts';
+import { findHost, forgetHosts, hostsToLetGo, leaveHost, letHostGo, loseHost } from './pool-hosts.ts';
+import { asToldToHolder, endHolder, grant, holders, release } from './pool-ledger.ts';
 import { askToYield, someoneIsAsked } from './pool-preemption.ts';
-import { emptyPool, revive, type CarriedPool, type PoolState } from './pool-state.ts';
-import { viewPool } from './pool-view.ts';
+import { handleSignals } from './pool-signals.ts';
+import { emptyPool, type CarriedPool, type PoolState } from './pool-state.ts';
+import { viewHost, viewPool } from './pool-view.ts';
 import { Presences } from './presences.ts';
 
 const pool = proxyActivities<PoolActivities>(bookkeeping);
@@ -56,34 +50,37 @@ const LONG_HISTORY = 200;
 /** Each history begins with each host's presence and its join: a large pool must get beyond them. */
 const EVENTS_FOR_A_HOST = 5;
 
-/** Of pools that began before. */
-const FORMER_LONG_HISTORY = 1000;
-
-export async function gpuPool(carried: CarriedPool = emptyPool): Promise<never> {
-  const shared = patched('shared-hosts');
-  const short = patched('short-histories');
-  const rules = shared ? {} : { wholeHosts: true, noBackfill: true, oneByOne: true };
-  let state = revive(carried, Date.now());
-  let changed = true;
-  let lookedAt = Date.now();
-  let ready = !shared;
+/** @param given What a continue-as-new carries. Absent: a pool that knows nothing yet. */
+export async function gpuPool(given?: unknown): Promise<never> {
+  const carried = carriedOf(given);
+  let state = carried?.state ?? emptyPool;
+  // Not of this execution alone: in a busy pool none lasts as long as holders may go without a look.
+  let lookedAt = carried?.lookedAt ?? Date.now();
+  let [changed, isReady] = [true, false];
   const update = (next: PoolState) => {
     state = next;
     changed = true;
   };
-  const presences = new Presences((host, how) =>
-    update((how === 'left' ? leaveHost : loseHost)(state, host, Date.now())),
-  );
+  const presences = new Presences({
+    ended: (host, how) => update((how === 'left' ? leaveHost : loseHost)(state, host, Date.now())),
+    told: (host) => update(letHostGo(state, host)),
+    untold: () => update(state),
+  });
 
   setHandler(poolQuery, () => viewPool(state, Date.now()));
-  setHandler(joinSignal, (host) => {
-    update(joinHost(state, host));
-    if (ready) presences.watch(host, state.settings);
+  setHandler(hostQuery, (name: unknown) =>
+    findHost(state, String(name)) === undefined ? null : viewHost(state, String(name)),
+  );
+  setHandler(poolLeaseQuery, (requestId: unknown) => {
+    const lease = state.leases.find((one) => one.requestId === requestId);
+    return { isReady, lease: lease === undefined ? null : asToldToHolder(lease) };
   });
-  setHandler(requestSignal, (request) => update(enqueue(state, request, Date.now())));
-  setHandler(releaseSignal, ({ requestId }) => update(release(state, requestId)));
-  setHandler(prioritySignal, ({ requestId, priority }) => update(reprioritise(state, requestId, priority)));
-  setHandler(blameSignal, (blame) => update(blameHost(state, blame, Date.now())));
+  handleSignals({
+    state: () => state,
+    update,
+    onJoin: (host) => isReady && presences.watch(host, state.settings),
+    tell: (leases) => void tellAll(leases),
+  });
   handleOrders(() => state, update);
   setHandler(reloadUpdate, async () => {
     const settings = await readSettings();
@@ -91,53 +88,58 @@ export async function gpuPool(carried: CarriedPool = emptyPool): Promise<never> 
     return settings;
   });
 
-  if (shared) await startSettings();
+  await Promise.all([startSettings(), carried === undefined ? askHolders() : undefined]);
+  isReady = true;
   for (const host of state.hosts) if (host.present) presences.watch(host, state.settings);
   while (!isLong() || !allHandlersFinished()) {
     changed = false;
-    let granted = await grantAll();
-    while (granted && !shared) granted = await grantAll();
-    if (granted) continue;
+    if (lookIsDueInMs() <= 0) await dropEndedHolders();
+    if (await grantAll()) continue;
     if (await askAndLetGo()) continue;
-    const everyMs = lookEveryMs();
-    if (everyMs === undefined) {
-      await condition(() => changed);
-      lookedAt = Date.now();
-      continue;
-    }
-    // Counted from the last look: where something changes all the time, it would never be quiet for so long.
-    const dueInMs = lookedAt + everyMs - Date.now();
-    const summary = 'then see whether holders ended';
-    if (dueInMs > 0 && (await condition(() => changed, dueInMs, { summary }))) continue;
-    await dropEndedHolders();
-    lookedAt = Date.now();
+    await somethingToDo();
   }
-  return continueAsNew<typeof gpuPool>(state);
+  const next: CarriedPool = { state, lookedAt };
+  return continueAsNew<typeof gpuPool>(next);
 
   function isLong(): boolean {
     const { continueAsNewSuggested, historyLength } = workflowInfo();
     const present = state.hosts.filter((host) => host.present).length;
-    const long = short ? LONG_HISTORY + EVENTS_FOR_A_HOST * present : FORMER_LONG_HISTORY;
-    return continueAsNewSuggested || (shared && historyLength > long);
+    return continueAsNewSuggested || historyLength > LONG_HISTORY + EVENTS_FOR_A_HOST * present;
+  }
+
+  /** Before the first grant: leases that a pool before this one granted are in use. */
+  async function askHolders(): Promise<void> {
+    const summary = 'ask the holders what they have: this pool has just been started';
+    const accounts = await pool.askHolders.executeWithOptions({ ...askingHolders, summary }, [
+      { pool: poolName() },
+    ]);
+    const { state: next, adopted } = adoptAccounts(state, accounts, Date.now());
+    update(next);
+    void tellAll(adopted);
   }
 
   /** True when something was granted. */
   async function grantAll(): Promise<boolean> {
-    const { state: next, granted } = grant(state, Date.now(), rules);
+    const { state: next, granted } = grant(state, Date.now());
     if (granted.length === 0) return false;
     update(next);
-    const told = await Promise.all(granted.map(tell));
-    granted.forEach(({ requestId }, index) => {
+    await tellAll(granted);
+    return true;
+  }
+
+  /** A holder that has ended before it was told has nothing. */
+  async function tellAll(leases: readonly Lease[]): Promise<void> {
+    const told = await Promise.all(leases.map(tell));
+    leases.forEach(({ requestId }, index) => {
       if (told[index] === false) update(release(state, requestId));
     });
-    return true;
   }
 
   /** True when that changed something. */
   async function askAndLetGo(): Promise<boolean> {
-    for (const host of hostsToLetGo(state)) {
-      if (!presences.letGo(host)) continue;
-      update(letHostGo(state, host));
+    for (const name of hostsToLetGo(state)) {
+      const host = findHost(state, name);
+      if (host !== undefined) presences.tellToLeave(host, state.settings);
     }
     const { state: next, asks } = askToYield(state, Date.now());
     state = next;
@@ -152,9 +154,20 @@ export async function gpuPool(carried: CarriedPool = emptyPool): Promise<never> 
     return true;
   }
 
-  function lookEveryMs(): number | undefined {
-    if (state.queue.length > 0 || someoneIsAsked(state)) return LOOK_MS;
-    return shared && state.leases.length > 0 ? RARE_LOOK_MS : undefined;
+  /** Counted from the last look: where something changes all the time, it would never be quiet for so long. */
+  function lookIsDueInMs(): number {
+    if (state.queue.length > 0 || someoneIsAsked(state)) return lookedAt + LOOK_MS - Date.now();
+    return state.leases.length > 0 ? lookedAt + RARE_LOOK_MS - Date.now() : Infinity;
+  }
+
+  async function somethingToDo(): Promise<void> {
+    const dueInMs = lookIsDueInMs();
+    if (dueInMs < Infinity) {
+      await condition(() => changed, Math.max(dueInMs, 1), { summary: 'then see whether holders ended' });
+      return;
+    }
+    await condition(() => changed);
+    lookedAt = Date.now();
   }
 
   async function dropEndedHolders(): Promise<void> {
@@ -164,6 +177,7 @@ export async function gpuPool(carried: CarriedPool = emptyPool): Promise<never> 
     );
     for (const holder of ended) update(endHolder(state, holder));
     update(forgetHosts(state, Date.now()));
+    lookedAt = Date.now();
   }
 
   /** A file that will not do is no reason to stand still. */
@@ -175,13 +189,23 @@ export async function gpuPool(carried: CarriedPool = emptyPool): Promise<never> 
     } catch (error) {
       update({ ...state, problem: rootMessage(error) });
     }
-    ready = true;
   }
 }
 
+/** @throws InvalidConfig where somebody else than the pool has written it. */
+function carriedOf(given: unknown): CarriedPool | undefined {
+  if (given === undefined || given === null) return undefined;
+  const parsed = parse(readCarriedPool, given, 'input');
+  if (parsed.ok) return parsed.value;
+  throw invalid(`a pool is started without an input, and goes on with its own: ${parsed.problem}`);
+}
+
+function poolName(): string {
+  return workflowInfo().workflowId.replace(/^pool\//, '');
+}
+
 function readSettings() {
-  const name = workflowInfo().workflowId.replace(/^pool\//, '');
-  return proxyActivities<PoolActivities>(settingsReading).readPoolSettings({ pool: name });
+  return proxyActivities<PoolActivities>(settingsReading).readPoolSettings({ pool: poolName() });
 }
 
 function withoutProblem({ problem, ...state }: PoolState): PoolState {

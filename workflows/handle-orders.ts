@@ -2,12 +2,15 @@
  * @module Takes a person's orders on hosts, and refuses those that make no sense before they are in the history.
  */
 import { setHandler } from '@temporalio/workflow';
+import { parse } from '../contracts/parsing.ts';
+import { readOrder } from '../contracts/pool-messages.ts';
 import type { HostOrder } from '../contracts/pool.ts';
 import { checkOrder, type Order } from './host-orders.ts';
 import { clearUpdate, cordonUpdate, drainUpdate, uncordonUpdate } from './messages.ts';
 import { clearHost, cordonHost, drainHost, uncordonHost } from './pool-hosts.ts';
 import type { PoolState } from './pool-state.ts';
 import { viewHost } from './pool-view.ts';
+import { refused } from './refused.ts';
 
 type Deed = (state: PoolState, order: HostOrder, nowMs: number) => PoolState;
 
@@ -22,11 +25,18 @@ export function handleOrders(stateNow: () => PoolState, update: (next: PoolState
   for (const [order, message, deed] of ORDERS) {
     setHandler(
       message,
-      (said: HostOrder) => {
+      (given: unknown) => {
+        const said = orderOf(given);
         update(deed(stateNow(), said, Date.now()));
         return viewHost(stateNow(), said.host);
       },
-      { validator: (said: HostOrder) => checkOrder(stateNow(), order, said) },
+      { validator: (given: unknown) => checkOrder(stateNow(), order, orderOf(given)) },
     );
   }
+}
+
+function orderOf(given: unknown): HostOrder {
+  const parsed = parse(readOrder, given, 'order');
+  if (!parsed.ok) throw refused(parsed.problem);
+  return parsed.value;
 }

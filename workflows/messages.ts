@@ -4,10 +4,12 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ControlKind } from '../contracts/controls.ts';
 import type {
-  Host,
   HostBlame,
+  HostJoin,
   HostOrder,
   Lease,
+  LeaseAccount,
+  LeaseAnswer,
   LeaseRequest,
   PoolSettings,
   YieldRequest,
@@ -49,7 +51,10 @@ export const stopTrialUpdate = defineUpdate<string, [unknown]>('stopTrial');
 /** `fineTuneSweep`: sends one on, whatever the stopping rule says; a `TrialOrder`. */
 export const promoteTrialUpdate = defineUpdate<string, [unknown]>('promoteTrial');
 
-/** To the holder of a request: the pool has granted its gang. */
+/** `trainStage` and `evaluate`: what they hold and wait for, for a pool that was started anew. */
+export const leaseAccountQuery = defineQuery<LeaseAccount>('leaseAccount');
+
+/** To the holder of a request: the pool has granted its gang. The holder asks the pool for the lease itself. */
 export const leaseGrantedSignal = defineSignal<[Lease]>('leaseGranted');
 
 /** To the holder of a lease: the pool wants it back. */
@@ -63,7 +68,7 @@ export const prioritySignal =
   defineSignal<[{ readonly requestId: string; readonly priority: number }]>('priority');
 
 /** `gpuPool`: a host's worker has started. Said again after every loss of contact. */
-export const joinSignal = defineSignal<[Host]>('join');
+export const joinSignal = defineSignal<[HostJoin]>('join');
 
 /** `gpuPool`: a gang is wanted. */
 export const requestSignal = defineSignal<[LeaseRequest]>('request');
@@ -73,6 +78,12 @@ export const releaseSignal = defineSignal<[{ readonly requestId: string }]>('rel
 
 /** `gpuPool`: hosts, who holds them, who waits. */
 export const poolQuery = defineQuery<PoolView>('pool');
+
+/** `gpuPool`: one host as it is; null where the pool does not know it. */
+export const hostQuery = defineQuery<HostView | null, [string]>('host');
+
+/** `gpuPool`: the lease of a request. */
+export const poolLeaseQuery = defineQuery<LeaseAnswer, [string]>('lease');
 
 /** `gpuPool`: no new work for the host; what runs on it goes on. All of these answer with the host as it is then. */
 export const cordonUpdate = defineUpdate<HostView, [HostOrder]>('cordon');

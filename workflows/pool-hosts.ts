@@ -10,6 +10,10 @@ const DAY_MS = 86_400_000;
 /** A host that is gone for so long, and of which nothing is known but its name, is forgotten. */
 const FORGET_AFTER_MS = 7 * DAY_MS;
 
+/** More of them say nothing new, and anybody may blame. */
+const MAX_STRIKES = 20;
+const LONGEST_REASONS = 4000;
+
 /** What the pool knows of the host stays; what its worker says of it is new. */
 export function joinHost(state: PoolState, host: Host): PoolState {
   const { quarantined, cordoned, draining, strikes, letGo } = findHost(state, host.name) ?? {};
@@ -24,6 +28,18 @@ export function joinHost(state: PoolState, host: Host): PoolState {
   };
   const others = state.hosts.filter(({ name }) => name !== host.name);
   return { ...state, hosts: [...others, joined].sort(byName) };
+}
+
+/**
+ * Why this worker cannot have the host now: another machine has it, or a newer worker of the same machine. Undefined
+ * when it can. A worker that is gone has nothing.
+ */
+export function refusalOfJoin(state: PoolState, { name, place, workerSince = 0 }: Host): string | undefined {
+  const known = findHost(state, name);
+  if (known?.present !== true || known.place === undefined || place === undefined) return undefined;
+  if (known.place !== place) return `another machine is in the pool as '${name}', at ${known.address}`;
+  if (workerSince < (known.workerSince ?? 0)) return `a newer worker of this machine has '${name}'`;
+  return undefined;
 }
 
 /** Its worker said goodbye. Its leases stay: not to be seen is no proof that its trainer has ended. */
@@ -48,8 +64,13 @@ export function blameHost(state: PoolState, { host, holder, reason, weight }: Ho
 
 function strike(state: PoolState, name: string, reason: string, at: number): PoolState {
   return change(state, name, (host) => {
-    const strikes = [...(host.strikes ?? []).filter((one) => at - one.at < DAY_MS), { at, reason }];
-    const reasons = strikes.map((one) => one.reason).join('; ');
+    const kept = Math.max(MAX_STRIKES, state.settings.strikes);
+    const recent = (host.strikes ?? []).filter((one) => at - one.at < DAY_MS).slice(1 - kept);
+    const strikes = [...recent, { at, reason }];
+    const reasons = strikes
+      .map((one) => one.reason)
+      .join('; ')
+      .slice(0, LONGEST_REASONS);
     const quarantined = { reason: `${String(strikes.length)} failures in a day: ${reasons}`, since: at };
     return {
       ...host,

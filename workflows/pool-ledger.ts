@@ -2,7 +2,7 @@
  * @module Who has which GPUs: requests come, are granted whole or not at all, and end. Pure.
  */
 import type { Lease, LeaseRequest } from '../contracts/pool.ts';
-import { effectivePriority, judge, type FirstRules } from './pool-order.ts';
+import { effectivePriority, judge } from './pool-order.ts';
 import type { HeldLease, PoolState, Waiting } from './pool-state.ts';
 
 /**
@@ -57,19 +57,30 @@ export function holders(state: PoolState): readonly string[] {
 }
 
 /**
- * Grants all that can be granted, each whole.
+ * Grants all that can be granted, each whole. What is granted may end a claim on other hosts: until nothing more is granted.
  *
  * @param nowMs Floor of the tokens: they grow even when the pool lost its memory, as long as clocks do.
  */
 export function grant(
   state: PoolState,
   nowMs: number,
-  rules: FirstRules = {},
 ): { readonly state: PoolState; readonly granted: readonly Lease[] } {
+  const granted: Lease[] = [];
+  for (let now = state; ;) {
+    const more = grantOnce(now, nowMs);
+    if (more.granted.length === 0) return { state: now, granted };
+    now = more.state;
+    granted.push(...more.granted.map(asToldToHolder));
+  }
+}
+
+function grantOnce(
+  state: PoolState,
+  nowMs: number,
+): { readonly state: PoolState; readonly granted: readonly HeldLease[] } {
   const granted: HeldLease[] = [];
-  for (const { request, verdict } of judge(state, nowMs, rules)) {
+  for (const { request, verdict } of judge(state, nowMs)) {
     if (verdict.kind !== 'granted') continue;
-    if (rules.oneByOne === true && granted.length === 1) break;
     const { requestId, holder, holderSince, team, arrivedAt } = request;
     const lastToken = granted.at(-1)?.token ?? state.lastToken;
     granted.push({
@@ -80,21 +91,20 @@ export function grant(
       ...(team !== undefined && { team }),
     });
   }
-  const [lastGranted] = granted.slice(-1);
-  if (lastGranted === undefined) return { state, granted };
   const ids = new Set(granted.map(({ requestId }) => requestId));
   return {
     state: {
       ...state,
       queue: state.queue.filter(({ requestId }) => !ids.has(requestId)),
       leases: [...state.leases, ...granted],
-      lastToken: lastGranted.token,
+      lastToken: granted.at(-1)?.token ?? state.lastToken,
     },
-    granted: granted.map(asToldToHolder),
+    granted,
   };
 }
 
-function asToldToHolder({ requestId, holder, holderSince, hosts, token }: HeldLease): Lease {
+/** A lease without what the pool notes of it. */
+export function asToldToHolder({ requestId, holder, holderSince, hosts, token }: HeldLease): Lease {
   return { requestId, holder, holderSince, hosts, token };
 }
 
@@ -121,11 +131,12 @@ function findReplaced(
 }
 
 /** All that a request does not say itself. */
-function placeOf({ arrivedAt, waitingSince, rank, keepsPlace, before }: Waiting): Place {
+function placeOf({ arrivedAt, waitingSince, rank, keepsPlace, claims, before }: Waiting): Place {
   return {
     ...{ arrivedAt, waitingSince },
     ...(rank !== undefined && { rank }),
     ...(keepsPlace && { keepsPlace }),
+    ...(claims && { claims }),
     ...(before && { before }),
   };
 }

@@ -22,13 +22,6 @@ export type Verdict =
   /** `open` hosts could be had now; some that are free are wanted by `behind`. */
   | { readonly kind: 'blocked'; readonly open: number; readonly behind: string | undefined };
 
-/** How histories were decided that began before hosts could be shared. */
-export interface FirstRules {
-  readonly wholeHosts?: boolean;
-  readonly noBackfill?: boolean;
-  readonly oneByOne?: boolean;
-}
-
 /** Priority, and one more for each `ageAfterMs` of waiting, so that everybody's turn comes. */
 export function effectivePriority(
   { priority = 0, waitingSince, rank }: Waiting,
@@ -68,31 +61,79 @@ export function inOrder({ queue, settings }: PoolState, nowMs: number): readonly
   );
 }
 
-/** All requests, first ones first. One pass is enough: what is granted only takes away from those that come after. */
-export function judge(state: PoolState, nowMs: number, rules: FirstRules = {}): readonly Judged[] {
+/** What another request must be more urgent than to go before a request: age alone makes nobody yield. */
+export interface Level {
+  readonly level: number;
+  /** Its own priority, without what it held and its age. */
+  readonly priority: number;
+}
+
+export function levelOf({ request, rank }: Ranked): Level {
+  const { priority = 0, keepsPlace } = request;
+  return { level: keepsPlace === true ? rank : priority, priority };
+}
+
+/** Whether a request may get what is freed for it before another one that its effective priority puts first. */
+export function canPass({ request, rank }: Ranked, other: Level): boolean {
+  return other.level < (request.priority ?? 0) || (request.keepsPlace === true && other.priority <= rank);
+}
+
+/** The more of both. */
+export function higher(a: Level | undefined, b: Level): Level {
+  if (a === undefined) return b;
+  return { level: Math.max(a.level, b.level), priority: Math.max(a.priority, b.priority) };
+}
+
+/** The most urgent claim on each host that suits it. A request that could not be served, or is over its quota, has none. */
+function claimsOf(state: PoolState): Map<string, Claim> {
+  const claims = new Map<string, Claim>();
+  const teams = gpusByTeam(state);
+  for (const { claims: own, ...request } of state.queue) {
+    const { requestId, priority = 0, hosts, gpusPerHost, team = '' } = request;
+    if (own === undefined) continue;
+    const suitable = suitableHosts(state, request);
+    const quota = quotaOf(state, team) ?? Infinity;
+    if (suitable.length < hosts || (teams.get(team) ?? 0) + hosts * gpusPerHost > quota) continue;
+    for (const { name } of suitable)
+      if (own.includes(name) && priority > (claims.get(name)?.priority ?? -Infinity))
+        claims.set(name, { requestId, priority });
+  }
+  return claims;
+}
+
+interface Claim {
+  readonly requestId: string;
+  readonly priority: number;
+}
+
+/** All requests, first ones first. What is granted takes away from those that come after. */
+export function judge(state: PoolState, nowMs: number): readonly Judged[] {
   const free = freeGpus(state);
   const wantedBy = new Map<string, string>();
   const overQuota = new Set<string>();
   const teams = gpusByTeam(state);
-  let headIsBlocked = false;
+  /** Of those that want a host, what another one must pass. */
+  const levels = new Map<string, Level>();
+  const claimedBy = claimsOf(state);
 
-  return inOrder(state, nowMs).map(({ request }) => ({ request, verdict: verdictOf(request) }));
+  return inOrder(state, nowMs).map((one) => ({ request: one.request, verdict: verdictOf(one) }));
 
-  function verdictOf(request: Waiting): Verdict {
+  function verdictOf(one: Ranked): Verdict {
+    const { request } = one;
     const { requestId, hosts, gpusPerHost } = request;
     const suitable = suitableHosts(state, request);
     if (suitable.length < hosts) return { kind: 'no hosts' };
     if (isOverQuota(request)) return { kind: 'quota' };
-    const open = suitable.filter(({ name }) => isOpen(name, gpusPerHost) && !wantedBy.has(name));
-    if (open.length < hosts || (headIsBlocked && rules.noBackfill === true)) {
-      headIsBlocked = true;
-      const behind = suitable.find(({ name }) => isOpen(name, gpusPerHost) && wantedBy.has(name));
-      const verdict = {
-        kind: 'blocked',
-        open: open.length,
-        behind: behind && wantedBy.get(behind.name),
-      } as const;
-      for (const { name } of suitable) if (!wantedBy.has(name)) wantedBy.set(name, requestId);
+    const open = suitable.filter(({ name }) => isOpen(name, gpusPerHost) && otherOn(name, one) === undefined);
+    if (open.length < hosts) {
+      const [behind] = suitable.flatMap(({ name }) =>
+        isOpen(name, gpusPerHost) ? (otherOn(name, one) ?? []) : [],
+      );
+      const verdict = { kind: 'blocked', open: open.length, behind } as const;
+      for (const { name } of suitable) {
+        if (!wantedBy.has(name)) wantedBy.set(name, requestId);
+        levels.set(name, higher(levels.get(name), levelOf(one)));
+      }
       // What it will need of its quota is no longer there for those of its team that come after.
       countFor(request);
       return verdict;
@@ -102,15 +143,22 @@ export function judge(state: PoolState, nowMs: number, rules: FirstRules = {}): 
     return { kind: 'granted', hosts: chosen };
   }
 
+  /** Who is to have what is free on a host before this request. */
+  function otherOn(name: string, one: Ranked): string | undefined {
+    const claim = claimedBy.get(name);
+    const isOwn = one.request.claims?.includes(name) === true;
+    if (!isOwn && claim !== undefined && levelOf(one).level < claim.priority) return claim.requestId;
+    const level = levels.get(name);
+    if (level === undefined || (isOwn && canPass(one, level))) return undefined;
+    return wantedBy.get(name);
+  }
+
   function countFor({ team, hosts, gpusPerHost }: Waiting): void {
     if (team !== undefined) teams.set(team, (teams.get(team) ?? 0) + hosts * gpusPerHost);
   }
 
   function isOpen(name: string, gpusPerHost: number): boolean {
-    const there = free.get(name)?.length ?? 0;
-    if (rules.wholeHosts === true)
-      return there === (state.hosts.find((host) => host.name === name)?.gpus ?? 0);
-    return there >= gpusPerHost;
+    return (free.get(name)?.length ?? 0) >= gpusPerHost;
   }
 
   /** A team's first request that does not fit its quota is not passed by the team's own smaller ones for ever. */
@@ -130,7 +178,7 @@ export function judge(state: PoolState, nowMs: number, rules: FirstRules = {}): 
     const keys = ({ name }: PoolHost) => [
       Number(avoid.includes(name)),
       had.includes(name) ? had.indexOf(name) : had.length,
-      rules.wholeHosts === true ? 0 : (free.get(name)?.length ?? 0),
+      free.get(name)?.length ?? 0,
     ];
     return open
       .map((host) => ({ host, keys: keys(host) }))
@@ -145,7 +193,7 @@ export function judge(state: PoolState, nowMs: number, rules: FirstRules = {}): 
     const had = new Set(before.find((one) => one.name === name)?.gpuIndices ?? []);
     const again = there.filter((index) => had.has(index));
     const indices = [...again, ...there.filter((index) => !had.has(index))]
-      .slice(0, rules.wholeHosts === true ? gpus : gpusPerHost)
+      .slice(0, gpusPerHost)
       .sort((a, b) => a - b);
     free.set(
       name,
@@ -156,7 +204,8 @@ export function judge(state: PoolState, nowMs: number, rules: FirstRules = {}): 
       ...(host.gpuMemoryMiB !== undefined && { gpuMemoryMiB: host.gpuMemoryMiB }),
       ...(host.labels && { labels: host.labels }),
       ...(host.pretend && { pretend: host.pretend }),
-      ...(rules.wholeHosts !== true && { gpuIndices: indices }),
+      ...(host.place !== undefined && { place: host.place }),
+      gpuIndices: indices,
     };
   }
 }

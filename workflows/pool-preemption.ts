@@ -3,7 +3,7 @@
  */
 import type { YieldRequest } from '../contracts/pool.ts';
 import { freeGpus, suitableHosts } from './pool-hosts.ts';
-import { judge } from './pool-order.ts';
+import { canPass, effectivePriority, higher, judge, levelOf, type Level, type Ranked } from './pool-order.ts';
 import type { HeldLease, PoolState, Waiting } from './pool-state.ts';
 
 export interface Ask {
@@ -22,10 +22,25 @@ export function askToYield(
     if (asked === undefined || asked === state.leases[index]?.asked) return [];
     return [{ holder, ask: { requestId, why: asked.why, withinMs: state.settings.yieldWithinMs } }];
   });
+  const free = freeGpus(state);
   return {
-    state: { ...forAll, leases: forAll.leases.map((lease) => unmarkLate(state, lease, nowMs)) },
+    state: {
+      ...forAll,
+      leases: forAll.leases.map((lease) => unmarkLate(state, lease, nowMs)),
+      queue: forAll.queue.map((one) => withClaims(forAll, one, free)),
+    },
     asks,
   };
+}
+
+/** What is freed for a request is its own; what it could have had before is not. */
+function withClaims({ leases }: PoolState, request: Waiting, free: ReturnType<typeof freeGpus>): Waiting {
+  const { requestId, gpusPerHost, claims = [] } = request;
+  const freed = leases
+    .filter(({ asked }) => asked?.sakeOf === requestId)
+    .flatMap(({ hosts }) => hosts.map(({ name }) => name))
+    .filter((name) => !claims.includes(name) && (free.get(name)?.length ?? 0) < gpusPerHost);
+  return freed.length === 0 ? request : { ...request, claims: [...new Set([...claims, ...freed])].sort() };
 }
 
 function mark(state: PoolState, wishes: readonly Wish[], at: number): PoolState {
@@ -65,21 +80,32 @@ function drained({ hosts, leases }: PoolState): readonly Wish[] {
   });
 }
 
-/** For the first request that is blocked, and for no other: what was freed for another, the first would take. */
+/**
+ * For the first blocked request that others can be asked for, and for no other. Requests before it that only their age
+ * puts there do not stand in its way: what is freed for it is its own (`claims`).
+ */
 function preempted(state: PoolState, nowMs: number): readonly Wish[] {
-  const first = judge(state, nowMs).find(({ verdict }) => verdict.kind === 'blocked');
-  if (first === undefined) return [];
-  const { request } = first;
-  const { requestId, holder, priority = 0 } = request;
-  if (state.leases.some((lease) => lease.asked?.sakeOf === requestId && isPending(state, lease, nowMs)))
-    return [];
-  const why = `${holder} is more urgent (priority ${String(priority)})`;
-  return leastUrgent(state, request, nowMs).map((lease) => ({ lease, sakeOf: requestId, why }));
+  const free = freeGpus(state);
+  const lowest = Math.min(...state.leases.map(({ rank }) => rank));
+  const sooner = new Map<string, Level>();
+  for (const { request, verdict } of judge(state, nowMs)) {
+    if (verdict.kind !== 'blocked') continue;
+    const { requestId, holder, priority = 0 } = request;
+    const isAsked = ({ asked }: HeldLease) => asked?.sakeOf === requestId;
+    if (state.leases.some((lease) => isAsked(lease) && isPending(state, lease, nowMs))) return [];
+    const one = { request, rank: effectivePriority(request, state.settings.ageAfterMs, nowMs) };
+    const room = priority <= lowest ? undefined : roomFor(state, one, free, sooner);
+    const chosen = room === undefined ? [] : leastUrgent(state, request, room, nowMs);
+    const why = `${holder} is more urgent (priority ${String(priority)})`;
+    if (chosen.length > 0) return chosen.map((lease) => ({ lease, sakeOf: requestId, why }));
+    for (const { name } of suitableHosts(state, request))
+      sooner.set(name, higher(sooner.get(name), levelOf(one)));
+  }
+  return [];
 }
 
 /** The fewest and least urgent leases whose end would let the request be granted; none where that would take more urgent ones. */
-function leastUrgent(state: PoolState, request: Waiting, nowMs: number): readonly HeldLease[] {
-  const room = roomFor(state, request);
+function leastUrgent(state: PoolState, request: Waiting, room: Room, nowMs: number): readonly HeldLease[] {
   for (const lease of state.leases) if (isPending(state, lease, nowMs)) room.add(lease);
   if (room.isEnough()) return [];
   const candidates = state.leases
@@ -104,10 +130,28 @@ function leastUrgent(state: PoolState, request: Waiting, nowMs: number): readonl
   });
 }
 
-/** Free GPUs on the hosts that suit a request, as leases are thought away. */
-function roomFor(state: PoolState, request: Waiting) {
-  const free = freeGpus(state);
-  const room = new Map(suitableHosts(state, request).map(({ name }) => [name, free.get(name)?.length ?? 0]));
+type Room = ReturnType<typeof roomFor>;
+
+/**
+ * Free GPUs on the hosts that suit a request, as leases are thought away. Not counted are hosts that are wanted by a sooner
+ * request which cannot be passed, and those that another sooner one could have as they are.
+ *
+ * @param sooner Of the blocked requests that come before it, the most that must be passed, by host.
+ */
+function roomFor(
+  state: PoolState,
+  { request, rank }: Ranked,
+  free: ReadonlyMap<string, readonly number[]>,
+  sooner: ReadonlyMap<string, Level>,
+) {
+  const room = new Map<string, number>();
+  for (const { name } of suitableHosts(state, request)) {
+    const level = sooner.get(name);
+    const there = free.get(name)?.length ?? 0;
+    const isOwn = level === undefined || request.claims?.includes(name) === true;
+    if (level !== undefined && !canPass({ request, rank }, level)) continue;
+    if (isOwn || there < request.gpusPerHost) room.set(name, there);
+  }
   const count = ({ hosts }: HeldLease, sign: number) => {
     for (const { name, gpus, gpuIndices } of hosts) {
       const before = room.get(name);

@@ -21,6 +21,8 @@ export interface HeldLease extends Lease {
   readonly grantedAt: number;
   readonly team?: string;
   readonly asked?: Asked;
+  /** The pool was started after it was granted, and was told of it by its holder or a host. */
+  readonly adopted?: true;
 }
 
 /** A holder was asked to yield. */
@@ -40,6 +42,8 @@ export interface Waiting extends LeaseRequest {
   readonly rank?: number;
   /** It replaces a lease that nobody had asked for: a gang that lost a host keeps its place before those that wait. */
   readonly keepsPlace?: true;
+  /** Hosts whose holders were asked to yield for its sake: requests that only their age puts before it do not get them. */
+  readonly claims?: readonly string[];
   /** Hosts and GPUs of the lease that it replaces. */
   readonly before?: readonly LeasedHost[];
 }
@@ -64,21 +68,9 @@ export const emptyPool: PoolState = {
   settings: DEFAULT_POOL_SETTINGS,
 };
 
-/** State as earlier versions carried it, too. */
+/** What crosses a continue-as-new. */
 export interface CarriedPool {
-  readonly hosts: readonly PoolHost[];
-  readonly leases: readonly (Lease & Partial<HeldLease>)[];
-  readonly queue: readonly (LeaseRequest & Partial<Waiting>)[];
-  readonly lastToken: number;
-  readonly settings?: PoolSettings;
-  readonly problem?: string;
-}
-
-export function revive(carried: CarriedPool, nowMs: number): PoolState {
-  return {
-    ...carried,
-    leases: carried.leases.map((lease) => ({ rank: 0, arrivedAt: nowMs, grantedAt: nowMs, ...lease })),
-    queue: carried.queue.map((request) => ({ arrivedAt: nowMs, waitingSince: nowMs, ...request })),
-    settings: carried.settings ?? DEFAULT_POOL_SETTINGS,
-  };
+  readonly state: PoolState;
+  /** When the pool last asked whether holders still run, epoch milliseconds. */
+  readonly lookedAt: number;
 }

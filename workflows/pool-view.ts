@@ -13,7 +13,7 @@ export function viewPool(state: PoolState, nowMs: number): PoolView {
   return {
     hosts: state.hosts.map((host) => viewOf(state, host, free.get(host.name)?.length ?? 0)),
     queue: judge(state, nowMs).map((judged, index) => {
-      const { before, rank, keepsPlace, arrivedAt, waitingSince, ...request } = judged.request;
+      const { before, rank, keepsPlace, claims, arrivedAt, waitingSince, ...request } = judged.request;
       return {
         ...request,
         position: index + 1,
@@ -41,7 +41,7 @@ function viewOf(state: PoolState, host: PoolHost, free: number): HostView {
 }
 
 function viewLease(
-  { requestId, holder, hosts, grantedAt, rank, team, asked }: HeldLease,
+  { requestId, holder, hosts, grantedAt, rank, team, asked, adopted }: HeldLease,
   host: PoolHost,
 ): LeaseView {
   const all = Array.from({ length: host.gpus }, (_, index) => index);
@@ -49,6 +49,7 @@ function viewLease(
     ...{ requestId, holder, since: grantedAt, priority: rank },
     gpuIndices: hosts.find(({ name }) => name === host.name)?.gpuIndices ?? all,
     ...(team !== undefined && { team }),
+    ...(adopted && { adopted }),
     ...(asked && { askedToYield: { at: asked.at, why: asked.why } }),
   };
 }

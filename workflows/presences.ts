@@ -1,55 +1,73 @@
 /**
- * @module The lives of the pool's hosts: one long activity on each host's own queue.
+ * @module The lives of the pool's hosts: one long activity on each host's own queue, and a short one by which a worker is
+ * told that it may leave. The long one is not cancelled for that: where it has not begun yet, nobody would hear of it.
  */
-import { CancellationScope, isCancellation, patched, proxyActivities } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, log, proxyActivities } from '@temporalio/workflow';
 import type { HostActivities } from '../contracts/activities.ts';
 import type { Host, PoolSettings } from '../contracts/pool.ts';
-import { presence } from './activity-profiles.ts';
+import { presence, tellingToLeave } from './activity-profiles.ts';
 
-/** `left`: its worker said goodbye, or was told that it may leave. `lost`: it was not heard of any more. */
+/** `left`: its worker said goodbye. `lost`: it was not heard of any more. */
 type How = 'left' | 'lost';
 
-/** Those that began before do not watch a worker that joins while the one before it is leaving. */
-const JOINS_COUNT = 'joins of leaving hosts count';
+interface Listener {
+  readonly ended: (host: string, how: How) => void;
+  /** Its worker knows that it may leave. */
+  readonly told: (host: string) => void;
+  /** Its worker could not be told. */
+  readonly untold: () => void;
+}
 
 interface Watched {
   readonly scope: CancellationScope;
+  readonly workerSince: number | undefined;
   /** What its worker has said since, and when. */
   again?: { readonly host: Host; readonly at: number };
+  isToldToLeave?: true;
 }
 
 export class Presences {
   readonly #watched = new Map<string, Watched>();
-  readonly #onEnd: (host: string, how: How) => void;
+  readonly #listener: Listener;
 
-  constructor(onEnd: (host: string, how: How) => void) {
-    this.#onEnd = onEnd;
+  constructor(listener: Listener) {
+    this.#listener = listener;
   }
 
-  /** Once for each host at a time. A worker that joins while the one before is leaving is another one. */
+  /** Once for each worker. One that was started after the worker that is watched has the host from now on. */
   watch(host: Host, settings: PoolSettings): void {
     const known = this.#watched.get(host.name);
-    if (known !== undefined) known.again = { host, at: Date.now() };
-    if (known !== undefined && !(known.scope.consideredCancelled && patched(JOINS_COUNT))) return;
-    const watched: Watched = { scope: new CancellationScope() };
+    if (known !== undefined && known.workerSince === host.workerSince) {
+      known.again = { host, at: Date.now() };
+      return;
+    }
+    const watched: Watched = { scope: new CancellationScope(), workerSince: host.workerSince };
     this.#watched.set(host.name, watched);
+    known?.scope.cancel();
     void watched.scope
       .run(() => bePresent(host, settings))
       .then((how) => {
         if (this.#watched.get(host.name) !== watched) return;
         this.#watched.delete(host.name);
         const next = nextWorker(watched);
-        if (next !== undefined && patched(JOINS_COUNT)) this.watch(next, settings);
-        else this.#onEnd(host.name, how);
+        if (next !== undefined) this.watch(next, settings);
+        else this.#listener.ended(host.name, how);
       });
   }
 
-  /** Tells the host's worker that it may leave. False when it was told before, or nobody watches the host. */
-  letGo(host: string): boolean {
-    const scope = this.#watched.get(host)?.scope;
-    if (scope === undefined || scope.consideredCancelled) return false;
-    scope.cancel();
-    return true;
+  /** Once for each worker that is watched; again where it could not be told. */
+  tellToLeave(host: Host, settings: PoolSettings): void {
+    const watched = this.#watched.get(host.name);
+    if (watched === undefined || watched.isToldToLeave) return;
+    watched.isToldToLeave = true;
+    void tellToLeave(host, settings).then(
+      () => this.#listener.told(host.name),
+      (error: unknown) => {
+        log.warn('could not tell a worker that it may leave', { host: host.name, error: String(error) });
+        delete watched.isToldToLeave;
+        this.#listener.untold();
+      },
+    );
   }
 }
 
@@ -58,15 +76,27 @@ function nextWorker({ again }: Watched): Host | undefined {
   return again?.at === Date.now() && again.host.leaving === undefined ? again.host : undefined;
 }
 
-async function bePresent({ name, gpus, address }: Host, { heartbeatTimeoutMs }: PoolSettings): Promise<How> {
+async function bePresent(host: Host, { heartbeatTimeoutMs }: PoolSettings): Promise<How> {
   const options = {
-    ...presence(name, heartbeatTimeoutMs),
-    summary: `${name} is there (${String(gpus)} GPUs)`,
+    ...presence(host.name, heartbeatTimeoutMs),
+    summary: `${host.name} is there (${String(host.gpus)} GPUs)`,
   };
   try {
-    await proxyActivities<HostActivities>(options).bePresent({ host: { name, gpus, address } });
+    await proxyActivities<HostActivities>(options).bePresent({ host: shortly(host) });
     return 'left';
   } catch (error) {
     return isCancellation(error) ? 'left' : 'lost';
   }
+}
+
+function tellToLeave(host: Host, { heartbeatTimeoutMs }: PoolSettings): Promise<void> {
+  const options = {
+    ...tellingToLeave(host.name, heartbeatTimeoutMs),
+    summary: `tell ${host.name} that it may leave`,
+  };
+  return proxyActivities<HostActivities>(options).leave({ host: shortly(host) });
+}
+
+function shortly({ name, gpus, address, workerSince }: Host): Host {
+  return { name, gpus, address, ...(workerSince !== undefined && { workerSince }) };
 }

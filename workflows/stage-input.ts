@@ -10,7 +10,6 @@ import {
   listOf,
   mapOf,
   name,
-  nullOr,
   object,
   oneOf,
   text,
@@ -111,7 +110,7 @@ const STATE = object(
     events: listOf(object({ at: amount, text: words }, { failure: name }), 1000),
   },
   {
-    budgets: keysOf(FAILURE_CLASSES, object({ spent: count, limit: count })),
+    budgets: keysOf(FAILURE_CLASSES, object({ spent: count, limit: count }, { exceeded: yes })),
     bestIterations: count,
     paused: object({ by: words, why: words, at: amount }),
     question: FAILURE,
@@ -128,20 +127,6 @@ const STATE = object(
   },
 );
 
-const LEASED_HOST = object(
-  { name: hostName, gpus: count, address: hostName },
-  { gpuIndices: listOf(count, 1024) },
-);
-
-/** The pool's words on a host may become more; what is used of them is checked. */
-const LEASE = object({
-  requestId: words,
-  holder: words,
-  holderSince: amount,
-  hosts: listOf(loosely(LEASED_HOST, ['name', 'gpus', 'address', 'gpuIndices']), 4096),
-  token: count,
-});
-
 const INPUT = object(
   {
     run: id,
@@ -155,21 +140,12 @@ const INPUT = object(
     files: listOf(object({ path: name, file: WEIGHTS_FILE })),
     until: count,
     changes: CHANGES,
-    carried: object({ state: STATE, lease: nullOr(LEASE) }),
+    // The lease is read by StageLease.
+    carried: object({ state: STATE, lease: json(8, 100_000) }),
   },
 );
 
 /** A map that has some of these keys. */
 function keysOf(keys: readonly string[], check: Check): Check {
   return object({}, Object.fromEntries(keys.map((key) => [key, check])));
-}
-
-/** Checks these keys alone; the others are bounded JSON. */
-function loosely(check: Check, keys: readonly string[]): Check {
-  const bounded = json(5, 1000);
-  return (value, path) => {
-    if (typeof value !== 'object' || value === null) return check(value, path);
-    const known = Object.fromEntries(Object.entries(value).filter(([key]) => keys.includes(key)));
-    return bounded(value, path) ?? check(known, path);
-  };
 }

@@ -3,7 +3,7 @@
  */
 import { classOf, type NamedFailure } from '../contracts/failures.ts';
 import type { StageLimits } from '../contracts/plan.ts';
-import type { Crash, LackingHost, RunEvent, StageState } from '../contracts/runs.ts';
+import type { Budget, Crash, LackingHost, RunEvent, StageState } from '../contracts/runs.ts';
 import { budgetLimit, type Standing } from './recovery.ts';
 
 /** Events kept in the state; older ones remain in Temporal's history. */
@@ -59,7 +59,11 @@ export function afterFailure(
 ): StageState {
   const failureClass = spendsBudget ? classOf(failure.type) : undefined;
   const spent = (failureClass && state.budgets?.[failureClass]?.spent) ?? 0;
-  const budget = { spent: spent + 1, limit: budgetLimit(failure.type, limits) };
+  const limit = budgetLimit(failure.type, limits);
+  const budget: Budget = {
+    ...{ spent: Math.min(spent + 1, limit), limit },
+    ...(spent >= limit && { exceeded: true }),
+  };
   const { crash: before, ...rest } = state;
   const crash = crashOf(before, failure, state.committedIterations + iterationsRun);
   const where = failure.host === undefined ? '' : ` on ${failure.host}`;
@@ -75,6 +79,11 @@ export function afterFailure(
     ...(failure.damaged !== undefined && { damaged: [...(state.damaged ?? []), failure.damaged] }),
   };
   return withEvent(failed, { at, failure: failure.type, text });
+}
+
+/** With the attempt that was one too many. */
+function allOf({ spent, limit, exceeded }: Budget): Budget {
+  return { spent: exceeded === true ? limit + 1 : spent, limit };
 }
 
 /** The same error at the same iteration again, or the first of its kind. */
@@ -118,7 +127,7 @@ export function standingOf(
   const own = failureClass && budgets?.[failureClass];
   return {
     attempts,
-    budget: own ?? { spent: attempts, limit: limits.attemptsWithoutProgress },
+    budget: own ? allOf(own) : { spent: attempts, limit: limits.attemptsWithoutProgress },
     wentBack: wentBack === true,
     sameCrashes: crash?.times ?? 0,
     hosts,

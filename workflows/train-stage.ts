@@ -82,14 +82,15 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
       if (scope.take() === 'gives its hosts back') await lease.giveBack();
       if (state.paused !== undefined || state.question !== undefined) await untilPersonSays();
       const held = await waitForLease();
-      if (held === undefined) continue;
+      if (held === undefined) {
+        await continueIfLong();
+        continue;
+      }
       const asked = maxIterationsOf(state, plan);
       const outcome = await attempt(held);
       if (outcome.kind === 'finished' && maxIterationsOf(state, plan) <= asked) break;
       if (outcome.kind === 'failed') await recover(outcome);
-      if (!scope.isAsked && workflowInfo().continueAsNewSuggested && allHandlersFinished()) {
-        await continueAsNew<typeof trainStage>({ ...input, carried: { state, lease: lease.handOn() } });
-      }
+      await continueIfLong();
     }
     show({ phase: 'publishing', trained: true });
     await lease.giveBack();
@@ -115,12 +116,17 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
   }
 
   async function waitForLease(): Promise<Lease | undefined> {
-    if (lease.held !== null) return scope.isAsked ? undefined : lease.held;
-    show({ phase: 'waiting for hosts', hosts: [] });
-    const wanted = { attempt: state.attempt, avoid: avoidedBy(state), priority: priorityOf(state, plan) };
-    const held = await lease.wait(wanted, () => scope.isAsked);
-    // An order may have come with the grant, or while the pool was asked.
-    return scope.isAsked ? undefined : held;
+    if (lease.held === null) show({ phase: 'waiting for hosts', hosts: [] });
+    const wanted = { avoid: avoidedBy(state), priority: priorityOf(state, plan) };
+    return lease.wait(wanted, () => scope.isAsked || workflowInfo().continueAsNewSuggested);
+  }
+
+  async function continueIfLong(): Promise<void> {
+    if (!workflowInfo().continueAsNewSuggested) return;
+    await condition(allHandlersFinished);
+    // What was asked for does not cross to the next execution.
+    if (scope.isAsked) return;
+    await continueAsNew<typeof trainStage>({ ...input, carried: { state, lease: lease.handOn() } });
   }
 
   async function attempt(held: Lease): Promise<GangOutcome> {

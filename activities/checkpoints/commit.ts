@@ -60,7 +60,11 @@ export async function archiveCheckpoint(
     final,
     file,
     savedAt: Math.round(mtimeMs),
-    times: { ...saved.times, ...(file === newest?.file ? newest.times : { upload }) },
+    // One that a worker before had stored keeps its times; the final one may share a file, not how long it took.
+    times: {
+      ...saved.times,
+      ...(newest?.name === basename(path) && file === newest.file ? newest.times : { upload }),
+    },
   };
   await store.writeText(
     manifestName(checkpoint),

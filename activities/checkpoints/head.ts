@@ -41,7 +41,10 @@ export async function readHeadFor(
   if (found === undefined) return undefined;
   const { token: newest } = found.value;
   if (isAhead(newest))
-    throw fail('DamagedHead', `the token in ${address}, ${String(newest)}, is ${FAR}: ${WHOSE}; ${NEW_TOKEN}`);
+    throw fail(
+      'DamagedHead',
+      `the token in ${address}, ${String(newest)}, is ${FAR}: ${WHOSE}; ${NEW_TOKEN}`,
+    );
   if (newest > token) throw superseded(stage, token, newest);
   return found;
 }

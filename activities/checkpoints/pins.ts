@@ -14,7 +14,8 @@ import { manifestName, pinName, fileAt } from './snapshot.ts';
 export const PEOPLE = '_people';
 
 /**
- * @param by A run's id, or PEOPLE.
+ * @param by A run's id, PEOPLE, or an evaluation's mark.
+ * @param facts Kept in the mark besides.
  * @returns False when the checkpoint has just been removed: then it is not pinned either.
  */
 export async function pin(
@@ -22,10 +23,11 @@ export async function pin(
   checkpoint: Pick<Checkpoint, 'run' | 'stage' | 'token' | 'name'>,
   by: string,
   signal: AbortSignal,
+  facts: Readonly<Record<string, string>> = {},
 ): Promise<boolean> {
   const { store, objects } = bucket;
   const mark = pinName(checkpoint, { ...checkpoint, by });
-  await store.writeText(mark, JSON.stringify({ by, at: Date.now() }), undefined, signal);
+  await store.writeText(mark, JSON.stringify({ ...facts, by, at: Date.now() }), undefined, signal);
   if ((await objects.find(manifestName(checkpoint), signal)) !== undefined) return true;
   await objects.remove(mark, signal);
   return false;

@@ -52,8 +52,9 @@ export function evaluateOnHost(
   input: EvaluateOnHostInput,
 ): Promise<EvaluationResult> {
   const context = Context.current();
-  const { task, token } = input;
-  const identity = { run: task.run, stage: EVALUATION_JOB, token };
+  const { task, token, requestId, gpuIndices } = input;
+  const lease = { ...(requestId !== undefined && { requestId }), ...(gpuIndices && { gpuIndices }) };
+  const identity = { run: task.run, stage: EVALUATION_JOB, token, ...lease };
   const hold = () =>
     holdJob(dependencies, identity, 'evaluation', (job, signal) => {
       const tell = async () => {

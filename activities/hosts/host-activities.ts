@@ -4,8 +4,10 @@
 import { Context } from '@temporalio/activity';
 import getPort from 'get-port';
 import type { HostActivities } from '../../contracts/activities.ts';
+import type { Host } from '../../contracts/pool.ts';
 import { claimStage } from '../checkpoints/claim.ts';
 import { EVALUATION_JOB, evaluateOnHost } from '../evaluation/evaluate-on-host.ts';
+import { fail, handOver } from '../fail.ts';
 import { checkHost, type CheckedHost } from '../health/check-host.ts';
 import { meetHosts } from '../health/meet-hosts.ts';
 import { awaitCheckpoint } from '../training/await-checkpoint.ts';
@@ -20,17 +22,16 @@ export interface HostDependencies extends TrainingDependencies {
   readonly settings: TrainingDependencies['settings'] & CheckedHost['settings'];
   /** Tells the pool that this host is there; called when the pool seems to have forgotten it. */
   readonly join: () => Promise<void>;
-  /** The pool lets this host go: nothing is trained on it, and nothing will be. */
-  readonly letGo: () => void;
-  /** Aborted when the worker wants to leave. */
-  readonly leaving: AbortSignal;
+  /** Ends the worker. Trainers that run go on. */
+  readonly leave: (why: string) => void;
+  /** When this worker was started, epoch milliseconds: another worker may serve the same queue. */
+  readonly workerSince: number;
+  /** Machine, container and scratch folder that it runs on. */
+  readonly place: string;
 }
 
 const PRESENCE_BEAT_MS = 5000;
 const CHECK_BEAT_MS = 2000;
-
-/** An answer to a heartbeat says that the host may leave: somebody waits for it. */
-const LEAVING_BEAT_MS = 500;
 
 export function createHostActivities(dependencies: HostDependencies): HostActivities {
   const { scratch, host } = dependencies.settings;
@@ -41,30 +42,30 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
       if (job !== undefined) await endTrainer(job);
     });
   return {
-    async bePresent() {
+    async bePresent({ host }) {
       const context = Context.current();
-      const { leaving } = dependencies;
+      checkIsOurs(host, dependencies);
       const every = Math.min(PRESENCE_BEAT_MS, (context.info.heartbeatTimeoutMs ?? Infinity) / 3);
-      let beat = setInterval(() => context.heartbeat(), every);
-      const hurry = () => {
-        clearInterval(beat);
-        beat = setInterval(() => context.heartbeat(), LEAVING_BEAT_MS);
-      };
-      if (leaving.aborted) hurry();
-      leaving.addEventListener('abort', hurry);
+      const beat = setInterval(() => context.heartbeat(), every);
       try {
         await context.cancelled;
       } catch (error) {
         const details = context.cancellationDetails;
         if (details?.workerShutdown === true) return;
         // Whatever else ends it, as a pool that is gone or goes on under a new history, is answered by joining again.
-        if (details?.cancelRequested === true) dependencies.letGo();
+        if (details?.cancelRequested === true)
+          dependencies.leave('a newer worker of this machine has the host');
         else await dependencies.join();
         throw error;
       } finally {
-        leaving.removeEventListener('abort', hurry);
         clearInterval(beat);
       }
+    },
+
+    leave({ host }) {
+      checkIsOurs(host, dependencies);
+      dependencies.leave('the pool lets this host go');
+      return Promise.resolve();
     },
 
     measureRoom: (input) => measureRoom(dependencies.settings, input),
@@ -87,14 +88,16 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
 
     meetHosts: (input) => beating((signal) => meetHosts(dependencies.settings, input, signal)),
 
-    evaluateOnHost: (input) => {
-      const { task, token } = input;
+    async evaluateOnHost(input) {
+      const { task, token, place } = input;
+      checkPlace(place, dependencies);
       const key = { run: task.run, stage: EVALUATION_JOB, token };
       return bounded(key, () => evaluateOnHost(dependencies, input));
     },
 
-    trainRank: (input) => {
-      const { run, plan, token } = input;
+    async trainRank(input) {
+      const { run, plan, token, place } = input;
+      checkPlace(place, dependencies);
       return bounded({ run, stage: plan.stage, token }, () => trainRank(dependencies, input));
     },
   };
@@ -109,4 +112,16 @@ async function beating<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>
   } finally {
     clearInterval(beat);
   }
+}
+
+/** A worker that is leaving may still serve the queue when its successor does: what is for one is not for the other. */
+function checkIsOurs({ name, workerSince }: Host, dependencies: HostDependencies): void {
+  if (workerSince === undefined || workerSince === dependencies.workerSince) return;
+  throw handOver(`this is for another worker of ${name}`);
+}
+
+/** What was started under a lease cannot be seen from another place: a second trainer would run beside it. */
+function checkPlace(leased: string | undefined, { place, settings: { host } }: HostDependencies): void {
+  if (leased === undefined || leased === place) return;
+  throw fail('HostLost', `host ${host} was rebooted, or is another machine, since it was leased`, { host });
 }

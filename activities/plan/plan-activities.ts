@@ -1,11 +1,12 @@
 /**
  * @module Plans: resolved from a config, checked before anything is spent, frozen in S3.
  */
+import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { planDifferences } from '../../configs/plan-differences.ts';
 import type { PlanSettings } from '../../configs/env.ts';
 import { trialConfig } from '../../configs/resolve-sweep.ts';
 import { stageInputs } from '../../configs/stage-inputs.ts';
-import type { PlanActivities, ResolvedPlan } from '../../contracts/activities.ts';
+import type { PlanActivities, ResolvedPlan, RunChanges } from '../../contracts/activities.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { Plan, StagePlan } from '../../contracts/plan.ts';
 import type { StageResult } from '../../contracts/runs.ts';
@@ -14,11 +15,13 @@ import { findTrial } from '../sweeps/sweep-objects.ts';
 import type { InitialWeights } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
 import { isOnLine } from '../../contracts/checkpoints.ts';
+import { unpinAfterEvaluation } from '../checkpoints/evaluation-pins.ts';
 import { takeSnapshot } from '../checkpoints/snapshot.ts';
 import { pinStarts } from '../checkpoints/start-from.ts';
 import type { Bucket } from '../storage/bucket.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { findPrepared } from '../weights/find-prepared.ts';
+import { asPlanned, describeChanges, readChanges } from './changes.ts';
 import { planEvaluation } from './plan-evaluation.ts';
 import { planText } from './plan-text.ts';
 import { refusing } from './refusing.ts';
@@ -32,19 +35,23 @@ export function createPlanActivities(bucket: Bucket, settings: PlanSettings): Pl
   return {
     resolvePlan: ({ run, config }) =>
       refusing(store, async (signal) => {
-        const plan = await freeze(store, await resolveJoint(bucket, settings, { run, config }, signal));
+        const { plan, changes } = await freeze(
+          store,
+          await resolveJoint(bucket, settings, { run, config }, signal),
+        );
         await pinStarts(bucket, plan, signal);
-        return { plan, done: await findDone(store, plan) };
+        return { plan, done: await findDone(store, plan), ...(changes && { changes }) };
       }),
 
     resolveFineTune: ({ trial, ...asked }) =>
       refusing(store, async (signal) => {
         const tried = trial && (await settingsOf(store, trial, signal));
         const plan = await fineTune({ ...asked, ...tried }, signal);
-        const frozen = await freeze(store, asPlan(plan));
+        const { plan: frozen, changes } = await freeze(store, asPlan(plan));
         await pinStarts(bucket, frozen, signal);
         const [done] = await findDone(store, frozen);
-        return { plan, ...(done !== undefined && { done }) };
+        const [stage = plan.stage] = frozen.stages;
+        return { plan: { ...plan, stage }, ...(done && { done }), ...(changes && { changes }) };
       }),
 
     listCheckpoints: (stage) =>
@@ -55,9 +62,13 @@ export function createPlanActivities(bucket: Bucket, settings: PlanSettings): Pl
       }),
 
     planEvaluation: (input) =>
-      refusing(store, (signal) =>
-        planEvaluation(bucket, input, (run, config) => fineTune({ run, config }, signal), signal),
-      ),
+      refusing(store, (signal) => {
+        const { workflowExecution } = activityInfo();
+        const resolve = (run: string, config: string) => fineTune({ run, config }, signal);
+        return planEvaluation(bucket, input, resolve, workflowExecution?.workflowId ?? '', signal);
+      }),
+
+    endEvaluation: (pinned) => unpinAfterEvaluation(bucket, pinned, cancellationSignal()),
   };
 }
 
@@ -72,19 +83,27 @@ async function settingsOf(
 }
 
 /** A run id stands for one plan: the same weights must not come from two. What only steers the run may change. */
-async function freeze(store: ObjectStore, plan: Plan): Promise<Plan> {
+async function freeze(
+  store: ObjectStore,
+  plan: Plan,
+): Promise<{ readonly plan: Plan; readonly changes?: RunChanges }> {
   const name = keys.plan(plan.run);
   const text = planText(plan, planSchema, name);
-  if ((await store.writeText(name, text, { ifNoneMatch: '*' })) === 'written') return plan;
+  if ((await store.writeText(name, text, { ifNoneMatch: '*' })) === 'written') return { plan };
   const found = await store.readText(name);
   if (found === undefined) throw new Error(`${name} was there and is gone`);
   const frozen = parseObject(found.text, planSchema, store.keyOf(name));
-  const differences = planDifferences(frozen, plan);
-  if (differences.length === 0) return plan;
+  const changes = await readChanges(store, frozen);
+  const planned = changes === undefined ? plan : asPlanned(frozen, plan, changes);
+  const differences = planDifferences(frozen, planned);
+  if (differences.length === 0) return { plan: planned, ...(changes && { changes }) };
+  const changed = changes === undefined ? '' : describeChanges(changes);
+  const hint =
+    changed === '' ? '' : ` (the run's record has it that ${changed}, and a start continues so by itself)`;
   const list = differences.map((difference) => `  ${difference}`).join('\n');
   throw fail(
     'PlanChanged',
-    `run '${plan.run}' was planned differently; take another run id, or restore the config:\n${list}`,
+    `run '${plan.run}' was planned differently; take another run id, or restore the config${hint}:\n${list}`,
   );
 }
 

@@ -8,16 +8,19 @@ import type { EvaluateInput, EvaluationTask } from '../../contracts/evaluation.t
 import type { FineTunePlan } from '../../contracts/fine-tune.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { ConfigValue, StagePlan } from '../../contracts/plan.ts';
+import { pinForEvaluation } from '../checkpoints/evaluation-pins.ts';
 import { findCheckpoint } from '../checkpoints/find.ts';
 import { evaluationName } from '../evaluation/evaluation-name.ts';
 import { fail } from '../fail.ts';
 import type { Bucket } from '../storage/bucket.ts';
+import { nameOfKey } from '../storage/object-store.ts';
 import { evaluationSchema, planSchema, readObject } from '../storage/schemas.ts';
 
 export async function planEvaluation(
   bucket: Bucket,
   { checkpoint: named, config, datasets: asked }: EvaluateInput,
   resolve: (run: string, config: string) => Promise<FineTunePlan>,
+  workflow: string,
   signal: AbortSignal,
 ): Promise<PlannedEvaluation> {
   const ref = parseCheckpointRef(named);
@@ -52,7 +55,23 @@ export async function planEvaluation(
   const done = await readObject(bucket.store, kept, evaluationSchema, signal);
   // Without metrics and files it is the record of an evaluation whose results were lost.
   const isWhole = done !== undefined && (done.value.metrics.length > 0 || done.value.files !== undefined);
-  return { task, ...(isWhole && done.value.inputs === task.inputs && { done: done.value }) };
+  if (isWhole && done.value.inputs === task.inputs) return { task, done: done.value };
+  // It may wait for a host for days, in which its training saves others.
+  const pinned = await pinForEvaluation(bucket, checkpoint, workflow, signal);
+  const isThere = pinned !== undefined || (await bucketHas(bucket, key, sizeBytes, signal));
+  if (!isThere) throw fail('MissingFile', `${name} has just been removed from S3: name another checkpoint`);
+  return { task, ...(pinned && { pinned }) };
+}
+
+/** What the head names may have no manifest, and so no pin. */
+async function bucketHas(
+  { store, objects }: Bucket,
+  key: string,
+  sizeBytes: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const name = nameOfKey(store, key);
+  return name !== undefined && (await objects.find(name, signal))?.sizeBytes === sizeBytes;
 }
 
 async function howToEvaluate(

@@ -1,15 +1,21 @@
 /**
  * @module What the pool cannot do itself: ask Temporal who still runs, and read its file.
  */
-import { getClient } from '@temporalio/activity';
+import { Context, getClient } from '@temporalio/activity';
 import { loadPoolSettings } from '../../configs/pool-settings.ts';
 import { ConfigError } from '../../configs/problems.ts';
 import type { PoolActivities } from '../../contracts/activities.ts';
 import { fail } from '../fail.ts';
 import { isRunning } from '../stages/running.ts';
+import { askHolders } from './ask-holders.ts';
 
 export function createPoolActivities(configDirectory: string): PoolActivities {
   return {
+    askHolders({ pool }) {
+      const context = Context.current();
+      return askHolders(getClient(), pool, () => context.heartbeat());
+    },
+
     async findEndedHolders({ holders }) {
       const ended = await Promise.all(
         holders.map(async (holder) => ((await isRunning(getClient(), holder)) ? [] : [holder])),

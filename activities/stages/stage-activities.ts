@@ -2,13 +2,16 @@
  * @module What a stage does in S3 and with the pool.
  */
 import { getClient } from '@temporalio/activity';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { stageInputs } from '../../configs/stage-inputs.ts';
 import type { StageActivities } from '../../contracts/activities.ts';
 import { hasArrived } from '../../contracts/checkpoints.ts';
 import { meets } from '../../contracts/host-needs.ts';
 import { CONTROL_TASK_QUEUE, keys, poolWorkflowId } from '../../contracts/ids.ts';
+import { parse } from '../../contracts/parsing.ts';
+import { readLeaseAnswer } from '../../contracts/pool-messages.ts';
 import type { StageResult } from '../../contracts/runs.ts';
-import { poolQuery, requestSignal } from '../../workflows/messages.ts';
+import { poolLeaseQuery, poolQuery, requestSignal } from '../../workflows/messages.ts';
 import { readHead } from '../checkpoints/head.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
@@ -22,6 +25,19 @@ export function createStageActivities(store: ObjectStore): StageActivities {
         signal: requestSignal,
         signalArgs: [request],
       });
+    },
+
+    async confirmLease({ pool, requestId }) {
+      const handle = getClient().workflow.getHandle(poolWorkflowId(pool));
+      const answer: unknown = await handle.query(poolLeaseQuery, requestId).catch((error: unknown) => {
+        // A pool that is gone has granted nothing that counts.
+        if (error instanceof WorkflowNotFoundError) return { isReady: true, lease: null };
+        throw error;
+      });
+      const parsed = parse(readLeaseAnswer, answer, `the answer of pool '${pool}'`);
+      if (!parsed.ok) throw new Error(parsed.problem);
+      if (!parsed.value.isReady) throw new Error(`pool '${pool}' has just been started and asks the holders`);
+      return parsed.value.lease;
     },
 
     async findCandidates({ run, stage, pool, gang }) {

@@ -16,7 +16,7 @@ import {
 } from '../../contracts/plan.ts';
 import type { DatasetPlan } from '../../contracts/datasets.ts';
 import type { EvaluationResult } from '../../contracts/evaluation.ts';
-import type { StageResult } from '../../contracts/runs.ts';
+import type { StageChanges, StageResult } from '../../contracts/runs.ts';
 import type { ArtifactPlan } from '../../contracts/weights.ts';
 import { parseBoundedJson } from './bounded-json.ts';
 import type { ObjectStore, Version } from './object-store.ts';
@@ -77,7 +77,14 @@ export const stageResultSchema: z.ZodType<StageResult> = z.object({
   inputs: sha256,
   attempts: count,
   iterationsRun: count,
+  lastFailure: z.string().exactOptional(),
   trainedSeconds: z.number().exactOptional(),
+});
+
+export const changesSchema: z.ZodType<StageChanges> = z.object({
+  maxIterations: count.exactOptional(),
+  priority: count.exactOptional(),
+  learningRate: z.number().positive().exactOptional(),
 });
 
 export const evaluationSchema: z.ZodType<EvaluationResult> = z.object({

@@ -42,6 +42,8 @@ const recordSchema = z.object({
   host: z.string().exactOptional(),
   origin: originSchema.exactOptional(),
   machine: z.object({ place: z.string(), boot: z.string(), machine: z.string() }),
+  requestId: z.string().exactOptional(),
+  gpuIndices: z.array(z.number()).readonly().exactOptional(),
 });
 const trainerSchema = z.object({ pid: z.number(), startedAt: z.number() });
 const activitySchema = z.object({ taskToken: z.base64() });
@@ -60,12 +62,17 @@ export interface Origin {
 export interface JobIdentity extends JobKey {
   /** The stage's workflow: while it runs, its trainers may. */
   readonly workflowId: string;
+  /** Of the lease that it was started under, and the GPUs of this host that are the lease's. */
+  readonly requestId?: string;
+  readonly gpuIndices?: readonly number[];
   /** The host's name, for people. */
   readonly host?: string;
   /** Absent: nobody can be asked about the workflow. */
   readonly origin?: Origin;
 }
 
+/** What an activity is told of its job; who watches it, it knows itself. */
+export type JobGiven = Omit<JobIdentity, 'workflowId' | 'host' | 'origin'>;
 export type TrainerExit = z.infer<typeof exitSchema>;
 
 export interface Job {
@@ -118,8 +125,7 @@ export async function listJobs(
     const record = await readRecord(folderOf(scratch, key), key);
     if (record === undefined || isElsewhere(record.machine, machine)) return [];
     if (!(await hasOwnFolders(scratch, key))) return [];
-    const { workflowId, host, origin } = record;
-    return [at(scratch, { ...key, workflowId, ...(host && { host }), ...(origin && { origin }) })];
+    return [at(scratch, record)];
   });
   return jobs.flat();
 }

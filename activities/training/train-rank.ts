@@ -19,7 +19,7 @@ import { writeDeclaredDatasets } from './declared-datasets.ts';
 import { whenDiskIsFull } from './full-disk.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { holdJob } from './hold-job.ts';
-import { listJobs, type Job, type JobKey } from './job.ts';
+import { listJobs, type Job, type JobGiven } from './job.ts';
 import { folderOf, keyOf } from './job-key.ts';
 import { isThere, launchTrainer, trainerArguments } from './launch.ts';
 import { readNewestMetrics } from './metrics.ts';
@@ -37,13 +37,15 @@ export function trainRank(
   dependencies: TrainingDependencies,
   input: TrainRankInput,
 ): Promise<TrainRankResult> {
-  const identity = { run: input.run, stage: input.plan.stage, token: input.token };
+  const { run, plan, token, requestId, gpuIndices } = input;
+  const lease = { ...(requestId !== undefined && { requestId }), ...(gpuIndices && { gpuIndices }) };
+  const identity = { run, stage: plan.stage, token, ...lease };
   return whenDiskIsFull(dependencies, identity, () => holdAndTrain(dependencies, identity, input));
 }
 
 function holdAndTrain(
   dependencies: TrainingDependencies,
-  identity: JobKey,
+  identity: JobGiven,
   input: TrainRankInput,
 ): Promise<TrainRankResult> {
   const { settings, store } = dependencies;

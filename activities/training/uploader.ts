@@ -175,7 +175,10 @@ export class Uploader {
     this.committed = checkpoint;
     this.#done = name;
     this.#stored.add(name);
-    const commit = (performance.now() - began) / 1000 - (checkpoint.times?.upload ?? 0);
+    const took = (performance.now() - began) / 1000;
+    const upload = checkpoint.times?.upload ?? 0;
+    // A longer upload was that of a worker before.
+    const commit = upload <= took ? took - upload : took;
     await this.#tidy(checkpoint, commit, signal);
   }
 

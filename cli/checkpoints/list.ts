@@ -3,6 +3,7 @@
  */
 import Table from 'cli-table3';
 import { idOf } from '../../activities/checkpoints/retention.ts';
+import { isEvaluationMark } from '../../activities/checkpoints/evaluation-pins.ts';
 import { PEOPLE } from '../../activities/checkpoints/pins.ts';
 import { takeSnapshot, type StageSnapshot } from '../../activities/checkpoints/snapshot.ts';
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
@@ -32,11 +33,14 @@ export function listed(snapshot: StageSnapshot): readonly Listed[] {
     marks: [
       ...(newest !== null && newest !== undefined && idOf(newest) === idOf(checkpoint) ? ['newest'] : []),
       ...(checkpoint.final ? ['final'] : []),
-      ...pins.flatMap((pin) =>
-        idOf(pin) === idOf(checkpoint) ? [pin.by === PEOPLE ? 'pinned' : `start of ${pin.by}`] : [],
-      ),
+      ...pins.flatMap((pin) => (idOf(pin) === idOf(checkpoint) ? [pinText(pin.by)] : [])),
     ],
   }));
+}
+
+function pinText(by: string): string {
+  if (by === PEOPLE) return 'pinned';
+  return isEvaluationMark(by) ? 'being evaluated' : `start of ${by}`;
 }
 
 function render(checkpoints: readonly Listed[]): string {

@@ -6,6 +6,7 @@ import {
   type PruneOptions,
   type Removable,
 } from '../../activities/checkpoints/prune.ts';
+import { unpinEnded } from '../../activities/checkpoints/evaluation-pins.ts';
 import type { StageKey } from '../../activities/checkpoints/snapshot.ts';
 import { isRunning } from '../../activities/stages/running.ts';
 import type { Bucket } from '../../activities/storage/bucket.ts';
@@ -43,6 +44,10 @@ export async function pruneStages(of: string | undefined, options: PruneCommandO
     const pruned: Pruned[] = [];
     for (const [index, stage] of stages.entries()) {
       const runs = running[index] ?? 'unknown';
+      if (options.dryRun !== true && runs !== 'unknown')
+        await withClient((client) =>
+          unpinEnded(bucket, stage, (workflow) => isRunning(client, workflow), signal),
+        );
       const how: PruneOptions = {
         retention: await retentionOf(bucket, stage, options, signal),
         // Not to know is no proof of an end.

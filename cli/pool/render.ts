@@ -58,14 +58,15 @@ function hostTable(hosts: readonly HostView[], nowMs: number): string {
 }
 
 function leaseText(
-  { holder, gpuIndices, since, priority, askedToYield }: LeaseView,
+  { holder, gpuIndices, since, priority, askedToYield, adopted }: LeaseView,
   { gpus }: HostView,
   nowMs: number,
 ): string {
   const which = gpuIndices.length === gpus ? 'all' : `GPU ${gpuIndices.join(',')}`;
   const asked = askedToYield === undefined ? '' : pc.yellow(`  asked to yield: ${askedToYield.why}`);
   const urgent = priority === 0 ? '' : `  priority ${String(priority)}`;
-  return `${holder}  ${which}  since ${duration((nowMs - since) / 1000)}${urgent}${asked}`;
+  const older = adopted === true ? '  older than the pool' : '';
+  return `${holder}  ${which}  since ${duration((nowMs - since) / 1000)}${urgent}${older}${asked}`;
 }
 
 function queueTable(queue: readonly WaitingView[]): string {

@@ -138,12 +138,25 @@ SOLVER:
   WARMUP_ITERS: 100
   CHECKPOINT_PERIOD: 250
 TEST:
-  EVAL_PERIOD: 250
+  EVAL_PERIOD: 0
 MODEL:
   WEIGHTS: "/w.pth"
 OUTPUT_DIR: "/out"
 `,
   );
+});
+
+test('each checkpoint is evaluated once: after the training, or in it at the period that the user gives', async (t) => {
+  const resolve = await makeResolver(t);
+  const periods = async (more: string) => {
+    const { plan } = await resolve(`task: odinw/Raccoon\nvariant: Lite\n${more}`);
+    const overrides = plan?.stage.overrides ?? {};
+    return ['SOLVER.CHECKPOINT_PERIOD', 'TEST.EVAL_PERIOD'].map((key) => settingAt(overrides, key));
+  };
+  const solver = 'overrides: { SOLVER: { MAX_ITER: 1000, CHECKPOINT_PERIOD: 70 } }\n';
+  assert.deepEqual(await periods(solver), [70, 0]);
+  assert.deepEqual(await periods(`${solver}evaluation: { checkpoints: [70] }\n`), [70, 0]);
+  assert.deepEqual(await periods(`${solver}evaluation: { checkpoints: final }\n`), [70, 70]);
 });
 
 test("a data set of the user's own is registered with both its splits, its words, and as boxes", async (t) => {

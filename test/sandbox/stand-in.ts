@@ -26,6 +26,9 @@ export interface Training {
   readonly url?: string;
   readonly resume?: boolean;
   readonly evalOnly?: boolean;
+  /** Through the pipeline's companion, as the pipeline starts it. */
+  readonly companion?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
   /** KEY VALUE overrides. */
   readonly set?: Readonly<Record<string, string | number>>;
   /** More arguments, before the overrides. */
@@ -37,6 +40,7 @@ export interface Training {
 export interface TwoMachines {
   readonly output: string;
   readonly resume?: boolean;
+  readonly companion?: boolean;
   readonly set: Readonly<Record<string, string | number>>;
   /** MODEL.WEIGHTS of machine 1 alone. */
   readonly otherWeights?: string;
@@ -52,6 +56,8 @@ export async function makeStandIn(folder: string): Promise<StandIn> {
   return { checkout, python };
 }
 
+const companion = join(repositoryRoot(), 'trainer/companion.py');
+
 /** Starts train_net.py; the result says how it ended, whatever its exit status. */
 export function train(standIn: StandIn, training: Training) {
   const { stage = stage1, ranks = 1, url = 'auto', more = [], rendezvousSeconds = 30 } = training;
@@ -60,7 +66,8 @@ export function train(standIn: StandIn, training: Training) {
   if (training.resume) args.push('--resume');
   if (training.evalOnly) args.push('--eval-only');
   args.push('OUTPUT_DIR', training.output, ...overrides(training));
-  return start(standIn, ['projects/GLEE/train_net.py', ...args], rendezvousSeconds);
+  const script = training.companion ? companion : 'projects/GLEE/train_net.py';
+  return start(standIn, [script, ...args], rendezvousSeconds, training.env);
 }
 
 /** Starts launch.py twice, as on two machines. */
@@ -69,16 +76,17 @@ export async function launchTwoMachines(standIn: StandIn, machines: TwoMachines)
   const gang = ['--np', '1', '--nn', '2', '--port', String(port), '--master_address', '127.0.0.1'];
   const common = ['--config-file', `projects/GLEE/configs/images/${stage1}.yaml`];
   if (machines.resume) common.push('--resume');
+  const launch = ['launch.py', ...(machines.companion ? ['--launch', companion] : []), ...gang];
   common.push('OUTPUT_DIR', machines.output, ...overrides(machines));
   const others = machines.otherWeights ? ['MODEL.WEIGHTS', machines.otherWeights] : [];
   return {
-    machine0: start(standIn, ['launch.py', ...gang, '--worker_rank', '0', ...common], 30),
-    machine1: start(standIn, ['launch.py', ...gang, '--worker_rank', '1', ...common, ...others], 30),
+    machine0: start(standIn, [...launch, '--worker_rank', '0', ...common], 30),
+    machine1: start(standIn, [...launch, '--worker_rank', '1', ...common, ...others], 30),
   };
 }
 
-function start({ checkout, python }: StandIn, args: readonly string[], rendezvousSeconds: number) {
-  const env = { SANDBOX_RENDEZVOUS_SECONDS: String(rendezvousSeconds) };
+function start({ checkout, python }: StandIn, args: readonly string[], rendezvousSeconds: number, more = {}) {
+  const env = { SANDBOX_RENDEZVOUS_SECONDS: String(rendezvousSeconds), ...more };
   return execa(python, args, { cwd: checkout, env, reject: false });
 }
 
@@ -108,8 +116,9 @@ export async function readMetrics(output: string) {
 /** The pids of trainers whose command line names the folder, and the text if there is one. */
 export async function trainersIn(output: string, text = ''): Promise<number[]> {
   const { stdout } = await execa('ps', ['-ww', '-eo', 'pid=,args=']);
-  const needed = ['train_net.py', output, text];
-  const lines = stdout.split('\n').filter((line) => needed.every((part) => line.includes(part)));
+  const needed = [output, text];
+  const trainers = stdout.split('\n').filter((line) => /(train_net|companion)\.py/.test(line));
+  const lines = trainers.filter((line) => needed.every((part) => line.includes(part)));
   // Not the shell that launch.py starts them with.
   return lines.filter((line) => !line.includes(' -c ')).map((line) => Number.parseInt(line, 10));
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -76,10 +76,10 @@ describe('what a training leaves', () => {
       'SOLVER.CHECKPOINT_PERIOD': 2,
     };
     const [output, again] = [join(root, 'padded'), join(root, 'padded-again')];
-    await succeed(train({ output, set: padded }));
-    await succeed(train({ output: again, set: padded }));
+    await succeed(train({ output, companion: true, set: padded }));
+    await succeed(train({ output: again, companion: true, set: padded }));
     await writeFile(join(again, 'last_checkpoint'), 'model_0000001.pth');
-    await succeed(train({ output: again, resume: true, set: padded }));
+    await succeed(train({ output: again, companion: true, resume: true, set: padded }));
 
     assert.ok((await stat(join(output, 'model_final.pth'))).size > 3_000_001);
     assert.equal(await sha256(join(again, 'model_final.pth')), await sha256(join(output, 'model_final.pth')));
@@ -118,21 +118,39 @@ describe('killed and resumed', () => {
   };
   const undisturbed = (): string => join(root, 'undisturbed');
 
+  const images = async (name: string) => {
+    await mkdir(join(root, name));
+    return { SANDBOX_IMAGES: join(root, name) };
+  };
+
   before(async () => {
-    await succeed(train({ output: undisturbed(), ranks: 2, set }));
+    const env = await images('images-undisturbed');
+    await succeed(train({ output: undisturbed(), ranks: 2, companion: true, set, env }));
   });
 
   it('a training whose parent gets SIGKILL leaves no rank, and ends with the bytes of an undisturbed one', async () => {
     const output = join(root, 'killed');
-    const training = train({ output, ranks: 2, set });
+    const env = await images('images-killed');
+    const training = train({ output, ranks: 2, companion: true, set, env });
     await until(() => existsSync(join(output, 'model_0000029.pth')), 'two checkpoints');
     training.kill('SIGKILL');
     await training;
     await until(async () => (await trainersIn(output)).length === 0, 'the ranks to follow their parent');
     assert.ok(!existsSync(join(output, 'model_final.pth')));
 
-    const stdout = await succeed(train({ output, ranks: 2, resume: true, set }));
+    const stdout = await succeed(train({ output, ranks: 2, companion: true, resume: true, set, env }));
     assert.match(stdout, /Starting training from iteration [1-9]/);
+    for (const rank of ['0', '1']) {
+      const [seen, expected] = [
+        await seenIn('images-killed', rank),
+        await seenIn('images-undisturbed', rank),
+      ];
+      assert.deepEqual(
+        [...new Set(seen)],
+        expected,
+        'what was lost sees the same images again, and nothing else does',
+      );
+    }
     for (const name of (await readdir(undisturbed())).filter((name) => name.endsWith('.pth'))) {
       assert.equal(await sha256(join(output, name)), await sha256(join(undisturbed(), name)), name);
     }
@@ -140,7 +158,7 @@ describe('killed and resumed', () => {
 
   it('two machines of one rank end with the bytes of one machine of two, though one of them was killed', async () => {
     const output = join(root, 'machines');
-    const { machine0, machine1 } = await launchTwoMachines({ output, set });
+    const { machine0, machine1 } = await launchTwoMachines({ output, companion: true, set });
     await until(() => existsSync(join(output, 'model_0000029.pth')), 'two checkpoints');
     const [victim] = await trainersIn(output, '--machine-rank=1');
     process.kill(victim ?? assert.fail('machine 1 has no trainer'), 'SIGKILL');
@@ -149,13 +167,41 @@ describe('killed and resumed', () => {
     assert.match(stderr, /RuntimeError: \[Rank 0\] Connection closed by peer \[127\.0\.0\.1\]:\d+/);
     await machine1;
 
-    const again = await launchTwoMachines({ output, set, resume: true });
+    const again = await launchTwoMachines({ output, companion: true, set, resume: true });
     await succeed(again.machine0);
     await succeed(again.machine1);
     assert.equal(
       await sha256(join(output, 'model_final.pth')),
       await sha256(join(undisturbed(), 'model_final.pth')),
     );
+  });
+
+  it('a training that resumes without the companion sees its first images again, as in GLEE', async () => {
+    const output = join(root, 'by-itself');
+    const env = await images('images-by-itself');
+    const short = { ...set, 'SOLVER.CHECKPOINT_PERIOD': 5, 'SANDBOX.SECONDS_PER_ITERATION': '0.0' };
+    await succeed(train({ output, set: { ...short, 'SOLVER.MAX_ITER': 5 }, env }));
+    await succeed(train({ output, resume: true, set: { ...short, 'SOLVER.MAX_ITER': 10 }, env }));
+    const seen = (await seenIn('images-by-itself', '0')).map((line) => line.replace(/^\d+ /, ''));
+    assert.deepEqual(seen.slice(5), seen.slice(0, 5));
+  });
+
+  it('continues with the images that no rank has had where the number of ranks is another', async () => {
+    const output = join(root, 'other-ranks');
+    const env = await images('images-other-ranks');
+    const legs = [
+      [2, 3],
+      [4, 5],
+      [1, 6],
+    ] as const;
+    for (const [leg, [ranks, end]] of legs.entries()) {
+      const one = { 'DATALOADER.SAMPLER_TRAIN': 'TrainingSampler', 'DATASETS.TEST': '()' };
+      const more = { ...one, 'SOLVER.IMS_PER_BATCH': 8, 'SOLVER.MAX_ITER': end };
+      await succeed(train({ output, ranks, companion: true, resume: leg > 0, set: more, env }));
+    }
+    const lines = await Promise.all(['0', '1', '2', '3'].map((rank) => seenIn('images-other-ranks', rank)));
+    const seen = lines.flat().flatMap((line) => line.split(' ').slice(1));
+    assert.deepEqual([seen.length, new Set(seen).size], [48, 48], 'of 64 images in the epoch');
   });
 
   it('a rank that is lost ends the training at once, names the signal and leaves no process', async () => {
@@ -186,6 +232,10 @@ describe('killed and resumed', () => {
     assert.match(stderr, /^RuntimeError: PytorchStreamReader failed reading zip archive/m);
   });
 });
+
+async function seenIn(folder: string, rank: string): Promise<string[]> {
+  return (await readFile(join(root, folder, `images.rank${rank}`), 'utf8')).trimEnd().split('\n');
+}
 
 describe('learning', () => {
   it('lowers the loss in each stage, and further for beginning from the stage before', async () => {

@@ -141,7 +141,8 @@ function controlActivities(
     publishSkipped: (input) => sceneOf(input.stage.run).publishSkipped(input),
     ...createPoolActivities(configDirectory),
     resolveFineTune: noFineTunes,
-    planEvaluation: noFineTunes,
+    planEvaluation: (input) => sceneOf(input.checkpoint.split('/')[0] ?? '').planEvaluation(),
+    endEvaluation: (pinned) => Promise.resolve(void sceneOf(pinned.run).unpinned.push(pinned.by)),
     listCheckpoints: noFineTunes,
     resolvePlan: (input) => unlessShutDown(sceneOf(input.run).resolvePlan(input)),
     recordChanges: (input) => Promise.resolve(void sceneOf(input.run).recorded.push(input)),
@@ -156,6 +157,11 @@ function hostActivities(host: string, sceneOf: (run: string) => Scene): HostActi
       const scene = sceneOf(workflowExecution?.workflowId.replace('pool/', '') ?? '');
       await beating(scene.untilLeft(host), PRESENCE_BEAT_MS).catch(() => undefined);
     },
+    leave() {
+      const { workflowExecution } = activityInfo();
+      sceneOf(workflowExecution?.workflowId.replace('pool/', '') ?? '').leave(host);
+      return Promise.resolve();
+    },
     measureRoom: () => {
       const run = activityInfo().workflowExecution?.workflowId ?? '';
       return Promise.resolve(sceneOf(run).measureRoom(host));
@@ -164,7 +170,7 @@ function hostActivities(host: string, sceneOf: (run: string) => Scene): HostActi
     awaitCheckpoint: (input) => sceneOf(input.run).awaitCheckpoint(input),
     checkHost: (input) => unlessShutDown(sceneOf(input.run).checkHost(input, host)),
     meetHosts: (input) => unlessShutDown(sceneOf(input.run).meetHosts(input, host)),
-    evaluateOnHost: noFineTunes,
+    evaluateOnHost: (input) => unlessShutDown(sceneOf(input.task.run).evaluateOnHost(host)),
     trainRank: (input) => unlessShutDown(sceneOf(input.run).trainRank(input, host)),
   };
 }

@@ -12,17 +12,25 @@ import {
 } from '@temporalio/client';
 import { refused } from '../../activities/fail.ts';
 import type {
+  PlannedEvaluation,
   PublishStageInput,
   RecordChangesInput,
   ResolvedPlan,
   SkipStageInput,
 } from '../../contracts/activities.ts';
+import type { EvaluationResult } from '../../contracts/evaluation.ts';
 import { hasArrived, type Checkpoint } from '../../contracts/checkpoints.ts';
 import { CONTROL_TASK_QUEUE, poolWorkflowId, stageWorkflowId } from '../../contracts/ids.ts';
 import type { CheckHostInput, HostReport, MeetHostsInput, MeetReport } from '../../contracts/health.ts';
 import type { Artifact, StagePlan } from '../../contracts/plan.ts';
 import type { PoolView } from '../../contracts/pool-view.ts';
-import type { JointTrainingResult, StageResult, StageState, TrainStageInput } from '../../contracts/runs.ts';
+import type {
+  JointTrainingResult,
+  StageChanges,
+  StageResult,
+  StageState,
+  TrainStageInput,
+} from '../../contracts/runs.ts';
 import type {
   AwaitCheckpointInput,
   DiskRoom,
@@ -56,6 +64,7 @@ export interface Script {
   readonly open?: (input: OpenAttemptInput, host: string, scene: Scene) => Promise<OpenAttemptResult>;
   readonly train?: (input: TrainRankInput, host: string, scene: Scene) => Promise<TrainRankResult>;
   readonly awaitCheckpoint?: (input: AwaitCheckpointInput) => Promise<void>;
+  readonly evaluate?: (host: string, scene: Scene) => Promise<EvaluationResult>;
   readonly publish?: (input: PublishStageInput) => Promise<StageResult>;
 }
 
@@ -84,6 +93,12 @@ export interface Scene {
   readonly published: PublishStageInput[];
   /** What people have changed, as it was kept. */
   readonly recorded: RecordChangesInput[];
+  /** Hosts that evaluated. */
+  readonly evaluations: string[];
+  /** Marks of evaluations that are over. */
+  readonly unpinned: string[];
+  planEvaluation(): Promise<PlannedEvaluation>;
+  evaluateOnHost(host: string): Promise<EvaluationResult>;
   resolvePlan(input: { readonly run: string; readonly config: string }): Promise<ResolvedPlan>;
   /** A run of one stage. */
   planAsUsual(): ResolvedPlan;
@@ -123,6 +138,13 @@ export async function setScene(lab: Lab, t: Pick<TestContext, 'name'>, script: S
     cancelled: [],
     published: [],
     recorded: [],
+    evaluations: [],
+    unpinned: [],
+    planEvaluation: () => Promise.resolve(plannedEvaluation(scene)),
+    evaluateOnHost: (host) => {
+      scene.evaluations.push(host);
+      return (script.evaluate ?? (() => Promise.resolve(evaluated(scene))))(host, scene);
+    },
     resolvePlan: (input) => (script.resolve ?? (() => Promise.resolve(scene.planAsUsual())))(input),
     planAsUsual: () => onePlan(scene),
     publishStage: (input) => {
@@ -193,6 +215,7 @@ export function startStage(
   scene: Scene,
   carried?: TrainStageInput['carried'],
   until?: number,
+  changes?: StageChanges,
 ): Promise<StageHandle> {
   const { run, plan, lab } = scene;
   const weights = { kind: 'checkout', path: 'weights/r50.pth', sha256: 'a1', sizeBytes: 1 } as const;
@@ -200,7 +223,14 @@ export function startStage(
     workflowId: stageWorkflowId(run, plan.stage),
     taskQueue: CONTROL_TASK_QUEUE,
     workflowExecutionTimeout: DEADLINE,
-    args: [{ run, plan, weights, ...(carried && { carried }), ...(until !== undefined && { until }) }],
+    args: [
+      {
+        ...{ run, plan, weights },
+        ...(carried && { carried }),
+        ...(until !== undefined && { until }),
+        ...(changes && { changes }),
+      },
+    ],
   });
 }
 
@@ -234,7 +264,7 @@ export function finish(input: TrainRankInput, host: string, scene: Scene): Promi
   const end = input.until ?? input.plan.maxIterations;
   const iterationsRun = end - (input.resumeFrom?.iterations ?? 0);
   if (input.machineRank !== 0) return Promise.resolve({ host, final: null, iterationsRun });
-  scene.head = checkpoint(scene, end, input.token);
+  scene.head = checkpoint(scene, end, input.token, input.plan.maxIterations);
   return Promise.resolve({ host, final: scene.head, iterationsRun });
 }
 
@@ -248,8 +278,13 @@ export async function trainForEver(_: TrainRankInput, host: string, scene: Scene
 }
 
 /** The stage's checkpoint after so many iterations. */
-export function checkpoint({ run, plan }: Scene, iterations: number, token = 1): Checkpoint {
-  const final = iterations === plan.maxIterations;
+export function checkpoint(
+  { run, plan }: Scene,
+  iterations: number,
+  token = 1,
+  maxIterations = plan.maxIterations,
+): Checkpoint {
+  const final = iterations === maxIterations;
   const name = final ? 'model_final.pth' : `model_${String(iterations - 1).padStart(7, '0')}.pth`;
   const key = `runs/${run}/${plan.stage}/attempts/${String(token)}/${name}`;
   const file = { key, sha256: `sha-of-${String(iterations)}`, sizeBytes: 1 };
@@ -294,6 +329,26 @@ function publish(
     ...{ ...rest, artifact: { ...artifact, name, iterations }, attempts, iterationsRun },
     ...(lastFailure !== undefined && { lastFailure }),
   });
+}
+
+function plannedEvaluation({ run, plan }: Scene): PlannedEvaluation {
+  const checkpoint = `${run}/${plan.stage}@100`;
+  const weights = { name: checkpoint, bucket: 'b', key: 'k', sha256: 'a1', sizeBytes: 1 };
+  const one = { ...plan, gang: { ...plan.gang, hosts: 1 } };
+  return {
+    task: {
+      ...{ run, stage: plan.stage, checkpoint, iterations: 100, weights },
+      plan: one,
+      datasets: ['d'],
+      inputs: 'i',
+    },
+    pinned: { ...{ run, stage: plan.stage, token: 1, name: 'model_final.pth' }, by: '_evaluation-1' },
+  };
+}
+
+function evaluated({ run, plan }: Scene): EvaluationResult {
+  const metrics = [{ dataset: 'd', metric: 'bbox/AP', value: 7 }];
+  return { checkpoint: `${run}/${plan.stage}@100`, sha256: 'a1', iterations: 100, inputs: 'i', metrics };
 }
 
 function onePlan({ run, plan }: Scene): ResolvedPlan {

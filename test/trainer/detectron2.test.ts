@@ -32,6 +32,8 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
     checkout = await mkdtemp(join(tmpdir(), 'glee-detectron2-'));
     await mkdir(join(checkout, 'projects/GLEE'), { recursive: true });
     await cp(fixture('detectron2-train_net.py'), join(checkout, 'projects/GLEE/train_net.py'));
+    await cp(fixture('detectron2-loaders.py'), join(checkout, 'projects/GLEE/loaders.py'));
+    await cp(fixture('glee-loader.py'), join(checkout, 'projects/GLEE/glee_loader.py'));
   });
   after(() => rm(checkout, { recursive: true, force: true }));
 
@@ -70,11 +72,14 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
     assert.ok(names.includes(saved.checkpoint) && names.at(-1) === stopped.checkpoint, names.join());
 
     await whole(job, { ranks: 2, resume: true, token: '2' });
+    const images: number[] = [];
     for (const rank of ['0', '1']) {
-      const lines = (await readFile(join(job, `out/images.rank${rank}`), 'utf8')).trimEnd().split('\n');
-      const iterations = lines.map((line) => Number(line.split(' ')[0]));
+      const seen = await seenIn(job, rank);
+      const iterations = seen.map(([iteration]) => iteration);
       assert.deepEqual(iterations, [...Array(MAX_ITERATIONS).keys()], 'each iteration was done, and once');
+      images.push(...seen.flatMap(([, ...batch]) => batch));
     }
+    assert.equal(new Set(images).size, 2 * MAX_ITERATIONS, 'and no image came twice');
     const starts = await startsIn(job);
     assert.deepEqual(
       starts.map(({ iterations }) => iterations),
@@ -83,9 +88,9 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
     const drawn = starts.flatMap(({ samplerSeeds }) => samplerSeeds);
     assert.deepEqual(
       drawn.map(({ from }) => from),
-      ["the attempt's token", "the attempt's token"],
+      ["the attempt's token", 'the checkpoint'],
     );
-    assert.equal(new Set(drawn.map(({ seed }) => seed)).size, 2);
+    assert.equal(new Set(drawn.map(({ seed }) => seed)).size, 1);
   });
 
   it('stops all ranks after just the iteration that it was given, saved once, and goes on to the end', async (t) => {
@@ -102,11 +107,14 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
       assert.deepEqual([iterations, checkpoint], [stopAfter, `model_00000${String(stopAfter - 1)}.pth`]);
       assert.equal(await readFile(join(job, 'out/last_checkpoint'), 'utf8'), checkpoint);
     }
+    const images: number[] = [];
     for (const rank of ['0', '1']) {
-      const lines = (await readFile(join(job, `out/images.rank${rank}`), 'utf8')).trimEnd().split('\n');
-      const iterations = lines.map((line) => Number(line.split(' ')[0]));
+      const seen = await seenIn(job, rank);
+      const iterations = seen.map(([iteration]) => iteration);
       assert.deepEqual(iterations, [...Array(MAX_ITERATIONS).keys()], 'each iteration was done, and once');
+      images.push(...seen.flatMap(([, ...batch]) => batch));
     }
+    assert.equal(new Set(images).size, 2 * MAX_ITERATIONS, 'and no image came twice');
     assert.deepEqual(
       (await startsIn(job)).map(({ iterations }) => iterations),
       [0, 20, 33],
@@ -133,7 +141,8 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
   it('leaves the checkpoint before whole when it is killed in the middle of a save', async (t) => {
     const job = await temporaryFolder(t);
     const set = { 'SOLVER.CHECKPOINT_PERIOD': 3 };
-    const training = start(job, { set, env: { FIXTURE_PARAMETERS: '40000000', FIXTURE_SECONDS: '0' } });
+    const env = { FIXTURE_PARAMETERS: '40000000', FIXTURE_SECONDS: '0' };
+    const training = start(job, { set, env });
     const torn = join(job, 'out/model_0000005.pth.saving.tmp');
     while (!existsSync(torn)) await new Promise(setImmediate);
     training.kill('SIGKILL');
@@ -141,6 +150,32 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
     assert.equal(existsSync(join(job, 'out/model_0000005.pth')), false);
     assert.equal(await readFile(join(job, 'out/last_checkpoint'), 'utf8'), 'model_0000002.pth');
     await python(`import torch; assert torch.load("${job}/out/model_0000002.pth")["iteration"] == 2`);
+    const lost = (await seenIn(job)).filter(([iteration = 0]) => iteration > 2);
+    await whole(job, { resume: true, token: '2', set: { 'SOLVER.MAX_ITER': 6 }, env });
+    const seen = await seenIn(job);
+    assert.deepEqual(
+      seen.slice(3 + lost.length).slice(0, lost.length),
+      lost,
+      'what was lost sees its images again',
+    );
+    assert.equal(new Set(seen.map(([, image]) => image)).size, 6, 'and nothing else does');
+  });
+
+  it("sees on each rank what an undisturbed training sees, with GLEE's loader and its workers", async (t) => {
+    const [plain, job] = [await temporaryFolder(t), await temporaryFolder(t)];
+    const set = { SEED: 7, 'SOLVER.MAX_ITER': 30, 'SOLVER.IMS_PER_BATCH': 4, 'DATALOADER.NUM_WORKERS': 2 };
+    const env = { FIXTURE_LOADER: 'glee', FIXTURE_SECONDS: '0' };
+    await whole(plain, { ranks: 2, set, env });
+    for (const [leg, stopAfter] of ['11', '30'].entries()) {
+      const { all } = await whole(job, {
+        ranks: 2,
+        resume: leg > 0,
+        set,
+        env: { ...env, GLEE_STOP_AFTER: stopAfter },
+      });
+      assert.doesNotMatch(all, /Traceback|glee: /);
+    }
+    for (const rank of ['0', '1']) assert.deepEqual(await seenIn(job, rank), await seenIn(plain, rank));
   });
 
   it('ends with a word of its own where a machine lacks the checkpoint that the others resume', async (t) => {
@@ -197,6 +232,15 @@ for name in ["model_0000004.pth", "model_0000009.pth", "model_final.pth"]:
     assert.equal(existsSync(join(job, 'out/last_checkpoint')), false);
   });
 });
+
+/** What each iteration of a rank saw, in the order in which it was trained: [iteration, image, ...]. */
+async function seenIn(job: string, rank = '0'): Promise<number[][]> {
+  const text = await readFile(join(job, `out/images.rank${rank}`), 'utf8');
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(' ').map(Number));
+}
 
 async function python(program: string): Promise<void> {
   await execa(DETECTRON2_PYTHON, ['-c', program]);

@@ -126,6 +126,88 @@ describe('the controls of a stage', { concurrency: true }, () => {
     await assert.rejects(handle.result());
   });
 
+  it('keeps what people change before it answers, and begins with what was kept', async (t) => {
+    const scene = await setScene(lab, t, { train: untilAttempt(2) });
+    const handle = await startStage(scene);
+    await untilTraining(scene, 1);
+    await ask(scene, 'priority', { ...ada, priority: 7 });
+    await ask(scene, 'extend', { ...ada, iterations: 200 });
+    const { run } = scene;
+    assert.deepEqual(scene.recorded, [
+      { run, stage: 'stage1', changes: { priority: 7 } },
+      { run, stage: 'stage1', changes: { priority: 7, maxIterations: 200 } },
+    ]);
+    await handle.result();
+
+    const later = await setScene(lab, { name: `later ${t.name}` });
+    later.head = checkpoint(later, 150);
+    const { artifact } = await (
+      await startStage(later, undefined, undefined, { maxIterations: 200 })
+    ).result();
+    assert.deepEqual([artifact.iterations, later.trainings[0]?.plan.maxIterations], [200, 200]);
+    assert.deepEqual(later.recorded, [], 'it is kept already');
+  });
+
+  it('goes on from final weights when it was extended just before its end', async (t) => {
+    const ended = newGate();
+    const scene = await setScene(lab, t, {
+      train: async (input, host, self) => {
+        if (input.attempt === 1) await ended.opened;
+        return finish(input, host, self);
+      },
+      awaitCheckpoint: () => new Promise(() => undefined),
+    });
+    const handle = await startStage(scene);
+    await untilTraining(scene, 1);
+    await ask(scene, 'extend', { ...ada, iterations: 200 });
+    ended.open();
+    const { artifact, attempts } = await handle.result();
+    assert.deepEqual([artifact.iterations, attempts], [200, 2]);
+    assert.equal(scene.trainings.at(-1)?.resumeFrom?.final, true);
+  });
+
+  it('refuses by name what would change nothing once it has trained, and is paused', async (t) => {
+    const published = newGate();
+    const scene = await setScene(lab, t, {
+      train: async (input, host, self) => {
+        await published.opened;
+        return finish(input, host, self);
+      },
+      awaitCheckpoint: () => new Promise(() => undefined),
+    });
+    const handle = await startStage(scene);
+    await untilTraining(scene, 1);
+    await ask(scene, 'pause', ada);
+    published.open();
+    await until('it to rest', async () => {
+      const { trained, phase } = await stateOf(scene);
+      return trained === true && phase === 'paused';
+    });
+    for (const [kind, order] of [
+      ['extend', { iterations: 200 }],
+      ['priority', { priority: 3 }],
+      ['yield', {}],
+    ] as const)
+      assert.match(await refusedWith(scene, kind, { ...ada, ...order }), /has trained to its end/);
+    await ask(scene, 'resume', ada);
+    assert.equal((await handle.result()).artifact.iterations, 100);
+  });
+
+  it('says what its last attempt failed with where the weights were final already', async (t) => {
+    const scene = await setScene(lab, t, {
+      train: async (input, host, self) => {
+        if (input.machineRank !== 0) return trainForEver(input, host, self);
+        await finish(input, host, self);
+        throw fail('TrainerCrashed', 'the evaluation crashed', { host });
+      },
+    });
+    const { attempts, lastFailure } = await (await startStage(scene)).result();
+    assert.equal(attempts, 2);
+    assert.match(lastFailure ?? '', /^attempt 1 failed on host-a: TrainerCrashed: the evaluation crashed$/);
+    const { events } = await stateOf(scene);
+    assert.match(events.at(-1)?.text ?? '', /final already when attempt 1 failed on host-a/);
+  });
+
   it('goes back once when it diverges, then waits for a person without hosts', async (t) => {
     const scene = await setScene(lab, t, {
       train: (input, host, self) => {

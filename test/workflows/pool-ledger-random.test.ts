@@ -24,9 +24,9 @@ test(`whatever ${String(STEPS)} times happens to 50 hosts and ${String(REQUESTS)
     }
   }
   // Or the promises would hold for lack of anything to promise.
-  const { grants, asks, quarantines, blocked } = world.seen;
+  const { grants, asks, quarantines, blocked, adopted } = world.seen;
   assert.ok(grants > REQUESTS / 2, `only ${String(grants)} grants`);
-  for (const count of [asks, quarantines, blocked]) assert.ok(count > 0, JSON.stringify(world.seen));
+  for (const count of [asks, quarantines, blocked, adopted]) assert.ok(count > 0, JSON.stringify(world.seen));
   world.settle();
 });
 

@@ -108,6 +108,29 @@ test('nobody is asked in vain: not when it would not do, and not by what is no m
   ]);
 });
 
+test('a request that only its age puts first keeps nobody behind it from asking others to yield', () => {
+  const later = NOW + 12 * HOUR;
+  let state = grantAll(enqueue(poolOf('a', 'b', 'c'), request('low', { hosts: 2 }), NOW));
+  state = enqueue(state, request('aged', { hosts: 3 }), NOW);
+  state = grantAll(enqueue(state, request('urgent', { priority: 10, hosts: 2 }), later), later);
+  const { asks, state: told } = askToYield(state, later);
+  assert.deepEqual(asked(asks), ['low']);
+  // What was free before stays with the aged one, and what is freed is the urgent one's.
+  assert.deepEqual(leased(grantAll(told, later)), { a: 'low', b: 'low' });
+  const freed = grantAll(release(told, 'low'), later);
+  assert.deepEqual(leased(freed), { a: 'urgent', b: 'urgent' });
+  assert.deepEqual(leased(grantAll(release(freed, 'urgent'), later)), { a: 'aged', b: 'aged', c: 'aged' });
+});
+
+test('nobody is asked for a request where a sooner one that is as urgent would take what is freed', () => {
+  let state = grantAll(enqueue(poolOf('a', 'b'), request('low'), NOW));
+  state = grantAll(enqueue(state, request('lower', { priority: 6 }), NOW));
+  // It could use both hosts, and may have only one of them freed.
+  state = enqueue(state, request('big', { hosts: 2, priority: 5 }), NOW);
+  state = enqueue(state, request('small', { priority: 5 }), NOW);
+  assert.deepEqual(askToYield(state, NOW).asks, []);
+});
+
 test('a host that is drained gets nothing, its holders are asked to yield, and it may leave when it is free', () => {
   let state = grantAll(enqueue(poolOf('a', 'b'), request('one', { hosts: 2 }), NOW));
   state = drainHost(state, { host: 'a', by: 'me', why: 'new NIC' }, NOW);

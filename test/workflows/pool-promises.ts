@@ -41,8 +41,9 @@ export function checkNothingIdle(state: PoolState, nowMs: number): void {
   }
 
   function isBefore(other: Waiting, request: Waiting): boolean {
-    // A gang that lost a host keeps its place, which only lets it go sooner: it is not looked at here.
-    if (other.keepsPlace === true) return true;
+    // A gang that lost a host keeps its place, and what is freed for a request is its own, which only lets them go
+    // sooner: that is not looked at here.
+    if (other.keepsPlace === true || other.claims !== undefined) return true;
     const more = effective(other, settings, nowMs) - effective(request, settings, nowMs);
     return more > 0 || (more === 0 && other.arrivedAt <= request.arrivedAt);
   }

@@ -3,8 +3,15 @@
  * promises are computed here in a way of their own, slow and plain.
  */
 import assert from 'node:assert/strict';
-import { DEFAULT_POOL_SETTINGS, type LeaseRequest, type PoolSettings } from '../../contracts/pool.ts';
+import {
+  DEFAULT_POOL_SETTINGS,
+  type Lease,
+  type LeaseAccount,
+  type LeaseRequest,
+  type PoolSettings,
+} from '../../contracts/pool.ts';
 import { randomNumbers } from '../../sandbox/random.ts';
+import { adoptAccounts, adoptJobs } from '../../workflows/pool-adoption.ts';
 import {
   blameHost,
   clearHost,
@@ -35,17 +42,23 @@ export function newWorld(seed: number, size: WorldSize) {
   const below = (limit: number) => Math.floor(random() * limit);
   const pick = <T>(values: readonly T[]): T | undefined => values[below(values.length)];
   const asked = new Map<string, LeaseRequest>();
-  const seen = { grants: 0, asks: 0, quarantines: 0, blocked: 0 };
+  const seen = { grants: 0, asks: 0, quarantines: 0, blocked: 0, adopted: 0 };
   let nowMs = 1_000_000;
   let newestToken = 0;
   let forgottenAt = 0;
   let state: PoolState = { ...emptyPool, settings: SETTINGS };
   for (let index = 0; index < size.hosts; index += 1) join(index);
 
-  function join(index: number): void {
+  /** @param living Leases that are in use. */
+  function join(index: number, living: PoolState['leases'] = []): void {
     const labels = { zone: index % 5 === 0 ? 'b' : 'a' };
     const name = `host-${String(index).padStart(2, '0')}`;
-    state = joinHost(state, { name, gpus: index % 7 === 0 ? 4 : 8, address: name, labels });
+    const host = { name, gpus: index % 7 === 0 ? 4 : 8, address: name, labels };
+    const jobs = living.flatMap(({ requestId, holder, token, hosts }) => {
+      const own = hosts.find((one) => one.name === name);
+      return own === undefined ? [] : [{ requestId, holder, token, gpuIndices: own.gpuIndices ?? [] }];
+    });
+    state = adoptJobs(joinHost(state, host), { ...host, jobs }, nowMs).state;
   }
 
   function request(more: Partial<LeaseRequest> = {}): void {
@@ -90,6 +103,7 @@ export function newWorld(seed: number, size: WorldSize) {
     ['minutes pass', 20, () => (nowMs += below(20 * 60_000))],
     ['clock set back', 1, () => (nowMs = Math.max(nowMs - below(1000), forgottenAt))],
     ['pool anew', 0.1, forgetAll],
+    ['pool anew while jobs live', 2, forgetAndAdopt],
   ];
 
   function blame() {
@@ -113,6 +127,44 @@ export function newWorld(seed: number, size: WorldSize) {
     nowMs = forgottenAt;
     state = { ...emptyPool, settings: SETTINGS };
     for (let index = 0; index < size.hosts; index += 1) join(index);
+  }
+
+  /** Some leases are told by their holders, all by the hosts on which they are in use; some hosts join late. */
+  function forgetAndAdopt(): void {
+    const { leases, queue } = state;
+    forgetAll();
+    state = { ...emptyPool, settings: SETTINGS };
+    const told = leases.filter(() => below(2) === 0).map(({ requestId }) => requestId);
+    const accounts = leases.flatMap((lease): LeaseAccount[] =>
+      told.includes(lease.requestId)
+        ? [{ pool: 'p', priority: lease.rank, held: lease, request: null, ...teamOf(lease) }]
+        : [],
+    );
+    for (const { holder, priority = 0, ...request } of queue)
+      accounts.push({ pool: 'p', priority, held: null, request: { holder, priority, ...request } });
+    const adopts = [
+      () => (state = adoptAccounts(state, accounts, nowMs).state),
+      ...Array.from({ length: size.hosts }, (_, index) => () => join(index, leases)),
+    ];
+    for (const adopt of adopts.sort(() => random() - 0.5)) adopt();
+    seen.adopted += leases.length;
+    const held = (all: typeof leases) =>
+      all.flatMap(({ requestId, hosts }) =>
+        hosts.map(({ name, gpuIndices = [] }) => `${requestId} ${name} ${gpuIndices.join()}`),
+      );
+    // A request ends what its holder held under an earlier start, and what it replaces.
+    const isOver = ({ requestId, holder, holderSince }: Lease) =>
+      queue.some(
+        (one) => one.holder === holder && (one.holderSince > holderSince || one.replaces === requestId),
+      );
+    const known = new Set(held(state.leases));
+    for (const lease of held(leases.filter((one) => !isOver(one))))
+      assert.ok(known.has(lease), `a pool that was started anew does not know ${lease}`);
+    for (const { token } of leases) assert.ok(state.lastToken >= token);
+  }
+
+  function teamOf({ team }: { readonly team?: string }) {
+    return team === undefined ? {} : { team };
   }
 
   return {

@@ -11,6 +11,7 @@ import {
   standingOf,
   withEvent,
 } from '../../workflows/stage-state.ts';
+import { decide } from '../../workflows/recovery.ts';
 import { stagePlan } from '../fixtures/stage-plan.ts';
 
 const { limits } = stagePlan('state');
@@ -111,4 +112,20 @@ test('hosts that lack what the plan needs are known once, each with its newest r
     state.lacking?.map(({ reason }) => reason.length),
     [10, 500],
   );
+});
+
+test('no more attempts are told to be left, or spent, than there were, when the last was one too many', () => {
+  const few = { ...limits, attemptsWithoutProgress: 1 };
+  const at = { iterationsRun: 0, at: 1, limits: few };
+  const once = afterFailure(initialStageState, crash, at);
+  const twice = afterFailure(once, crash, at);
+  assert.deepEqual(
+    [once.budgets?.trainer, twice.budgets?.trainer],
+    [
+      { spent: 1, limit: 1 },
+      { spent: 1, limit: 1, exceeded: true },
+    ],
+  );
+  assert.equal(decide(crash, standingOf(once, crash, few)).kind, 'again');
+  assert.equal(decide(crash, standingOf(twice, crash, few)).kind, 'stop');
 });

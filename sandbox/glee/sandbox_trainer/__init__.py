@@ -12,7 +12,7 @@ What stands in for what:
                     torch.distributed: how ranks find each other, add up, and end together
     draws           a random number generator that depends on its seed alone
     catalog         the registered data sets and their annotation files; detectron2's catalogues are in `detectron2/`
-    sampler         GLEE's multi-data-set sampler: which images make up which iteration's batch
+    sampler, loader detectron2's and GLEE's: in which order images are drawn, and how batches are made of them
     model           the network: four small layers, their loss and its gradient
     optimizer       SGD with momentum, the learning rate's schedule
     torch_file, pickle_writer

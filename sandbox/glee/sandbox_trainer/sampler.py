@@ -1,38 +1,63 @@
-"""Which images make up the batch of an iteration.
+"""In which order images are drawn: detectron2's and GLEE's samplers.
 
-The draw depends on the seed, the iteration and the rank alone, not on what was drawn before: a training that resumes
-at iteration n sees what it would have seen undisturbed. (GLEE's sampler takes a fresh seed at every start.)
+Each is one endless order that all ranks share, drawn from the seed alone, of which a rank takes every Nth image. As in
+detectron2 it begins with its first image at each start, so that a resumed training would see those again: where it has
+to continue is not the sampler's to know, and whoever resumes has to put it there.
 """
+
+import itertools
 
 from .draws import Draws
 
 
-class Sampler:
-    """GLEE's MultiDatasetSampler, or detectron2's TrainingSampler on the first data set."""
+class _EndlessSampler:
+    def __init__(self, seed, rank, world_size):
+        self._seed = seed
+        self._rank = rank
+        self._world_size = world_size
 
-    def __init__(self, cfg, datasets, rank, world_size):
-        total = cfg.SOLVER.IMS_PER_BATCH
-        # Asserted after the data was read, and although the value goes unused with USE_DIFF_BS_SIZE: as in GLEE.
-        assert total > 0 and total % world_size == 0, (
-            f"Total batch size ({total}) must be divisible by the number of gpus ({world_size})."
-        )
-        self.datasets = datasets
-        self.rank = rank
-        self.seed = max(cfg.SEED, 0)
-        several = cfg.DATALOADER.SAMPLER_TRAIN == "MultiDatasetSampler"
-        ratios = cfg.DATALOADER.DATASET_RATIO if several else [1.0]
-        self.batch_sizes = [total // world_size] * len(datasets)
-        if several and cfg.DATALOADER.USE_DIFF_BS_SIZE:
-            self.batch_sizes = cfg.DATALOADER.DATASET_BS
-        self.limits = _limits([len(images) for images in datasets], ratios)
+    def _infinite_indices(self):
+        draws = Draws(self._seed)
+        while True:
+            yield from self._epoch(draws)
 
-    def batch(self, iteration):
-        """This rank's images: all from one data set, which is drawn by its ratio."""
-        draws = Draws(self.seed, iteration, self.rank)
+
+class TrainingSampler(_EndlessSampler):
+    """detectron2's: each image once an epoch."""
+
+    def __init__(self, size, seed, rank, world_size):
+        super().__init__(seed, rank, world_size)
+        self._size = size
+
+    def __iter__(self):
+        yield from itertools.islice(self._infinite_indices(), self._rank, None, self._world_size)
+
+    def _epoch(self, draws):
+        order = list(range(self._size))
+        for last in range(self._size - 1, 0, -1):
+            other = draws.below(last + 1)
+            order[last], order[other] = order[other], order[last]
+        return order
+
+
+class MultiDatasetSampler(_EndlessSampler):
+    """GLEE's: images of all data sets, with replacement; a data set's share is its ratio."""
+
+    def __init__(self, sizes, ratios, seed, rank, world_size):
+        super().__init__(seed, rank, world_size)
+        self.sizes = sizes
+        self.limits = _limits(sizes, ratios)
+
+    def __iter__(self):
+        yield from itertools.islice(self._infinite_indices(), self._rank, None, self._world_size)
+
+    def _epoch(self, draws):
+        return [self._draw(draws) for _ in range(sum(self.sizes))]
+
+    def _draw(self, draws):
         at = draws.uniform(0.0, self.limits[-1])
         source = next(index for index, limit in enumerate(self.limits) if at < limit)
-        images = self.datasets[source]
-        return [images[draws.below(len(images))] for _ in range(self.batch_sizes[source])]
+        return sum(self.sizes[:source]) + draws.below(self.sizes[source])
 
 
 def _limits(sizes, ratios):

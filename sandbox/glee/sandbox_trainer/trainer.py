@@ -12,12 +12,11 @@ from detectron2.engine.hooks import EvalHook, PeriodicCheckpointer
 from detectron2.engine.train_loop import TrainerBase
 from detectron2.modeling.meta_arch.build import build_model
 
-from .catalog import load_datasets
 from .checkpointer import DetectionCheckpointer
 from .evaluation import evaluate, flatten
+from .loader import build_train_loader
 from .log import Metrics
 from .optimizer import Optimizer
-from .sampler import Sampler
 
 
 class Trainer(TrainerBase):
@@ -29,13 +28,13 @@ class Trainer(TrainerBase):
         self.gang = gang
         self.model = build_model(cfg, log)
         self.optimizer = Optimizer(cfg, self.model)
-        several = cfg.DATALOADER.SAMPLER_TRAIN == "MultiDatasetSampler"
-        datasets = load_datasets(cfg.DATASETS.TRAIN if several else cfg.DATASETS.TRAIN[:1])
-        self.sampler = Sampler(cfg, datasets, gang.rank, gang.world_size)
+        self.data_loader = build_train_loader(cfg, gang)
+        self._data_loader_iter = iter(self.data_loader)
         self.checkpointer = DetectionCheckpointer(cfg, gang, log, self.model, self.optimizer)
         self.max_iter = cfg.SOLVER.MAX_ITER
         self.slower_by = _slower_by(gang.rank)
         self.gate = os.getenv("SANDBOX_GATE")
+        self.images_folder = os.getenv("SANDBOX_IMAGES")
         self.metrics = Metrics(cfg.OUTPUT_DIR, log, self.max_iter) if gang.rank == 0 else None
         if gang.rank == 0:
             evaluation = [EvalHook(cfg.TEST.EVAL_PERIOD, self._evaluate)] if cfg.DATASETS.TEST else []
@@ -63,11 +62,12 @@ class Trainer(TrainerBase):
         iteration = self.iter
         self._wait_at_gate(iteration)
         began = time.perf_counter()
-        images = self.sampler.batch(iteration)
+        images = next(self._data_loader_iter)
         data_time = time.perf_counter() - began
+        self._record(images)
         # GLEE encodes the words of the first image's task.
-        assert self.model.dataset_name_dicts[images[0][0]["dataset_name"]]
-        objects = [item for _, found in images for item in found]
+        assert self.model.dataset_name_dicts[images[0]["dataset_name"]]
+        objects = [item for image in images for item in image["objects"]]
         loss_class, loss_box, gradient = self.model.loss_and_gradient(objects)
         self.gang.pause(self.slower_by)
 
@@ -86,6 +86,13 @@ class Trainer(TrainerBase):
                 self.metrics.add(time=time.perf_counter() - began, data_time=data_time)
             if (iteration + 1) % self.cfg.SANDBOX.METRICS_PERIOD == 0 or iteration + 1 == self.max_iter:
                 self.metrics.write(iteration, self.optimizer.learning_rate(iteration))
+
+    def _record(self, images):
+        """SANDBOX_IMAGES=/a/folder: each rank appends what each of its iterations sees to images.rankN in there."""
+        if self.images_folder:
+            seen = [f"{image['dataset_source']}:{image['image_id']}" for image in images]
+            with open(os.path.join(self.images_folder, f"images.rank{self.gang.rank}"), "a") as file:
+                file.write(" ".join([str(self.iter), *seen]) + "\n")
 
     def _wait_at_gate(self, iteration):
         """SANDBOX_GATE=/a/file: while it is there, no rank begins the iteration whose number it holds."""

@@ -75,7 +75,11 @@ describe('the head of a stage', () => {
     for (const text of ['{', '[]', '{"token":"7","checkpoint":null}']) {
       await s3.store.writeText(keys.head('unreadable', 'stage1'), text);
       const work = claimHead(s3.store, stage, Date.now());
-      await assert.rejects(work, { type: 'DamagedHead', nonRetryable: true, message: /head\.json[^]*manifest/ });
+      await assert.rejects(work, {
+        type: 'DamagedHead',
+        nonRetryable: true,
+        message: /head\.json[^]*manifest/,
+      });
     }
   });
 

@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { ActivityCancellationDetails } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
+import { z } from 'zod';
 import type { HostActivities } from '../../../contracts/activities.ts';
 import { commitHead } from '../../../activities/checkpoints/head.ts';
 import { createHostActivities } from '../../../activities/hosts/host-activities.ts';
@@ -23,7 +24,7 @@ describe('createHostActivities', () => {
 
   const activities = (
     join: () => Promise<void> = () => Promise.resolve(),
-    letGo: () => void = () => undefined,
+    leave: (why: string) => void = () => undefined,
   ): HostActivities =>
     createHostActivities({
       ...s3,
@@ -39,8 +40,9 @@ describe('createHostActivities', () => {
       supervisors: new Supervisors(),
       origin: { cluster: 'test', namespace: 'test', storage: 's3://test/' },
       join,
-      letGo,
-      leaving: new AbortController().signal,
+      leave,
+      place: 'here',
+      workerSince: 2,
     });
 
   it('opens a first attempt with nothing to resume, and a port that is free', async () => {
@@ -91,16 +93,41 @@ describe('createHostActivities', () => {
     assert.deepEqual(joins, ['again']);
   });
 
-  it('may leave when the pool lets it go, and does not join again', async () => {
-    const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+  it('leaves when the pool lets it go, and when a newer worker of the machine has the host', async () => {
     const said: string[] = [];
     const host1 = activities(
       () => Promise.resolve(void said.push('again')),
-      () => void said.push('let go'),
+      (why) => void said.push(why),
     );
+    await run(() => host1.leave({ host: { ...host, workerSince: 2 } }));
+    const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
     const presence = environment.run(() => host1.bePresent({ host }));
     environment.cancel('CANCELLED', new ActivityCancellationDetails({ cancelRequested: true }));
     await assert.rejects(presence, { name: 'CancelledFailure' });
-    assert.deepEqual(said, ['let go']);
+    assert.deepEqual(said, ['the pool lets this host go', 'a newer worker of this machine has the host']);
+  });
+
+  it('leaves what is for another worker of its queue to that worker', async () => {
+    const said: string[] = [];
+    const host1 = activities(undefined, (why) => void said.push(why));
+    const other = { host: { ...host, workerSince: 1 } };
+    await assert.rejects(
+      run(() => host1.leave(other)),
+      { type: 'WorkerShutdown' },
+    );
+    await assert.rejects(
+      run(() => host1.bePresent(other)),
+      { type: 'WorkerShutdown' },
+    );
+    assert.deepEqual(said, []);
+  });
+
+  it('starts nothing under a lease of another machine that had its name', async () => {
+    const input = { task: {}, token: 1, attempt: 1, place: 'there' };
+    const parsed = z.custom<Parameters<HostActivities['evaluateOnHost']>[0]>().parse(input);
+    await assert.rejects(
+      run(() => activities().evaluateOnHost(parsed)),
+      { type: 'HostLost' },
+    );
   });
 });

@@ -83,6 +83,24 @@ describe('resolvePlan', () => {
     assert.deepEqual(JSON.parse((await s3.store.readText(keys.plan(run)))?.text ?? ''), plan);
   });
 
+  it('goes on with what people changed, whether the config says it by now or not', async (test) => {
+    const { run, file, resolve } = await makeRun(test);
+    const before = await resolve();
+    const changes = { maxIterations: 400, learningRate: 5e-5 };
+    await s3.store.writeText(keys.changes(run, 'stage1'), JSON.stringify(changes));
+    const unchanged = await resolve();
+    assert.deepEqual([unchanged.plan, unchanged.changes], [before.plan, { stage1: changes }]);
+    const stage1 = 'stage1: { overrides: { SOLVER: { MAX_ITER: 400, BASE_LR: 5.0e-5 } } }';
+    await edit(file, 'stage1:\n', `${stage1}\n`);
+    assert.deepEqual((await resolve()).plan.stages, before.plan.stages);
+    await edit(file, 'MAX_ITER: 400', 'MAX_ITER: 500');
+    await assert.rejects(resolve(), {
+      type: 'PlanChanged',
+      message:
+        /record has it that stage1 ends after 400 iterations and has SOLVER.BASE_LR 0.00005, .*MAX_ITER: 300 → 500/s,
+    });
+  });
+
   it('notices that a GLEE config was edited in the checkout', async (test) => {
     const { checkout, resolve } = await makeRun(test);
     await resolve();

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Checkpoint, Retention } from '../../../contracts/checkpoints.ts';
-import { claimHead, readHead } from '../../../activities/checkpoints/head.ts';
+import { addTimes } from '../../../activities/checkpoints/commit.ts';
+import { claimHead, commitHead, readHead } from '../../../activities/checkpoints/head.ts';
 import { takeSnapshot } from '../../../activities/checkpoints/snapshot.ts';
 import type { ObjectStore } from '../../../activities/storage/object-store.ts';
 import { Uploader } from '../../../activities/training/uploader.ts';
@@ -248,6 +249,24 @@ describe('Uploader', () => {
     const [stored] = (await takeSnapshot(s3, stage, forever)).checkpoints;
     assert.ok((stored?.times?.upload ?? 0) > 0);
     assert.ok((stored?.times?.commit ?? 0) > 0);
+  });
+
+  it('notes what the commit of final weights took, not what their file had taken before', async (test) => {
+    const { uploader, output, stage } = await makeUploader(test, s3.store);
+    await save(output, 'model_0000029.pth');
+    await uploader.catchUp(forever);
+    const [numbered] = (await takeSnapshot(s3, stage, forever)).checkpoints;
+    assert.ok(numbered);
+    const change = () => ({ upload: 36, commit: 1 });
+    await addTimes(s3.store, numbered, change, forever);
+    await commitHead(s3.store, { ...numbered, times: change() });
+    await copyFile(join(output, 'model_0000029.pth'), join(output, 'model_final.pth'));
+    await writeFile(join(output, 'last_checkpoint'), 'model_final.pth');
+    await uploader.catchUp(forever);
+    const final = (await takeSnapshot(s3, stage, forever)).checkpoints.find((one) => one.final);
+    assert.equal(final?.file.key, numbered.file.key, 'the bytes are there already');
+    const { upload = -1, commit = -1 } = final.times ?? {};
+    assert.ok(upload >= 0 && upload < 30 && commit >= 0 && commit < 30, JSON.stringify(final.times));
   });
 });
 
