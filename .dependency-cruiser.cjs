@@ -23,6 +23,7 @@ module.exports = {
       'contracts/',
       'configs/',
       'activities/checkpoints/',
+      'activities/health/python.ts',
       'activities/stages/running.ts',
       'activities/storage/',
       'activities/weights/',

@@ -46,6 +46,6 @@ function render({ checkpoint, metrics, files = [] }: EvaluationResult): string {
   const table = new Table({ head: ['data set', 'metric', 'value'], style: { head: [], border: [] } });
   for (const { dataset, metric, value } of metrics) table.push([dataset, metric, value]);
   const figures =
-    metrics.length === 0 ? `${checkpoint}: GLEE computes no metric` : `${checkpoint}\n${table.toString()}`;
+    metrics.length === 0 ? `${checkpoint}: GLEE computes no figure` : `${checkpoint}\n${table.toString()}`;
   return [figures, ...files.map(({ bucket, key }) => `  s3://${bucket}/${key}`)].join('\n');
 }

@@ -117,6 +117,7 @@ const progressSchema: z.ZodType<Progress> = z.object({
   machineRank: z.number(),
   attempt: z.number(),
   phase: z.enum(PHASES),
+  uploading: z.boolean().exactOptional(),
   pid: z.number().exactOptional(),
   iteration: z.number().exactOptional(),
   maxIterations: z.number(),

@@ -20,9 +20,14 @@ export function evaluationLines({
   ];
 }
 
-function resultLines({ checkpoint, metrics }: EvaluationResult, isBest: boolean): string[] {
+function resultLines({ checkpoint, metrics, files = [] }: EvaluationResult, isBest: boolean): string[] {
   const name = isBest ? pc.green(checkpoint) : checkpoint;
-  if (metrics.length === 0) return [`  ${name}  evaluated; GLEE computes no figure`];
+  // Predictions are all that an evaluation on videos leaves.
+  if (metrics.length === 0)
+    return [
+      `  ${name}  evaluated; GLEE computes no figure`,
+      ...files.map(({ bucket, key }) => `    s3://${bucket}/${key}`),
+    ];
   const datasets = [...new Set(metrics.map(({ dataset }) => dataset))];
   return datasets.map((dataset) => {
     const own = metrics.filter((one) => one.dataset === dataset);

@@ -124,11 +124,21 @@ export function progressText(progress: Progress | undefined): string {
 /** A line for each host of the gang; the one that holds it back is named. */
 export function hostLines(hosts: readonly Progress[]): string[] {
   const straggler = findStraggler(hosts);
-  return hosts.map(({ host, machineRank, phase, pid, memoryMiB, ownSecondsPerIteration: own, note }) => {
+  return hosts.map((progress) => {
+    const {
+      host,
+      machineRank,
+      phase,
+      uploading,
+      pid,
+      memoryMiB,
+      ownSecondsPerIteration: own,
+      note,
+    } = progress;
     const parts = [
       `  ${host}`,
       `machine ${String(machineRank)}`,
-      phase,
+      uploading === true && phase !== 'uploading' ? `${phase}, uploading` : phase,
       pid === undefined ? '' : `pid ${String(pid)}`,
       memoryMiB === undefined ? '' : `${String(memoryMiB)} MiB`,
       own === undefined ? '' : `own ${seconds(own)} s/iter`,

@@ -111,6 +111,8 @@ export interface Progress {
   readonly machineRank: number;
   readonly attempt: number;
   readonly phase: Phase;
+  /** A checkpoint is on its way to S3, whatever the trainer does meanwhile. Absent: none is. */
+  readonly uploading?: boolean;
   /** Pid of the trainer on its host. */
   readonly pid?: number;
   readonly iteration?: number;

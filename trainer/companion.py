@@ -27,6 +27,7 @@ if __name__ == "__main__":
 
 import atomic_checkpoints  # noqa: E402
 import declared_datasets  # noqa: E402
+import evaluation_files  # noqa: E402
 import learning_rate  # noqa: E402
 import rank_records  # noqa: E402
 import same_checkpoint  # noqa: E402
@@ -41,6 +42,7 @@ if __name__ == "__main__":
 # Trainers call their hooks in this order: who asked for a save is answered when all else of the iteration is done.
 for _part in (
     declared_datasets,
+    evaluation_files,
     weights_coverage,
     learning_rate,
     same_checkpoint,

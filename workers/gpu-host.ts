@@ -53,9 +53,9 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
   checkHost(host);
   const log = installLogging(host.name);
   const { kept } = await claimScratch({ scratch, host: host.name, log, signal });
-  let refusal: string | undefined;
   void kept.catch((error: unknown) => {
-    refusal = error instanceof Error ? error.message : String(error);
+    log.error({ error: String(error) }, 'leaving at once');
+    process.exitCode = 2;
     stop.abort();
   });
   const { connection, namespace } = await connectWorker(log, signal);
@@ -63,6 +63,7 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
   const bucket = openBucket(createS3Client(), settings.bucket, settings.prefix);
   const origin = await originOf(connection, namespace, bucket.store, log, signal);
   const supervisors = new Supervisors();
+  let refusal: string | undefined;
   const membership = new Membership({
     ...{ client, pool: settings.pool, scratch, log, signal },
     host: () => asItIs(host, drain),
@@ -89,7 +90,8 @@ export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
       namespace,
       taskQueue: hostTaskQueue(host.name),
       activities: createHostActivities({
-        ...{ ...bucket, settings, supervisors, origin, join, leave, place, workerSince },
+        ...{ ...bucket, settings, supervisors, origin },
+        ...{ join, leave, place, workerSince },
       }),
       // When this machine dies unheard, the server hands work to each of its open polls before it knows, and waits a
       // heartbeat time-out for each.

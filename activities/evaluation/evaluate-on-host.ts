@@ -29,7 +29,6 @@ import { isGone } from '../training/supervise.ts';
 import type { TrainingDependencies } from '../training/rank.ts';
 import { evaluationName } from './evaluation-name.ts';
 import { keepEvaluationFiles } from './evaluation-files.ts';
-import { withNames } from './name-errors.ts';
 import { readEvaluation } from '../training/parse-evaluation.ts';
 
 /** Its processes and its log are looked at: an evaluation takes minutes, and what a look costs is its own. */
@@ -71,7 +70,7 @@ export function evaluateOnHost(
         stop: () => clearInterval(beat),
       };
     });
-  return withNames(dependencies.settings, task, () => whenDiskIsFull(dependencies, identity, hold));
+  return whenDiskIsFull(dependencies, identity, hold);
 }
 
 function progress({ task, attempt }: EvaluateOnHostInput, host: string, pid: number | undefined): Progress {

@@ -28,6 +28,7 @@ const RESOURCES: ReadonlySet<FailureType> = new Set(['OutOfMemory', 'DiskFull'])
 /** Of an exception that was raised while another was handled, the first one tells more if it is one of these. */
 const ROOTS: ReadonlySet<FailureType> = new Set(['OutOfMemory', 'DiskFull', 'NonFiniteLoss', 'GpuFault']);
 
+const BEFORE_TRAINING: ReadonlySet<FailureType> = new Set(['TrainerConfig', 'DamagedData']);
 /** What exceptions without a better name are called. */
 const GENERAL: ReadonlySet<FailureType> = new Set(['TrainerConfig', 'TrainerCrashed']);
 
@@ -73,8 +74,8 @@ function nameStatement(statement: Statement, trained: boolean): Named[] {
   const { text: line } = statement;
   const rule = ruleOf(line);
   if (rule === undefined) return [];
-  // Settings that let it train are not what stopped it.
-  const isSetting = rule.type === 'TrainerConfig' && trained;
+  // Settings and data that let it train are not what stopped it.
+  const isSetting = BEFORE_TRAINING.has(rule.type) && trained;
   const type = isSetting ? 'TrainerCrashed' : rule.type;
   const message = isSetting ? line : `${line} (${rule.advice})`;
   const isTriedAgain = FAILURES[type] === 'retry' && type !== 'TrainerKilled' && !CONSEQUENCES.has(type);

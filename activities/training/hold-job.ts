@@ -4,7 +4,7 @@
  */
 import { activityInfo, ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { handOver } from '../fail.ts';
-import { openJob, writeTaskToken, type Job, type JobGiven } from './job.ts';
+import { openJob, writeTaskToken, type Job, type LeasedJob } from './job.ts';
 import type { TrainingDependencies } from './rank.ts';
 
 /** What is done with a job, and how it is ended. */
@@ -22,7 +22,7 @@ export interface Holding<T> {
  */
 export async function holdJob<T>(
   { settings, supervisors, origin }: TrainingDependencies,
-  identity: JobGiven,
+  identity: LeasedJob,
   what: string,
   hold: (job: Job, signal: AbortSignal) => Holding<T>,
 ): Promise<T> {

@@ -39,11 +39,11 @@ const recordSchema = z.object({
   stage: z.string(),
   token: z.number(),
   workflowId: z.string(),
+  requestId: z.string().exactOptional(),
+  gpuIndices: z.array(z.number()).readonly().exactOptional(),
   host: z.string().exactOptional(),
   origin: originSchema.exactOptional(),
   machine: z.object({ place: z.string(), boot: z.string(), machine: z.string() }),
-  requestId: z.string().exactOptional(),
-  gpuIndices: z.array(z.number()).readonly().exactOptional(),
 });
 const trainerSchema = z.object({ pid: z.number(), startedAt: z.number() });
 const activitySchema = z.object({ taskToken: z.base64() });
@@ -71,8 +71,9 @@ export interface JobIdentity extends JobKey {
   readonly origin?: Origin;
 }
 
-/** What an activity is told of its job; who watches it, it knows itself. */
-export type JobGiven = Omit<JobIdentity, 'workflowId' | 'host' | 'origin'>;
+/** What an activity is told of its job; who watches it, and where, it knows itself. */
+export type LeasedJob = JobKey & Pick<JobIdentity, 'requestId' | 'gpuIndices'>;
+
 export type TrainerExit = z.infer<typeof exitSchema>;
 
 export interface Job {
@@ -125,7 +126,8 @@ export async function listJobs(
     const record = await readRecord(folderOf(scratch, key), key);
     if (record === undefined || isElsewhere(record.machine, machine)) return [];
     if (!(await hasOwnFolders(scratch, key))) return [];
-    return [at(scratch, record)];
+    const { machine: ofJob, ...identity } = record;
+    return [at(scratch, { ...identity, ...key })];
   });
   return jobs.flat();
 }

@@ -136,7 +136,8 @@ async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
     host,
     machineRank: input.machineRank,
     attempt: input.attempt,
-    phase: phaseOf(input, { metrics, behind, said, started: trainer !== undefined }),
+    phase: phaseOf(input, { metrics, behind, said, ranks, started: trainer !== undefined }),
+    ...(behind && { uploading: true }),
     maxIterations: input.plan.maxIterations,
     ...metrics,
     ...(said?.iterations !== undefined && {
@@ -152,7 +153,7 @@ async function lookAt({ input, host, job, uploader }: Watch): Promise<Look> {
   return { metrics, progress, behind, said, ranks, log: JSON.stringify([log, behind]) };
 }
 
-interface PhaseSigns extends Pick<Signs, 'metrics' | 'said'> {
+export interface PhaseSigns extends Pick<Signs, 'metrics' | 'said' | 'ranks'> {
   readonly behind: boolean;
   readonly started: boolean;
 }
@@ -162,11 +163,19 @@ async function isUploading({ machineRank }: TrainRankInput, uploader: Uploader):
   return machineRank === 0 && (await uploader.isBehind());
 }
 
-/** Without a companion that says more, only rank 0's host has metrics to tell starting from training. */
-function phaseOf({ machineRank }: TrainRankInput, { metrics, behind, said, started }: PhaseSigns): Phase {
-  if (behind) return 'uploading';
+/**
+ * What the trainer does, in its own words. Where no companion runs, only rank 0's host has metrics to tell starting from
+ * training, and an upload is all that is known beside them. One that could not hook into a fork says `start` for ever.
+ */
+export function phaseOf(
+  { machineRank }: Pick<TrainRankInput, 'machineRank'>,
+  { metrics, behind, said, ranks, started }: PhaseSigns,
+): Phase {
+  const trains = metrics !== undefined || ranks.length > 0;
   if (said !== undefined && said.phase !== 'start') return said.phase;
-  return metrics !== undefined || (machineRank !== 0 && started) ? 'training' : 'starting';
+  if (said !== undefined && !trains) return 'starting';
+  if (behind) return 'uploading';
+  return trains || (machineRank !== 0 && started) ? 'training' : 'starting';
 }
 
 /**

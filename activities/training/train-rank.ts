@@ -19,7 +19,7 @@ import { writeDeclaredDatasets } from './declared-datasets.ts';
 import { whenDiskIsFull } from './full-disk.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { holdJob } from './hold-job.ts';
-import { listJobs, type Job, type JobGiven } from './job.ts';
+import { listJobs, type Job, type LeasedJob } from './job.ts';
 import { folderOf, keyOf } from './job-key.ts';
 import { isThere, launchTrainer, trainerArguments } from './launch.ts';
 import { readNewestMetrics } from './metrics.ts';
@@ -45,7 +45,7 @@ export function trainRank(
 
 function holdAndTrain(
   dependencies: TrainingDependencies,
-  identity: JobGiven,
+  identity: LeasedJob,
   input: TrainRankInput,
 ): Promise<TrainRankResult> {
   const { settings, store } = dependencies;

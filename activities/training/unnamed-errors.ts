@@ -51,9 +51,9 @@ export class UnnamedErrors {
       }
       if (!this.#isTooMuch(what)) throw error;
       this.#seen.delete(what);
-      await giveUp().catch((reason: unknown) =>
-        log.warn('it was not ended', { what, error: String(reason) }),
-      );
+      await giveUp().catch((reason: unknown) => {
+        log.warn('it was not ended', { what, error: String(reason) });
+      });
       throw this.#named(error);
     }
   }

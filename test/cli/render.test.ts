@@ -33,6 +33,10 @@ test('the line of each host has its own pace, and that of a straggler says so', 
     '  gpu-2  machine 1  training  own 0.079 s/iter  holds the gang back: the others take 0.031 s by themselves',
   ]);
   assert.deepEqual(hostLines([progress]).map(stripVTControlCharacters), ['  gpu-1  machine 0  training']);
+  assert.deepEqual(
+    hostLines([{ ...progress, phase: 'saving', uploading: true }]).map(stripVTControlCharacters),
+    ['  gpu-1  machine 0  saving, uploading'],
+  );
 });
 
 test('a fine-tune shows its metrics, its best checkpoint, and which one is being evaluated', () => {
@@ -54,6 +58,16 @@ test('a fine-tune shows its metrics, its best checkpoint, and which one is being
     '  best checkpoint  r/finetune@40',
   ]);
   assert.deepEqual(evaluationLines({ evaluations: [], best: null, evaluation: null }), []);
+});
+
+test('an evaluation without metrics names the files that it left', () => {
+  const file = { path: 'inference/results.json', bucket: 'glee', key: 'a/inference/results.json' };
+  const files = [{ ...file, sha256: 's', sizeBytes: 1 }];
+  const one = { checkpoint: 'v/finetune@20', sha256: 's', iterations: 20, inputs: 'i', metrics: [], files };
+  assert.deepEqual(evaluationLines({ evaluations: [one], best: null, evaluation: null }), [
+    '  v/finetune@20  evaluated; GLEE computes no figure',
+    '    s3://glee/a/inference/results.json',
+  ]);
 });
 
 test("an artifact's line says how far it is, how fast, how long yet, and what it waits for, as far as that is known", () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -116,6 +116,25 @@ describe('companion.py in the place of train_net.py', { concurrency: 2 }, () => 
     const [, failed] = /infinite or NaN at iteration=(\d+)/.exec(stderr) ?? [];
     assert.ok(Number(failed) > 1, stderr);
     assert.equal((await phaseIn(job))?.iterations, Number(failed));
+  });
+
+  it('keeps the files of each test set of an evaluation, which write over one another', async (test) => {
+    const evaluate = async (sets: string) => {
+      const job = await temporaryFolder(test);
+      const args = [companion, ...trainArguments(job, whole), '--eval-only'];
+      const at = args.indexOf('OUTPUT_DIR');
+      args.splice(at, 0, ...args.splice(args.indexOf('--eval-only'), 1));
+      const { exitCode, stderr } = await start(job, [...args.slice(0, -1), sets]);
+      assert.equal(exitCode, 0, stderr);
+      const files = await readdir(join(job, 'inference'), { recursive: true });
+      return files.filter((file) => file.endsWith('.json')).sort();
+    };
+    assert.deepEqual(await evaluate('("odinw13_Rabbits",)'), ['coco_instances_results.json']);
+    assert.deepEqual(await evaluate('("odinw13_Rabbits","odinw13_Raccoon","ytvis_2019_val")'), [
+      'odinw13_Rabbits/coco_instances_results.json',
+      'odinw13_Raccoon/coco_instances_results.json',
+      'ytvis_2019_val/results.json',
+    ]);
   });
 
   it('hooks ranks that are spawned, which import the main module anew', async (test) => {

@@ -8,6 +8,7 @@ import json
 import os
 
 from detectron2.data import MetadataCatalog
+from detectron2.engine import defaults
 
 from .catalog import CATEGORIES, load_datasets
 
@@ -26,22 +27,34 @@ def evaluate(cfg, model, log):
     for name in cfg.DATASETS.TEST:
         (images,) = load_datasets([name])
         log.info("d2.evaluation.evaluator", f"Start inference on {len(images)} batches")
-        detections, found = _infer(model, images)
-        # GLEE's YTVISEvaluator writes down what a server or a toolkit judges, and computes nothing.
-        is_video = MetadataCatalog.get(name).evaluator_type == "ytvis"
-        path = os.path.join(folder, "results.json" if is_video else "coco_instances_results.json")
-        log.info("d2.evaluation.coco_evaluation", f"Saving results to {path}")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(json.dumps(detections))
-        results[name] = {} if is_video else {"bbox": _scores(found)}
-        if is_video:
-            log.info("d2.projects.glee.data.ytvis_eval", "Annotations are not available for evaluation.")
+        results[name] = defaults.inference_on_dataset(model, images, _Evaluator(name, folder, log))
         log.info("d2.engine.defaults", f"Evaluation results for {name} in csv format:")
         for task, scores in results[name].items():
             log.info(_LOGGER, f"copypaste: Task: {task}")
             log.info(_LOGGER, "copypaste: " + ",".join(scores))
             log.info(_LOGGER, "copypaste: " + ",".join(f"{value:.4f}" for value in scores.values()))
     return next(iter(results.values())) if len(results) == 1 else results
+
+
+class _Evaluator:
+    """Its attributes are those of detectron2's evaluators."""
+
+    def __init__(self, name, folder, log):
+        self._metadata = MetadataCatalog.get(name)
+        self._output_dir = folder
+        self._log = log
+
+    def evaluate(self, model, images):
+        detections, found = _infer(model, images)
+        # GLEE's YTVISEvaluator writes down what a server or a toolkit judges, and computes nothing.
+        is_video = self._metadata.evaluator_type == "ytvis"
+        path = os.path.join(self._output_dir, "results.json" if is_video else "coco_instances_results.json")
+        self._log.info("d2.evaluation.coco_evaluation", f"Saving results to {path}")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(json.dumps(detections))
+        if is_video:
+            self._log.info("d2.projects.glee.data.ytvis_eval", "Annotations are not available for evaluation.")
+        return {} if is_video else {"bbox": _scores(found)}
 
 
 def flatten(results, prefix=""):

@@ -253,6 +253,12 @@ describe('classifyExit, when the log says several things', () => {
     assert.equal(found.line, "AttributeError: 'NoneType' object has no attribute 'shape'");
   });
 
+  it('does not blame the annotations for JSON that cannot be read in mid-training', () => {
+    const last = 'json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)';
+    assert.equal(classifyExit(failed, spawned(last)).type, 'DamagedData');
+    assert.equal(classifyExit(failed, `${progress}\n${spawned(last)}`).type, 'TrainerCrashed');
+  });
+
   it('names a NaN in mid-training whoever meets it first', () => {
     const log = `${progress}\n${traceback}\nValueError: matrix contains invalid numeric entries\n`;
     assert.equal(classifyExit(failed, log).type, 'NonFiniteLoss');
