@@ -6,7 +6,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runIdProblem } from '../../contracts/ids.ts';
 
-/** What an activity is told of its job; who watches it, it knows itself. */
+/** Which attempt of which stage. */
 export interface JobKey {
   readonly run: string;
   readonly stage: string;
