@@ -380,7 +380,7 @@ async function untilTraining({ trainings }: Scene, attempt: number): Promise<voi
 
 async function leaseIds({ lab, run, plan }: Scene): Promise<[{ readonly requestId: string }]> {
   const { runId } = await lab.client.workflow.getHandle(stageWorkflowId(run, plan.stage)).describe();
-  return [{ requestId: `${stageWorkflowId(run, plan.stage)}#${runId}#0` }];
+  return [{ requestId: `${stageWorkflowId(run, plan.stage)}#${runId}#1` }];
 }
 
 function twoStages(
