@@ -57,7 +57,8 @@ async function make(
     await client.schedule.create({
       scheduleId: schedule,
       spec: {
-        cronExpressions: [...cron],
+        // What stands behind '#' is kept as the comment of the calendar that the server makes of it.
+        cronExpressions: cron.map((text) => `${text} # ${text}`),
         intervals: intervals.map(({ everyMs, offsetMs }) => ({ every: everyMs, offset: offsetMs })),
         timezone: timeZone,
         ...(jitterMs > 0 && { jitter: jitterMs }),

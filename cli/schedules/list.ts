@@ -10,7 +10,7 @@ import type { ScheduledRunInput, ScheduledRunResult } from '../../contracts/sche
 import { withClient } from '../client.ts';
 import { rootCause } from '../observe.ts';
 import { print, type OutputOptions } from '../output.ts';
-import { timeIn, whenText } from './when.ts';
+import { timeIn, timeZoneOf, whenText } from './when.ts';
 
 interface Row {
   readonly schedule: string;
@@ -56,7 +56,7 @@ async function rowOf(
     schedule: scheduleId,
     config: configOf(action.args?.[0]),
     when: whenText(spec),
-    timeZone: spec.timezone ?? 'UTC',
+    timeZone: timeZoneOf(spec),
     overlap: policies.overlap ?? 'SKIP',
     paused: state.paused,
     note: state.note ?? '',

@@ -9,7 +9,7 @@ import { UserError } from '../errors.ts';
 import { print, type OutputOptions } from '../output.ts';
 import { findSchedule } from './find.ts';
 import { sdkName } from './policies.ts';
-import { timeIn } from './when.ts';
+import { timeIn, timeZoneOf } from './when.ts';
 
 /** So long the command waits to see what was asked for begin. */
 const BEGIN_WAIT_MS = 10_000;
@@ -26,7 +26,7 @@ export async function pauseSchedule(
     const text =
       action === 'pause'
         ? `paused: ${why}. What runs goes on`
-        : `goes on: ${why}${next === undefined ? '' : `, next ${timeIn(next.toISOString(), spec.timezone ?? 'UTC')}`}`;
+        : `goes on: ${why}${next === undefined ? '' : `, next ${timeIn(next.toISOString(), timeZoneOf(spec))}`}`;
     print({ schedule, paused: action === 'pause', why }, options, () => `${schedule}: ${text}`);
   });
 }

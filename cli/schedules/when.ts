@@ -19,9 +19,17 @@ export function timeIn(iso: string, timeZone: string): string {
   return `${part('weekday')} ${date} ${part('hour')}:${part('minute')} ${timeZone}`;
 }
 
-/** `'0 3 * * mon', every 12 h`. The server keeps a cron's text as the comment of the calendar that it makes of it. */
-export function whenText({ calendars = [], intervals = [] }: ScheduleDescription['spec']): string {
-  const times = calendars.map(({ comment }) => `'${comment ?? 'a calendar'}'`);
+/** The zone that a schedule's times are in; one that was made with the stock tool may name none. */
+export function timeZoneOf({ timezone = '' }: Pick<ScheduleDescription['spec'], 'timezone'>): string {
+  return timezone === '' ? 'UTC' : timezone;
+}
+
+/** `'0 3 * * mon', every 12 h`. The comment of a calendar has the cron's text, where `glee schedule create` made it. */
+export function whenText({
+  calendars = [],
+  intervals = [],
+}: Pick<ScheduleDescription['spec'], 'calendars' | 'intervals'>): string {
+  const times = calendars.map(({ comment = '' }) => (comment === '' ? 'a calendar' : `'${comment}'`));
   const every = intervals.map(({ every: ms, offset }) => {
     const later = offset === 0 ? '' : ` + ${duration(offset / 1000)}`;
     return `every ${duration(ms / 1000)}${later}`;
