@@ -88,6 +88,11 @@ export class StageLease {
     return this.#held;
   }
 
+  /** Whether it holds, or waits for, the lease of this request: the pool may want back what it has just granted. */
+  isOwn(requestId: string): boolean {
+    return requestId === this.#held?.requestId || requestId === this.#wanted;
+  }
+
   /**
    * The lease that is held, or the next one, as the pool has it now.
    * @returns Undefined when `until` came true first; then the request still stands.

@@ -7,12 +7,15 @@ import type { StageLease } from './stage-lease.ts';
 const LONGEST_WHY = 500;
 const LONGEST_WITHIN_MS = 86_400_000;
 
-/** Calls back for a well-formed signal about the lease that is held; drops all others. Call it before the first await. */
+/**
+ * Calls back for a well-formed signal about the lease that is held, or that was granted and is not confirmed yet; drops
+ * all others. Call it before the first await.
+ */
 export function onYield(lease: StageLease, then: (request: YieldRequest) => void): void {
   setHandler(yieldSignal, (input: unknown) => {
     const request = parseYield(input);
     if (request === undefined) log.warn('a malformed signal was dropped', { signal: 'yield' });
-    else if (request.requestId === lease.held?.requestId) then(request);
+    else if (lease.isOwn(request.requestId)) then(request);
   });
 }
 
