@@ -122,15 +122,6 @@ test('a request that only its age puts first keeps nobody behind it from asking 
   assert.deepEqual(leased(grantAll(release(freed, 'urgent'), later)), { a: 'aged', b: 'aged', c: 'aged' });
 });
 
-test('what is freed for a request goes to a more urgent one that has come meanwhile', () => {
-  let state = grantAll(enqueue(poolOf('a'), request('low'), NOW));
-  state = enqueue(state, request('urgent', { priority: 5 }), NOW);
-  const { asks, state: told } = askToYield(state, NOW);
-  assert.deepEqual(asked(asks), ['low']);
-  const more = enqueue(release(told, 'low'), request('more urgent', { priority: 9 }), NOW);
-  assert.deepEqual(leased(grantAll(more)), { a: 'more urgent' });
-});
-
 test('nobody is asked for a request where a sooner one that is as urgent would take what is freed', () => {
   let state = grantAll(enqueue(poolOf('a', 'b'), request('low'), NOW));
   state = grantAll(enqueue(state, request('lower', { priority: 6 }), NOW));
