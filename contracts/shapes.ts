@@ -23,6 +23,12 @@ export function text(longest: number): Check {
   };
 }
 
+/** @param what How the text is described to people. */
+export function matching(pattern: RegExp, what: string): Check {
+  return (value, path) =>
+    name(value, path) ?? (pattern.test(String(value)) ? undefined : `${path} must be ${what}`);
+}
+
 export function oneOf(values: readonly string[]): Check {
   return (value, path) =>
     typeof value === 'string' && values.includes(value)
