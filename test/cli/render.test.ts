@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { hostLines, progressText } from '../../cli/render.ts';
+import type { RunSnapshot } from '../../cli/observe.ts';
+import { hostLines, progressText, renderRun } from '../../cli/render.ts';
 import { evaluationLines } from '../../cli/render-evaluations.ts';
 import { artifactLine, type ArtifactSnapshot } from '../../cli/weights/preparation.ts';
 import type { Progress } from '../../contracts/training.ts';
+import { initialStageState } from '../../workflows/stage-state.ts';
 
 const progress: Progress = {
   host: 'gpu-1',
@@ -21,6 +23,29 @@ test("a stage's line says how much of the model its initial weights matched, whe
   assert.equal(line(1), 'iteration 20/300  initial weights matched: 100 %');
   assert.match(line(0.99999), /99\.9 %$/, 'never more than it is');
   assert.equal(progressText({ ...progress, iteration: 20 }), 'iteration 20/300');
+});
+
+test('a stage whose run failed, or was cancelled, no longer reads as one that trains', () => {
+  const at = new Date(0);
+  const snapshot: RunSnapshot = {
+    ...{ run: 'aqua-1', status: 'RUNNING', startedAt: at, endedAt: at, weights: [], evaluations: [] },
+    ...{ best: null, evaluation: null, troubles: [], result: null },
+    state: {
+      ...{ run: 'aqua-1', config: 'finetune/aqua', variant: 'Lite', phase: 'training', warnings: [] },
+      stages: [{ stage: 'finetune', status: 'running', workflowId: 'aqua-1/finetune' }],
+    },
+    stage: {
+      name: 'finetune',
+      state: { ...initialStageState, phase: 'training', attempt: 1 },
+      hosts: [],
+    },
+  };
+  const lineOf = (status: string, stage = snapshot.stage) =>
+    stripVTControlCharacters(renderRun({ ...snapshot, status, stage })).split('\n')[1]?.trimEnd();
+  assert.equal(lineOf('RUNNING'), '  finetune  training  attempt 1');
+  assert.equal(lineOf('FAILED'), '  finetune  failed  attempt 1');
+  assert.equal(lineOf('CANCELLED'), '  finetune  cancelled  attempt 1');
+  assert.equal(lineOf('FAILED', null), '  finetune  failed');
 });
 
 test('the line of each host has its own pace, and that of a straggler says so', () => {
