@@ -81,6 +81,7 @@ const PLAN = object(
     retention: object({ newest: count }, { every: count, at: listOf(count) }),
     datasets: listOf(json(5)),
     files: listOf(object({ artifact: name, path: name })),
+    evaluatedAfter: yes,
   },
 );
 

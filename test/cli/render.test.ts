@@ -41,7 +41,9 @@ test('a stage whose run failed, or was cancelled, no longer reads as one that tr
     },
   };
   const lineOf = (status: string, stage = snapshot.stage) =>
-    stripVTControlCharacters(renderRun({ ...snapshot, status, stage })).split('\n')[1]?.trimEnd();
+    stripVTControlCharacters(renderRun({ ...snapshot, status, stage }))
+      .split('\n')[1]
+      ?.trimEnd();
   assert.equal(lineOf('RUNNING'), '  finetune  training  attempt 1');
   assert.equal(lineOf('FAILED'), '  finetune  failed  attempt 1');
   assert.equal(lineOf('CANCELLED'), '  finetune  cancelled  attempt 1');
