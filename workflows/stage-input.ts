@@ -117,7 +117,7 @@ const STATE = object(
     goBack: variants('kind', { one: object({ kind: name }), to: object({ kind: name, iterations: count }) }),
     wentBack: yes,
     changes: CHANGES,
-    lacking: listOf(object({ host: hostName, reason: words })),
+    lacking: listOf(object({ host: hostName, reason: words }, { trained: count })),
     crash: object({ signature: words, iteration: count, times: count }),
     lastFailure: words,
     trained: yes,
