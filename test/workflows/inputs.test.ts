@@ -85,9 +85,17 @@ describe('the input of a stage', () => {
     ['limits that are text', changed('plan.limits', '10'), /input\.plan\.limits must be an object/],
     ['half a host', changed('plan.gang.hosts', 1.5), /input\.plan\.gang\.hosts must be a whole number/],
     ['endless iterations', changed('plan.maxIterations', 1e300), /maxIterations must be a whole number/],
-    ['an unknown key', changed('plan.evil', 1), /input\.plan knows no 'evil'/],
-    ['weights of another kind', changed('weights.kind', 'url'), /input\.weights\.kind must be one of/],
-    ['a name of a megabyte', changed('plan.configFile', 'x'.repeat(1e6)), /more than 512 letters/],
+    ['an unknown key', changed('plan.evil', 1), /input\.plan has an unknown key 'evil'/],
+    [
+      'weights of another kind',
+      changed('weights.kind', 'url'),
+      /input\.weights\.kind must be "checkout" or "artifact"/,
+    ],
+    [
+      'a name of a megabyte',
+      changed('plan.configFile', 'x'.repeat(1e6)),
+      /configFile must be text of at most 512 characters, not "x{60}"$/,
+    ],
     [
       'a novel of overrides',
       changed('plan.overrides', { a: Array(20_000).fill(1) }),
@@ -128,6 +136,45 @@ it('the inputs of the workflows that prepare weights are checked in the same way
     invalid,
   );
   assert.throws(check(checkArtifactInput, { artifact }), invalid);
+  // Names become workflow ids and S3 keys.
+  for (const name of ['../runs/lite-1/stage1/head', 'a/b', '', '__proto__'])
+    assert.throws(check(checkWeightsInput, { artifacts: [{ ...artifact, name }] }), invalid);
+  for (const trained of [
+    { run: '../..', stage: 'stage1' },
+    { run: 'lite-1', stage: '../stage1' },
+  ])
+    assert.throws(
+      check(checkArtifactInput, {
+        artifact: { ...artifact, recipe: { how: 'trained', ...trained } },
+        ingredients: [],
+      }),
+      invalid,
+    );
+});
+
+describe('artifacts that are made from each other', () => {
+  const made = (name: string, from: string) => ({
+    ...{ name, path: 'w.pth' },
+    recipe: { how: 'convert', from, drop: [], prefix: '' } as const,
+  });
+
+  it('are refused where that never begins: the recursion ended the whole control worker', () => {
+    const circles = [
+      [made('a', 'a')],
+      [made('a', 'b'), made('b', 'a')],
+      [artifact, made('x', 'a'), made('a', 'b'), made('b', 'c'), made('c', 'a')],
+    ];
+    for (const artifacts of circles)
+      assert.throws(() => checkWeightsInput({ artifacts }), /artifact '[xabc]' is made from itself/);
+  });
+
+  it('are taken in any order and depth', () => {
+    const chain = Array.from({ length: 999 }, (_, index) =>
+      made(`a${String(index)}`, index === 998 ? artifact.name : `a${String(index + 1)}`),
+    );
+    const artifacts = [...chain, artifact];
+    assert.deepEqual(checkWeightsInput({ artifacts }), { artifacts });
+  });
 });
 
 describe('a workflow that is started with anything', { concurrency: true }, () => {
