@@ -28,7 +28,7 @@ export function refusal(control: StageControl, state: StageState, plan: StagePla
         phase === 'checking hosts' ||
         phase === 'opening' ||
         phase === 'training' ||
-        phase === 'backing off'
+        (phase === 'backing off' && state.hosts.length > 0)
       )
         return undefined;
       return `${stage} holds no hosts: it is ${phase}`;

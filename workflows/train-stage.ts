@@ -232,12 +232,17 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
       case 'elsewhere':
         show({ avoid: unfit?.avoid ?? decision.avoid });
         if (decision.afterMs === 0) lease.replaceNext();
-        else await lease.giveBack();
+        else await giveBack();
         break;
       case 'again':
         break;
     }
     await backOff(decision);
+  }
+
+  async function giveBack(): Promise<void> {
+    await lease.giveBack();
+    show({ hosts: [] });
   }
 
   async function backOff({ afterMs }: Extract<Decision, { readonly afterMs: number }>): Promise<void> {

@@ -50,7 +50,8 @@ export async function forwardControl({ stage, control }: ForwardControlInput): P
     return await handle.executeUpdate(controlUpdates[kind], { args: [order], updateId });
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError) throw refused(error.cause?.message ?? error.message);
-    if (error instanceof WorkflowNotFoundError) throw refused(`${stage} runs no more`);
+    if (error instanceof WorkflowNotFoundError)
+      throw refused(`${stage} does not run: it has ended, or has not begun yet`);
     throw error;
   }
 }

@@ -18,6 +18,9 @@ export function renderPool(name: string, { hosts, queue, problem }: PoolView, no
   ].join('\n');
 }
 
+/** Letters of why a host is set aside. */
+const LONGEST_REASON = 400;
+
 /** `free to be used`, or why not, with who said so. */
 export function conditionText({
   present,
@@ -29,13 +32,18 @@ export function conditionText({
 }: HostView): string {
   const said = [
     ...(present ? [] : ['not there']),
-    ...(quarantined ? [`quarantined: ${quarantined.reason}`] : []),
+    ...(quarantined ? [`quarantined: ${shortened(quarantined.reason)}`] : []),
     ...(cordoned ? [`cordoned by ${cordoned.by}: ${cordoned.why}`] : []),
     ...(draining ? [`drained by ${draining.by}: ${draining.why}`] : []),
     ...(leaving === undefined ? [] : [`leaving: ${leaving}`]),
     ...(quarantined || strikes.length === 0 ? [] : [`strikes: ${String(strikes.length)}`]),
   ];
   return said.length === 0 ? 'ready' : said.join('; ');
+}
+
+/** Each failure may name many files; a table of hosts has room for a few lines of each. */
+function shortened(reason: string): string {
+  return reason.length <= LONGEST_REASON ? reason : `${reason.slice(0, LONGEST_REASON)}… (whole with --json)`;
 }
 
 function hostTable(hosts: readonly HostView[], nowMs: number): string {

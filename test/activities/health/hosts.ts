@@ -104,9 +104,14 @@ export async function giveGpus(host: TestHost, gpus: readonly FakeGpu[], log = '
 
 /** A torch that sees GPUs of such speeds, in TFLOP/s. */
 export function giveTorch(t: TestContext, ...tflops: readonly number[]): void {
-  const before = { PYTHONPATH: process.env.PYTHONPATH, FAKE_TFLOPS: process.env.FAKE_TFLOPS };
+  const before = {
+    PYTHONPATH: process.env.PYTHONPATH,
+    FAKE_TFLOPS: process.env.FAKE_TFLOPS,
+    GLEE_PASS_ENV: process.env.GLEE_PASS_ENV,
+  };
   process.env.PYTHONPATH = join(packageRoot, 'test/fixtures/health');
   process.env.FAKE_TFLOPS = tflops.join(',');
+  process.env.GLEE_PASS_ENV = 'FAKE_TFLOPS';
   t.after(() => {
     for (const [name, value] of Object.entries(before)) {
       if (value === undefined) Reflect.deleteProperty(process.env, name);
