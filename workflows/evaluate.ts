@@ -27,7 +27,7 @@ import { AttemptScope } from './attempt-scope.ts';
 import { partOf } from './gang.ts';
 import { checkGang, type UnfitGang } from './health.ts';
 import { invalid } from './invalid.ts';
-import { noneLeft, othersLeft, provenBlames } from './lacking.ts';
+import { noneLeft, ofFullDisk, othersLeft, provenBlames } from './lacking.ts';
 import { backoffMs, blamesOf, decide, failureOf, nameFailure, type Decision } from './recovery.ts';
 import { StageLease } from './stage-lease.ts';
 import {
@@ -91,8 +91,9 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
     return onHost(held, task, state);
   }
 
-  async function recover({ failure, unfit }: Failed): Promise<void> {
+  async function recover({ failure, ...failed }: Failed): Promise<void> {
     const { limits } = task.plan;
+    const unfit = failed.unfit ?? ofFullDisk(failure, state, limits);
     if (unfit !== undefined) state = afterLacking(state, unfit.lacking);
     const elsewhere = unfit?.ofPlan === true && (await othersLeft(task.plan, state));
     const ended = { iterationsRun: 0, at: Date.now(), limits, spendsBudget: !elsewhere };

@@ -6,10 +6,11 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { StageActivities } from '../contracts/activities.ts';
 import type { NamedFailure } from '../contracts/failures.ts';
-import type { StagePlan } from '../contracts/plan.ts';
+import type { StageLimits, StagePlan } from '../contracts/plan.ts';
 import type { HostBlame } from '../contracts/pool.ts';
 import type { StageState } from '../contracts/runs.ts';
 import { bookkeeping } from './activity-profiles.ts';
+import type { UnfitGang } from './health.ts';
 
 const { findSuitable } = proxyActivities<StageActivities>(bookkeeping);
 
@@ -24,6 +25,20 @@ export async function othersLeft(
   ]);
   const known = new Set(lacking.map(({ host }) => host));
   return hosts.filter((host) => !known.has(host)).length >= gang.hosts;
+}
+
+/**
+ * A disk that fills up after the checks: its host lacks room, and others may have it. No longer than attempts may fail,
+ * since checks that expect smaller files pass each time.
+ */
+export function ofFullDisk(
+  { type, host, message }: NamedFailure,
+  { attemptsWithoutProgress }: StageState,
+  limits: StageLimits,
+): Omit<UnfitGang, 'kind' | 'failure'> | undefined {
+  const isOver = attemptsWithoutProgress >= limits.attemptsWithoutProgress;
+  if (type !== 'DiskFull' || host === undefined || isOver) return undefined;
+  return { lacking: [{ host, reason: message }], avoid: [host], blames: [], ofPlan: true };
 }
 
 /** What a stage stops with: all that was seen, on hosts of earlier gangs too. */

@@ -22,7 +22,7 @@ import { AttemptScope, type Ending } from './attempt-scope.ts';
 import { ChangeRecord } from './change-record.ts';
 import { STOPPED, trainGang, type GangOutcome } from './gang.ts';
 import { checkGang } from './health.ts';
-import { noneLeft, othersLeft, provenBlames } from './lacking.ts';
+import { noneLeft, ofFullDisk, othersLeft, provenBlames } from './lacking.ts';
 import { controlUpdates, stageStateQuery } from './messages.ts';
 import { backoffMs, blamesOf, decide, failureOf, type Decision } from './recovery.ts';
 import {
@@ -197,7 +197,8 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
   }
 
   async function recover(failed: Extract<GangOutcome, { kind: 'failed' }>): Promise<void> {
-    const { failure, unfit } = failed;
+    const { failure } = failed;
+    const unfit = failed.unfit ?? ofFullDisk(failure, state, plan.limits);
     if (unfit !== undefined) set(afterLacking(state, unfit.lacking));
     const elsewhere = unfit?.ofPlan === true && (await othersLeft(plan, state));
     const { iterationsRun } = failed;

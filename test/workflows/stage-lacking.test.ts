@@ -18,6 +18,7 @@ import {
   trainForEver,
   viewPoolOf,
   type Scene,
+  type Script,
 } from '../support/scene.ts';
 import { until } from '../support/until.ts';
 
@@ -92,6 +93,38 @@ describe('a host that lacks what the plan needs', { concurrency: true }, () => {
     const other = await setScene(lab, { name: `other ${t.name}` }, { hosts, check: lacking('host-a') });
     await (await startStage(other)).result();
     assert.deepEqual(other.trainings.map(({ host }) => host).toSorted(), ['host-b', 'host-c']);
+  });
+});
+
+describe('a disk that fills up in the midst of an attempt', { concurrency: true }, () => {
+  let lab: Lab;
+  before(async () => (lab = await startLab()));
+  after(() => lab.stop());
+
+  const fullOn =
+    (...hosts: readonly string[]): Required<Script>['train'] =>
+    (input, host, self) =>
+      hosts.includes(host)
+        ? Promise.reject(fail('DiskFull', `no space left on ${host}`, { host }))
+        : finish(input, host, self);
+
+  it('sends the stage to a host with room, and counts against its own', async (t) => {
+    const scene = await setScene(lab, t, { plan: oneHost, train: fullOn('host-a') });
+    const result = await (await startStage(scene)).result();
+    assert.deepEqual([result.attempts, scene.trainings.at(-1)?.host], [2, 'host-b']);
+    await until('the strike', async () => (await hostOf(scene, 'host-a'))?.strikes?.length === 1);
+  });
+
+  it('stops the stage by name where no host has room, and goes round no longer than attempts may fail', async (t) => {
+    const scene = await setScene(lab, t, {
+      plan: oneHost,
+      limits: { attemptsWithoutProgress: 2 },
+      train: fullOn('host-a', 'host-b'),
+    });
+    const failure = await failedAs(await startStage(scene));
+    assert.equal(failure.type, 'DiskFull');
+    assert.equal(scene.trainings.length, 3);
+    assert.deepEqual(await leasesOf(scene), {});
   });
 });
 
