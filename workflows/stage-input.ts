@@ -81,6 +81,7 @@ const PLAN = exactly(
     retention: exactly({ newest: count }, { every: count, at: list(count) }),
     datasets: list(json(5, MOST_ITEMS, LONGEST_TEXT)),
     files: list(exactly({ artifact: name, path: name })),
+    evaluatedAfter: yes,
   },
 );
 

@@ -6,12 +6,15 @@ import { yieldSignal } from './messages.ts';
 import type { StageLease } from './stage-lease.ts';
 import { taking } from './take-message.ts';
 
-/** Calls back for a well-formed signal about the lease that is held; drops all others. Call it before the first await. */
+/**
+ * Calls back for a well-formed signal about the lease that is held, or that was granted and is not confirmed yet; drops
+ * all others. Call it before the first await.
+ */
 export function onYield(lease: StageLease, then: (request: YieldRequest) => void): void {
   setHandler(
     yieldSignal,
     taking('yield', readYield, (request) => {
-      if (request.requestId === lease.held?.requestId) then(request);
+      if (lease.isOwn(request.requestId)) then(request);
     }),
   );
 }
