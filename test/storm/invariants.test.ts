@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 import { HeadRules, type Objects } from './heads.ts';
 import { newLeases } from './host-orders.ts';
 import { checkLeases } from './leases.ts';
-import { hasTakenEffect } from './orders.ts';
+import { hasBegunPaused, hasTakenEffect } from './orders.ts';
 import { Story } from './story.ts';
 import { drawStrikes } from './strikes.ts';
 import { conflictsAmong, listTrainers, Tokens, type TrainerProcess } from './trainers.ts';
@@ -174,6 +174,17 @@ describe("the storm's rules for orders", () => {
     assert.equal(hasTakenEffect(paused, { phase: 'waiting for hosts', token: 7 }), false);
     const order = { by: 'ann', why: 'lunch', at: 1 };
     assert.equal(hasTakenEffect(paused, { phase: 'paused', token: 7, paused: order }), true);
+  });
+});
+
+describe('a pause in a storm', () => {
+  it('is broken by an attempt that begins under it, and not by one from before or that fails', () => {
+    const paused = { by: 'ann', why: 'lunch', at: 100 };
+    const begun = (at: number) => ({ at, text: 'attempt 2 on storm-1 from iteration 20' });
+    assert.equal(hasBegunPaused({ paused, events: [begun(101)] }, 'ann'), true);
+    assert.equal(hasBegunPaused({ paused, events: [begun(101)] }, 'bob'), false);
+    const failed = { at: 101, text: 'attempt 2 failed on storm-1: HostLost: silent' };
+    assert.equal(hasBegunPaused({ paused, events: [begun(100), failed] }, 'ann'), false);
   });
 });
 

@@ -92,7 +92,7 @@ export class Orders {
             });
     }
     return [
-      ...ended.map((by) => `the stage that ${by} paused has trained to its end`),
+      ...ended.map((by) => `the stage that ${by} paused trained on`),
       ...this.#waiting.over(waiting, MOST_SECONDS).map((key) => `${key} was accepted, and has no effect`),
       ...this.#training.over(training, MOST_SECONDS),
     ].map((text) => ({ rule: 'accepted orders take effect', text }));
@@ -109,6 +109,10 @@ export class Orders {
         return isAgainstOrder && status.name === 'COMPLETED' ? 'trained on' : undefined;
       }
       const state = await inTime(handle.query(stageStateQuery));
+      if (order === 'pause' && hasBegunPaused(state, by)) {
+        this.#accepted.delete(by);
+        return 'trained on';
+      }
       one.hasTakenEffect ||= hasTakenEffect(one, state);
       if (!one.hasTakenEffect) return undefined;
       // Else it was resumed by a call whose answer was lost.
@@ -136,6 +140,15 @@ export class Orders {
   #stage({ run, stage }: Pick<Accepted, 'run' | 'stage'>) {
     return this.#client.workflow.getHandle(stageWorkflowId(run, stage));
   }
+}
+
+/** A stage that trained to its end shows the pause afterwards: whether an attempt began under it is in its events. */
+export function hasBegunPaused(
+  { paused, events }: Pick<StageState, 'paused' | 'events'>,
+  by: string,
+): boolean {
+  if (paused?.by !== by) return false;
+  return events.some(({ at, text }) => at > paused.at && /^attempt \d+ on /.test(text));
 }
 
 /** A newer attempt, or none, is the effect of an order that ends the attempt or the wait that it found. */
