@@ -18,7 +18,6 @@ import {
   trainForEver,
   viewPoolOf,
   type Scene,
-  type Script,
 } from '../support/scene.ts';
 import { until } from '../support/until.ts';
 
@@ -96,35 +95,48 @@ describe('a host that lacks what the plan needs', { concurrency: true }, () => {
   });
 });
 
-describe('a disk that fills up in the midst of an attempt', { concurrency: true }, () => {
+describe('a trainer that fails for what its host alone may lack', { concurrency: true }, () => {
   let lab: Lab;
   before(async () => (lab = await startLab()));
   after(() => lab.stop());
+  const hosts = ['host-a', 'host-b', 'host-c'];
 
-  const fullOn =
-    (...hosts: readonly string[]): Required<Script>['train'] =>
-    (input, host, self) =>
-      hosts.includes(host)
-        ? Promise.reject(fail('DiskFull', `no space left on ${host}`, { host }))
-        : finish(input, host, self);
-
-  it('sends the stage to a host with room, and counts against its own', async (t) => {
-    const scene = await setScene(lab, t, { plan: oneHost, train: fullOn('host-a') });
-    const result = await (await startStage(scene)).result();
-    assert.deepEqual([result.attempts, scene.trainings.at(-1)?.host], [2, 'host-b']);
-    await until('the strike', async () => (await hostOf(scene, 'host-a'))?.strikes?.length === 1);
+  it('is tried on other hosts, and the host counts as failed once they have trained', async (t) => {
+    const scene = await setScene(lab, t, {
+      hosts,
+      plan: oneHost,
+      train: (input, host, self) =>
+        host === 'host-c'
+          ? finish(input, host, self)
+          : Promise.reject(
+              fail(host === 'host-a' ? 'DiskFull' : 'ImportError', `amiss on ${host}`, { host }),
+            ),
+    });
+    const { attempts } = await (await startStage(scene)).result();
+    assert.equal(attempts, 3);
+    const { budgets, lacking: known } = await stateOf(scene);
+    assert.deepEqual([budgets, known], [undefined, undefined]);
+    const strikes = async () => (await viewPoolOf(scene)).hosts.map(({ strikes: all = [] }) => all.length);
+    await until('the strikes', async () => (await strikes()).join() === '1,1,0');
   });
 
-  it('stops the stage by name where no host has room, and goes round no longer than attempts may fail', async (t) => {
+  it('stops the stage where it fails on three hosts, naming what each failed with and blaming none', async (t) => {
     const scene = await setScene(lab, t, {
+      hosts,
       plan: oneHost,
-      limits: { attemptsWithoutProgress: 2 },
-      train: fullOn('host-a', 'host-b'),
+      train: (_, host) => Promise.reject(fail('MissingFile', `no weights on ${host}`, { host })),
     });
     const failure = await failedAs(await startStage(scene));
-    assert.equal(failure.type, 'DiskFull');
-    assert.equal(scene.trainings.length, 3);
-    assert.deepEqual(await leasesOf(scene), {});
+    assert.equal(failure.type, 'MissingFile');
+    for (const host of hosts) assert.match(failure.message, new RegExp(`no weights on ${host}`));
+    assert.deepEqual(
+      scene.trainings.map(({ host }) => host),
+      hosts,
+    );
+    assert.deepEqual(
+      (await viewPoolOf(scene)).hosts.map(({ strikes = [] }) => strikes.length),
+      [0, 0, 0],
+    );
   });
 });
 
