@@ -32,7 +32,7 @@ export const FAILURES = {
   DamagedHead: 'stop',
   /** No checkpoint of the stage is whole any more. A person brings one back, or deletes the head to begin anew. */
   NoGoodCheckpoint: 'stop',
-  /** No space left for checkpoints or weights on the host. */
+  /** No space left for checkpoints or weights on the host. Stops once no other host is left to try. */
   DiskFull: 'stop',
   /** The loss became infinite or NaN. Tried again from the newest checkpoint, within the budget. */
   NonFiniteLoss: 'retry',

@@ -3,7 +3,8 @@
  *
  * detectron2 writes the pointer after the file is complete, so what it names is whole. When S3 is away the newest is
  * tried again without end: only the newest matters for going on. Of those in between, only the ones that are kept for
- * ever are uploaded after it; the others retention would drop at once.
+ * ever are uploaded after it; the others retention would drop at once. The final one comes last: with it in the head no
+ * attempt looks at this host again, and what is kept for ever would be missing.
  */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -31,6 +32,7 @@ import { readJobTail } from './job-files.ts';
 
 const RETRY_MS = 1000;
 const POINTER_BYTES = 256;
+const FINAL = 'model_final.pth';
 /** Tidying S3 is worth no more than this of the time to the next checkpoint. */
 const TIDY_MS = 60_000;
 
@@ -90,17 +92,15 @@ export class Uploader {
   }
 
   /**
-   * Commits the newest checkpoint, if it is new, then stores what is kept for ever of those before; tries again while
-   * S3 is in trouble.
+   * Commits the newest checkpoint, if it is new, then stores what is kept for ever of those before, which goes before
+   * the final one; tries again while S3 is in trouble.
    *
    * @throws Superseded when a newer attempt owns the stage; AbortError when the signal says so.
    */
   async catchUp(signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted();
-      const newest = await this.#newest();
-      const isBehind = newest !== undefined && newest !== this.#done;
-      const name = isBehind ? newest : await this.#unstored(signal);
+      const name = await this.#next(signal);
       if (name === undefined) return this.#removeOlder();
       try {
         if (await this.#isRefused(name, signal)) continue;
@@ -129,10 +129,16 @@ export class Uploader {
       const isReplaced =
         iterationsOf(name) !== undefined &&
         newest !== undefined &&
-        (newest === 'model_final.pth' || name < newest) &&
+        (newest === FINAL || name < newest) &&
         !isKept(name, retention);
       if (this.#stored.has(name) || isReplaced) await rm(join(output, name), { force: true });
     }
+  }
+
+  async #next(signal: AbortSignal): Promise<string | undefined> {
+    const newest = await this.#newest();
+    if (newest === undefined || newest === this.#done) return this.#unstored(this.#done, signal);
+    return (newest === FINAL ? await this.#unstored(newest, signal) : undefined) ?? newest;
   }
 
   async #newest(): Promise<string | undefined> {
@@ -183,9 +189,9 @@ export class Uploader {
   }
 
   /** The oldest local file that is kept for ever and that S3 has not: it was no longer the newest when S3 was back. */
-  async #unstored(signal: AbortSignal): Promise<string | undefined> {
+  async #unstored(newest: string | undefined, signal: AbortSignal): Promise<string | undefined> {
     const { bucket, retention } = this.#options;
-    for (const name of await this.#older()) {
+    for (const name of await this.#olderThan(newest)) {
       if (this.#stored.has(name) || this.#refused.has(name) || !isKept(name, retention)) continue;
       // A worker before this one may have stored it.
       const manifest = manifestName({ ...this.#options, name });
@@ -225,18 +231,17 @@ export class Uploader {
   /** Once a newer one is safe in S3, older local files only fill the disk: GLEE keeps all for ever. */
   async #removeOlder(): Promise<void> {
     const { output, retention } = this.#options;
-    for (const name of await this.#older()) {
+    for (const name of await this.#olderThan(this.#done)) {
       if (this.#stored.has(name) || !isKept(name, retention)) await rm(join(output, name), { force: true });
     }
   }
 
-  /** Local files from before the newest one that S3 has, oldest first. */
-  async #older(): Promise<readonly string[]> {
-    const newest = this.#done;
+  /** Local files from before a checkpoint, oldest first. */
+  async #olderThan(newest: string | undefined): Promise<readonly string[]> {
     if (newest === undefined) return [];
     const files = await readdir(this.#options.output);
     return files
-      .filter((file) => iterationsOf(file) !== undefined && (newest === 'model_final.pth' || file < newest))
+      .filter((file) => iterationsOf(file) !== undefined && (newest === FINAL || file < newest))
       .sort();
   }
 }

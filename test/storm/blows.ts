@@ -50,6 +50,7 @@ export class Blows {
       case 'pool lost':
         return this.#losePool();
       case 'order':
+      case 'host order':
       case 'bad message':
         return undefined;
     }

@@ -9,9 +9,12 @@ import type { Head } from '../../contracts/checkpoints.ts';
 import type { HostView } from '../../contracts/pool-view.ts';
 import { until } from '../support/until.ts';
 import { HeadRules, type Objects } from './heads.ts';
+import { newLeases } from './host-orders.ts';
 import { checkLeases } from './leases.ts';
+import { hasBegunPaused, hasTakenEffect } from './orders.ts';
+import { Story } from './story.ts';
 import { drawStrikes } from './strikes.ts';
-import { conflictsAmong, listTrainers, type TrainerProcess } from './trainers.ts';
+import { conflictsAmong, listTrainers, Tokens, type TrainerProcess } from './trainers.ts';
 
 const KEY = 'runs/a/stage1/head.json';
 const WEIGHTS = Buffer.from('weights');
@@ -106,6 +109,17 @@ describe("the storm's rules for trainers and leases", () => {
     assert.equal(conflictsAmong([one, { ...other, isFrozen: true }]).length, 0);
   });
 
+  it('catch an older attempt that starts after a newer one, and not one that is seen again', () => {
+    const tokens = new Tokens();
+    const older = { ...one, job: 'a/stage1/7' };
+    const newer = { ...one, pid: 2, job: 'a/stage1/12' };
+    assert.deepEqual(tokens.fallen([older]), []);
+    assert.deepEqual(tokens.fallen([newer]), []);
+    assert.deepEqual(tokens.fallen([older, newer, { ...older, job: 'a/stage2/8' }]), []);
+    const oldest = { ...older, host: 'storm-2' };
+    assert.deepEqual(tokens.fallen([oldest]), [oldest]);
+  });
+
   it('find a real process by its mark', async () => {
     const scratch = join(tmpdir(), `storm-scratch-${String(process.pid)}`);
     const env = { GLEE_JOB: `${scratch}/jobs/a/stage1/7`, CUDA_VISIBLE_DEVICES: '0,1' };
@@ -138,11 +152,61 @@ describe("the storm's rules for trainers and leases", () => {
   });
 });
 
+describe("the storm's rules for orders", () => {
+  it('catch a grant of a host after it was set aside, and accept what was granted before or adopted', () => {
+    const lease = { requestId: 'r', holder: 'a/stage1', gpuIndices: [0], since: 100, priority: 0 };
+    const cordoned = { by: 'ann', why: 'fan', since: 50 };
+    const host: HostView = {
+      ...{ name: 'storm-1', gpus: 2, address: '127.0.0.1', present: true, usable: false, freeGpus: 1 },
+      ...{ leases: [lease], leasedTo: 'a/stage1', cordoned },
+    };
+    assert.equal(newLeases([host]).length, 1);
+    assert.equal(newLeases([{ ...host, cordoned: { ...cordoned, since: 100 } }]).length, 0);
+    assert.equal(newLeases([{ ...host, leases: [{ ...lease, adopted: true }] }]).length, 0);
+  });
+
+  it('wait for the end of what an order found', () => {
+    const yielded = { order: 'yield', by: 'ann', before: { token: 7 } } as const;
+    assert.equal(hasTakenEffect(yielded, { phase: 'training', token: 7 }), false);
+    assert.equal(hasTakenEffect(yielded, { phase: 'training', token: 8 }), true);
+    assert.equal(hasTakenEffect(yielded, { phase: 'waiting for hosts', token: 7 }), true);
+    const paused = { ...yielded, order: 'pause' } as const;
+    assert.equal(hasTakenEffect(paused, { phase: 'waiting for hosts', token: 7 }), false);
+    const order = { by: 'ann', why: 'lunch', at: 1 };
+    assert.equal(hasTakenEffect(paused, { phase: 'paused', token: 7, paused: order }), true);
+  });
+});
+
+describe('a pause in a storm', () => {
+  it('is broken by an attempt that begins under it, and not by one from before or that fails', () => {
+    const paused = { by: 'ann', why: 'lunch', at: 100 };
+    const begun = (at: number) => ({ at, text: 'attempt 2 on storm-1 from iteration 20' });
+    assert.equal(hasBegunPaused({ paused, events: [begun(101)] }, 'ann'), true);
+    assert.equal(hasBegunPaused({ paused, events: [begun(101)] }, 'bob'), false);
+    const failed = { at: 101, text: 'attempt 2 failed on storm-1: HostLost: silent' };
+    assert.equal(hasBegunPaused({ paused, events: [begun(100), failed] }, 'ann'), false);
+  });
+});
+
+describe("the storm's story", () => {
+  it('leaves out what concerns other pieces of work, and names the strikes', () => {
+    const story = new Story(() => undefined);
+    story.note('S3 is killed', 1);
+    story.note("'pause' of storm-joint-1 by storm-1: paused", 2);
+    story.note('storm-joint-2 is started');
+    story.note('SIGKILL to trainer of storm-joint-1/stage1/7', 3);
+    story.violate({ rule: 'every run completes', text: 'storm-finetune-1: FAILED' });
+    const told = story.failure('npm run chaos');
+    assert.doesNotMatch(told, /paused|storm-joint-2/);
+    assert.match(told, /S3 is killed[^]*SIGKILL to trainer[^]*--only 1,3/);
+  });
+});
+
 describe('the strikes of a storm', () => {
   it('are the same for the same seed, of every kind, and others for another seed', () => {
     assert.deepEqual(drawStrikes(7, 180), drawStrikes(7, 180));
     assert.notDeepEqual(drawStrikes(7, 180), drawStrikes(8, 180));
     const kinds = new Set(drawStrikes(7, 1200).map(({ blow }) => blow.kind));
-    assert.equal(kinds.size, 9);
+    assert.equal(kinds.size, 10);
   });
 });

@@ -9,8 +9,9 @@ import { sendBadMessage } from './bad-messages.ts';
 import { Blows, type Lasting } from './blows.ts';
 import { KINDS_OF_WORK, type KindOfWork } from './configs.ts';
 import { Disturbances } from './disturbances.ts';
-import { inTime } from './in-time.ts';
 import { HeadRules, objectsIn } from './heads.ts';
+import { HostOrders } from './host-orders.ts';
+import { inTime } from './in-time.ts';
 import type { StormLab } from './lab.ts';
 import { checkLeases } from './leases.ts';
 import { Orders } from './orders.ts';
@@ -38,6 +39,7 @@ export class Storm {
   readonly #disturbances = new Disturbances();
   readonly #blows: Blows;
   readonly #orders: Orders;
+  readonly #hostOrders: HostOrders;
   readonly #heads: HeadRules;
   readonly #trainers: TrainerRules;
   /** Ends what lasts, before its time as well. */
@@ -55,6 +57,7 @@ export class Storm {
     this.#options = options;
     this.#blows = new Blows(lab, this.#disturbances);
     this.#orders = new Orders(lab.stack.client, this.#disturbances);
+    this.#hostOrders = new HostOrders(lab.stack.client, this.#disturbances);
     this.#heads = new HeadRules(objectsIn(join(lab.directory, 's3', 'objects', lab.stack.s3.bucket)));
     this.#trainers = new TrainerRules(this.#disturbances);
   }
@@ -67,6 +70,7 @@ export class Storm {
         this.#strikes(),
         this.#repeat(() => this.#look()),
         this.#repeat(() => this.#work()),
+        this.#repeat(() => this.#hostOrders.undo(this.#isCalm)),
       ]);
     } finally {
       for (const end of [...this.#lasting]) await end();
@@ -107,14 +111,15 @@ export class Storm {
   async #strike(strike: Strike | undefined): Promise<void> {
     if (strike === undefined) return;
     const { story } = this.#options;
-    const { blow, pick, number } = strike;
-    if (blow.kind === 'order' || blow.kind === 'bad message') {
+    const { blow, number } = strike;
+    const said = this.#say(strike);
+    if (said !== undefined) {
       this.#errand(async () => {
-        const told = blow.kind === 'order' ? await this.#order(strike) : await this.#badMessage(pick);
-        story.note(told, number);
+        story.note(await said, number);
       });
       return;
     }
+    if (blow.kind === 'pool lost') this.#hostOrders.poolLost();
     const struck = await this.#blows.strike(strike);
     if (struck === undefined) return;
     if (blow.kind === 'disk full') this.#diskWasFull = true;
@@ -138,15 +143,23 @@ export class Storm {
     void errand.then(() => this.#errands.delete(errand));
   }
 
-  async #order({ blow, pick }: Strike): Promise<string> {
+  /** What came of an order or a message; undefined for blows that nothing answers. */
+  #say({ blow, pick }: Strike): Promise<string> | undefined {
     const runs = [...this.#pieces.values()].filter(({ kind }) => kind !== 'sweeps');
-    const run = runs[Math.floor(pick * runs.length)];
-    if (run === undefined || blow.kind !== 'order') return 'no run to order';
-    return this.#orders.give(run.id, blow.order, blow.seconds);
+    if (blow.kind === 'order') {
+      const run = runs[Math.floor(pick * runs.length)];
+      if (run === undefined) return Promise.resolve('no run to order');
+      return this.#orders.give(run.id, blow.order, blow.seconds);
+    }
+    if (blow.kind === 'host order') {
+      const { hosts } = this.#options.lab.stack;
+      const host = hosts[Math.floor(pick * hosts.length)];
+      return host && this.#hostOrders.give(host.name, blow.order, blow.seconds);
+    }
+    return blow.kind === 'bad message' ? this.#badMessage(runs, pick) : undefined;
   }
 
-  #badMessage(pick: number): Promise<string> {
-    const runs = [...this.#pieces.values()].filter(({ kind }) => kind !== 'sweeps');
+  #badMessage(runs: readonly Piece[], pick: number): Promise<string> {
     const stages = runs.flatMap(({ id }) => ALL_STAGES.map((stage) => stageWorkflowId(id, stage)));
     return sendBadMessage(this.#options.lab.stack.client, stages, pick);
   }
@@ -159,10 +172,11 @@ export class Storm {
       ...this.#trainers.check(trainers),
       ...(await this.#orders.check(trainers, this.#isCalm)),
     ];
+    const askedAt = performance.now();
     const pool = lab.stack.client.workflow.getHandle(poolWorkflowId('default'));
     const view = await inTime(pool.query(poolQuery)).catch(() => undefined);
-    for (const violation of [...found, ...(view === undefined ? [] : checkLeases(view))])
-      story.violate(violation);
+    if (view !== undefined) found.push(...checkLeases(view), ...this.#hostOrders.check(view, askedAt));
+    for (const violation of found) story.violate(violation);
   }
 
   /** Looks at each piece; a new one takes the place of one that has ended. */
@@ -193,6 +207,7 @@ export class Storm {
       const isOfDisk = this.#diskWasFull && /^FAILED: DiskFull\b/.test(end.why);
       if (!isOfDisk) story.violate({ rule: 'every run completes', text: `${piece.id}: ${end.why}` });
       story.note(`${piece.id} failed: ${end.why}`);
+      this.#orders.forget(piece.id);
       return this.#begin(piece);
     }
     if (end.outcome !== expected.get(piece.kind))

@@ -52,7 +52,8 @@ export class Story {
   failure(command: string): string {
     const [first] = this.violations;
     if (first === undefined) return '';
-    const since = this.entries.filter(({ at }) => at <= first.at && at >= first.at - STORY_SECONDS);
+    const recent = this.entries.filter(({ at }) => at <= first.at && at >= first.at - STORY_SECONDS);
+    const since = recent.filter((entry) => concerns(entry, first));
     const strikes = since.flatMap(({ strike }) => strike ?? []);
     const only = strikes.length === 0 ? '' : ` --only ${[...new Set(strikes)].join(',')}`;
     return [
@@ -62,6 +63,17 @@ export class Story {
       `\nthe same storm: ${command}\nits last strikes alone: ${command}${only}`,
     ].join('\n');
   }
+}
+
+/** What concerns other pieces of work alone is left out: strikes hit all. */
+function concerns({ text, strike }: Entry, violation: Violation): boolean {
+  const pieces = piecesIn(violation.text);
+  const isOfOthers = piecesIn(text).length > 0 && !piecesIn(text).some((piece) => pieces.includes(piece));
+  return pieces.length === 0 || (strike !== undefined && !/^(bad message|')/.test(text)) || !isOfOthers;
+}
+
+function piecesIn(text: string): readonly string[] {
+  return text.match(/storm-(joint|finetune|sweeps)-\d+/g) ?? [];
 }
 
 function lineOf({ at, text, strike }: Entry): string {

@@ -18,6 +18,9 @@ export type S3Fault = (typeof S3_FAULTS)[number];
 export const ORDERS = ['pause', 'yield', 'retry', 'priority'] as const;
 export type OrderKind = (typeof ORDERS)[number];
 
+export const HOST_ORDERS = ['cordon', 'drain'] as const;
+export type HostOrderKind = (typeof HOST_ORDERS)[number];
+
 export type Blow =
   | { readonly kind: 'kill'; readonly victims: readonly Victim[] }
   | { readonly kind: 'freeze'; readonly victims: readonly Victim[]; readonly seconds: number }
@@ -27,6 +30,7 @@ export type Blow =
   | { readonly kind: 'upgrade' }
   | { readonly kind: 'pool lost' }
   | { readonly kind: 'order'; readonly order: OrderKind; readonly seconds: number }
+  | { readonly kind: 'host order'; readonly order: HostOrderKind; readonly seconds: number }
   | { readonly kind: 'bad message' };
 
 export interface Strike {
@@ -51,6 +55,7 @@ const KINDS: readonly Blow['kind'][] = [
     'pool lost',
     'order',
     'order',
+    'host order',
     'bad message',
     'bad message',
   ] as const),
@@ -81,6 +86,8 @@ export function describeBlow(blow: Blow): string {
       return `S3 answers ${String(Math.round(blow.share * 100))} % of requests with '${blow.fault}'${lasting}`;
     case 'order':
       return `order '${blow.order}'`;
+    case 'host order':
+      return `order '${blow.order}' on a host${lasting}`;
     case 'cut off':
     case 'disk full':
     case 'upgrade':
@@ -108,6 +115,8 @@ function drawBlow(random: Random, kind: Blow['kind']): Blow {
       return { kind, seconds: drawSeconds(random) };
     case 'order':
       return { kind, order: oneOf(random, ORDERS), seconds: 1 + 4 * random() };
+    case 'host order':
+      return { kind, order: oneOf(random, HOST_ORDERS), seconds: drawSeconds(random) };
     case 'upgrade':
     case 'pool lost':
     case 'bad message':

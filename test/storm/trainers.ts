@@ -1,6 +1,6 @@
 /**
  * @module Invariants of processes: no GPU has trainers of two jobs, and no stage has trainers of two attempts, for longer
- * than it takes to end the older one while its host is well.
+ * than it takes to end the older one while its host is well; and a stage's newer trainer has the larger token.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
@@ -25,6 +25,7 @@ const MOST_SECONDS = 15;
 export class TrainerRules {
   readonly #disturbances: Disturbances;
   readonly #stopwatches = new Stopwatches();
+  readonly #tokens = new Tokens();
 
   constructor(disturbances: Disturbances) {
     this.#disturbances = disturbances;
@@ -32,13 +33,37 @@ export class TrainerRules {
 
   check(processes: readonly TrainerProcess[]): readonly Violation[] {
     const lasting = new Map<string, { excused: boolean }>();
-    for (const { key, hosts } of conflictsAmong(processes)) {
-      const parts = ['S3', 'Temporal', 'control worker', ...hosts];
-      lasting.set(key, { excused: !parts.every((part) => this.#disturbances.isQuiet(part)) });
-    }
-    return this.#stopwatches
-      .over(lasting, MOST_SECONDS)
-      .map((key) => ({ rule: 'one trainer', text: `${key} for more than ${String(MOST_SECONDS)} s` }));
+    const isQuiet = (hosts: readonly string[]) =>
+      ['S3', 'Temporal', 'control worker', ...hosts].every((part) => this.#disturbances.isQuiet(part));
+    for (const { key, hosts } of conflictsAmong(processes)) lasting.set(key, { excused: !isQuiet(hosts) });
+    // A worker that was frozen after its last look at the head may start an older attempt, and ends it.
+    const late = this.#tokens.fallen(processes).filter(({ host }) => isQuiet([host]));
+    return [
+      ...this.#stopwatches
+        .over(lasting, MOST_SECONDS)
+        .map((key) => ({ rule: 'one trainer', text: `${key} for more than ${String(MOST_SECONDS)} s` })),
+      ...late.map(({ host, job }) => ({
+        rule: 'token never falls',
+        text: `${job} was started on ${host} after a newer attempt`,
+      })),
+    ];
+  }
+}
+
+/** The largest token of each stage for which a process was seen. */
+export class Tokens {
+  readonly #largest = new Map<string, number>();
+  readonly #seen = new Set<string>();
+
+  /** Those that are seen for the first time, and have a token below the largest. */
+  fallen(processes: readonly TrainerProcess[]): readonly TrainerProcess[] {
+    const jobs = new Map(processes.map((one) => [`${one.host}:${one.job}`, one]));
+    const begun = [...jobs].filter(([key]) => !this.#seen.has(key)).map(([, one]) => one);
+    const fallen = begun.filter((one) => tokenOf(one) < (this.#largest.get(stageOf(one)) ?? 0));
+    for (const key of jobs.keys()) this.#seen.add(key);
+    for (const one of begun)
+      this.#largest.set(stageOf(one), Math.max(tokenOf(one), this.#largest.get(stageOf(one)) ?? 0));
+    return fallen;
   }
 }
 
@@ -99,4 +124,8 @@ function trainerOf(pid: number, scratchOf: ReadonlyMap<string, string>): readonl
 
 function stageOf({ job }: TrainerProcess): string {
   return job.split('/').slice(0, 2).join('/');
+}
+
+function tokenOf({ job }: TrainerProcess): number {
+  return Number(job.split('/')[2]);
 }

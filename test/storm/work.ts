@@ -6,6 +6,7 @@ import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { rootCause } from '../../cli/observe.ts';
 import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
+import { sweepStateQuery } from '../../workflows/messages.ts';
 import { inTime } from './in-time.ts';
 import { KINDS_OF_WORK, type KindOfWork, type Weather } from './configs.ts';
 
@@ -43,12 +44,23 @@ export async function endOf(client: Client, { kind, id }: Piece): Promise<WorkEn
   if (status === 'RUNNING' || status === 'CONTINUED_AS_NEW') return { kind: 'running' };
   try {
     const result: unknown = await inTime(handle.result());
+    const full = kind === 'sweeps' ? await fullDiskOf(client, id, result) : undefined;
+    if (full !== undefined) return { kind: 'failed', why: `FAILED: DiskFull: ${full}` };
     return { kind: 'completed', outcome: outcomeOf(kind, result) };
   } catch (error) {
     // The call itself may have failed: then the status is no verdict.
     if (status === 'COMPLETED') return { kind: 'running' };
     return { kind: 'failed', why: `${status}: ${error instanceof Error ? rootCause(error) : String(error)}` };
   }
+}
+
+/** Why, when a full disk alone ended trials of the sweep: their sweep completes without them. */
+async function fullDiskOf(client: Client, id: string, result: unknown): Promise<string | undefined> {
+  if (sweepCounts.parse(result).counts.failed === 0) return undefined;
+  const { trials } = await inTime(client.workflow.getHandle(id).query(sweepStateQuery));
+  const failed = trials.filter(({ status }) => status === 'failed');
+  const isOfDisk = failed.every(({ why = '' }) => /no space left|\broom\b/i.test(why));
+  return isOfDisk ? failed.map(({ id: trial, why = '' }) => `${trial}: ${why}`).join('; ') : undefined;
 }
 
 /** Runs each kind once without a storm. Returns their outcomes by kind. */
@@ -69,6 +81,8 @@ export async function undisturbed(
   }
   return outcomes;
 }
+
+const sweepCounts = z.object({ counts: z.object({ failed: z.number() }) });
 
 // What the weather may change, as times and attempts, is left out.
 const checkpoint = z.object({ iterations: z.number(), sha256: z.string() });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Checkpoint, Retention } from '../../../contracts/checkpoints.ts';
 import { addTimes } from '../../../activities/checkpoints/commit.ts';
@@ -252,6 +252,28 @@ describe('Uploader', () => {
       await uploader.catchUp(forever);
     }
     assert.deepEqual(await inS3(), [10, 20, 25, 27]);
+  });
+
+  it('commits the final one after what is kept for ever: no attempt looks at the host again afterwards', async (test) => {
+    const lost = new AbortController();
+    const stored: string[] = [];
+    const dying = intercept(s3.store, {
+      before: ({ operation, name }) => {
+        if (operation === 'upload') stored.push(basename(name));
+        if (stored.length === 2) lost.abort();
+        return Promise.resolve();
+      },
+    });
+    const { uploader, output, stage } = await makeUploader(test, dying, null, { newest: 2, every: 10 });
+    for (const name of ['model_0000009.pth', 'model_0000014.pth', 'model_final.pth'])
+      await save(output, name);
+    await assert.rejects(uploader.catchUp(lost.signal));
+    assert.deepEqual(stored, ['model_0000009.pth', 'model_final.pth']);
+    const { checkpoints } = await takeSnapshot(s3, stage, forever);
+    assert.deepEqual(
+      checkpoints.map(({ iterations }) => iterations),
+      [10],
+    );
   });
 
   it('notes beside a checkpoint how long it took', async (test) => {
