@@ -47,8 +47,10 @@ function stageLine(one: StageStatus, { run, state: runState, stage }: RunSnapsho
       return `  ${one.stage}  ${pc.yellow('waiting for approval')}  glee approve ${run} --why ...`;
     }
     case 'done': {
-      const { artifact } = one.result;
-      return `  ${one.stage}  ${pc.green(howDone(one))}  s3://${artifact.bucket}/${artifact.key}  sha256 ${artifact.sha256.slice(0, 12)}`;
+      const { artifact, lastFailure } = one.result;
+      const line = `  ${one.stage}  ${pc.green(howDone(one))}  s3://${artifact.bucket}/${artifact.key}  sha256 ${artifact.sha256.slice(0, 12)}`;
+      if (lastFailure === undefined) return line;
+      return `${line}\n${pc.yellow(`    its final weights were committed before ${lastFailure}`)}`;
     }
     case 'running': {
       const state = stage?.name === one.stage ? stage.state : null;

@@ -1,45 +1,50 @@
 /** @module The inputs of the workflows that prepare weights, as anybody may have sent them. */
-import { count, json, listOf, name, object, oneOf, variants, yes, type Check } from '../contracts/shapes.ts';
+import { exactly, json, listOf, oneOf, text, variants, whole } from '../contracts/parsing.ts';
 import { PROOFS, type PrepareArtifactInput, type PrepareWeightsInput } from '../contracts/weights.ts';
-import { invalid } from './invalid.ts';
+import { checkedInput } from './invalid.ts';
 
 const MOST_ARTIFACTS = 1000;
 
 /** @throws InvalidConfig, which fails the workflow instead of its task. */
 export function checkWeightsInput(input: PrepareWeightsInput | undefined): PrepareWeightsInput {
-  return checked(WEIGHTS_INPUT, input);
+  return checkedInput(WEIGHTS_INPUT, input);
 }
 
 /** @throws InvalidConfig, which fails the workflow instead of its task. */
 export function checkArtifactInput(input: PrepareArtifactInput | undefined): PrepareArtifactInput {
-  return checked(ARTIFACT_INPUT, input);
+  return checkedInput(ARTIFACT_INPUT, input);
 }
 
-function checked<T>(check: Check, input: T | undefined): T {
-  const problem = check(input, 'input');
-  if (problem !== undefined || input === undefined) throw invalid(problem ?? 'input is missing');
-  return input;
-}
+const LONGEST_NAME = 512;
+
+export const name = text(LONGEST_NAME);
+export const count = whole(0, Number.MAX_SAFE_INTEGER);
 
 /** A file in S3; artifacts of runs say more. */
-export const WEIGHTS_FILE = object(
+export const WEIGHTS_FILE = exactly(
   { name, bucket: name, key: name, sha256: name, sizeBytes: count },
-  { iterations: count, configFile: name, proof: oneOf(PROOFS), origin: name, reused: json(0) },
+  {
+    iterations: count,
+    configFile: name,
+    proof: oneOf(...PROOFS),
+    origin: name,
+    reused: json(0, 1, LONGEST_NAME),
+  },
 );
 
 const RECIPE = variants('how', {
-  download: object(
+  download: exactly(
     { how: name, sources: listOf(name, 100) },
-    { sha256: name, sizeBytes: count, trusted: yes },
+    { sha256: name, sizeBytes: count, trusted: oneOf(true) },
   ),
-  convert: object({ how: name, from: name, drop: listOf(name), prefix: name }),
-  merge: object({ how: name, base: name, except: name, from: name, under: name, as: name }),
-  trained: object({ how: name, run: name, stage: name }),
+  convert: exactly({ how: name, from: name, drop: listOf(name, MOST_ARTIFACTS), prefix: name }),
+  merge: exactly({ how: name, base: name, except: name, from: name, under: name, as: name }),
+  trained: exactly({ how: name, run: name, stage: name }),
 });
-const ARTIFACT = object({ name, path: name, recipe: RECIPE });
+const ARTIFACT = exactly({ name, path: name, recipe: RECIPE });
 
-const WEIGHTS_INPUT = object({ artifacts: listOf(ARTIFACT, MOST_ARTIFACTS) });
-const ARTIFACT_INPUT = object({
+const WEIGHTS_INPUT = exactly({ artifacts: listOf(ARTIFACT, MOST_ARTIFACTS) });
+const ARTIFACT_INPUT = exactly({
   artifact: ARTIFACT,
   ingredients: listOf(WEIGHTS_FILE, MOST_ARTIFACTS),
 });
