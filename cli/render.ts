@@ -38,7 +38,7 @@ export function renderRun(snapshot: RunSnapshot): string {
   ].join('\n');
 }
 
-function stageLine(one: StageStatus, { run, state: runState, stage }: RunSnapshot): string {
+function stageLine(one: StageStatus, { run, status, state: runState, stage }: RunSnapshot): string {
   switch (one.status) {
     case 'waiting': {
       const next = runState?.stages.find(({ status }) => status === 'waiting');
@@ -54,9 +54,12 @@ function stageLine(one: StageStatus, { run, state: runState, stage }: RunSnapsho
     }
     case 'running': {
       const state = stage?.name === one.stage ? stage.state : null;
-      if (state === null) return `  ${one.stage}  ${pc.cyan('running')}`;
+      const ended = status === 'RUNNING' ? undefined : colorStatus(status);
+      if (state === null) return `  ${one.stage}  ${ended ?? pc.cyan('running')}`;
       const attempt = state.attempt === 0 ? '' : `  attempt ${String(state.attempt)}`;
-      const line = `  ${one.stage}  ${pc.cyan(state.phase)}${attempt}  ${progressText(stage?.hosts[0])}`;
+      // A stage that ended with its run stays in the phase that it was in.
+      const phase = ended ?? pc.cyan(state.phase);
+      const line = `  ${one.stage}  ${phase}${attempt}  ${progressText(stage?.hosts[0])}`;
       return [line, ...standing(state)].join('\n');
     }
   }

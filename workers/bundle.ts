@@ -11,6 +11,7 @@ export const bundlePath = fileURLToPath(new URL('../workflow-bundle.js', import.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { code } = await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('../workflows/index.js', import.meta.url)),
+    payloadConverterPath: fileURLToPath(new URL('../workflows/payload-converter.js', import.meta.url)),
     logger: new DefaultLogger('WARN'),
   });
   await writeFile(bundlePath, code);

@@ -81,6 +81,7 @@ const PLAN = exactly(
     retention: exactly({ newest: count }, { every: count, at: list(count) }),
     datasets: list(json(5, MOST_ITEMS, LONGEST_TEXT)),
     files: list(exactly({ artifact: name, path: name })),
+    evaluatedAfter: yes,
   },
 );
 
@@ -120,7 +121,7 @@ const STATE = exactly(
     }),
     wentBack: yes,
     changes: CHANGES,
-    lacking: list(exactly({ host: hostName, reason: words })),
+    lacking: list(exactly({ host: hostName, reason: words }, { trained: count })),
     crash: exactly({ signature: words, iteration: count, times: count }),
     lastFailure: words,
     trained: yes,

@@ -153,8 +153,12 @@ function notInS3(address: string, name: string, { kind, message }: StoredDamage)
   return fail('WrongWeights', `${address} is not ${name} as the run was planned with: ${message}; ${remedy}`);
 }
 
-/** Where the cache has, or would have, a file. */
+/**
+ * Where the cache has, or would have, a file.
+ * @throws WrongWeights: a workflow's input is typed by people.
+ */
 export function weightsPath(scratch: string, sha256: string): string {
+  if (!/^[0-9a-z]{1,64}$/.test(sha256)) throw fail('WrongWeights', `'${sha256}' is no SHA-256`);
   return join(scratch, 'weights', `${sha256}${ENDING}`);
 }
 

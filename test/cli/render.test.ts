@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
+import type { RunSnapshot } from '../../cli/observe.ts';
 import { hostLines, progressText, renderRun } from '../../cli/render.ts';
 import { evaluationLines } from '../../cli/render-evaluations.ts';
 import { artifactLine, type ArtifactSnapshot } from '../../cli/weights/preparation.ts';
-import type { RunSnapshot } from '../../cli/observe.ts';
 import type { StageState, StageStatus } from '../../contracts/runs.ts';
 import type { Progress } from '../../contracts/training.ts';
 import { initialStageState } from '../../workflows/stage-state.ts';
@@ -93,9 +93,9 @@ test("an artifact's line says how far it is, how fast, how long yet, and what it
 });
 
 /** The lines of a run with one stage, without its header. */
-function stageLines(stage: StageStatus, state: StageState | null): readonly string[] {
+function stageLines(stage: StageStatus, state: StageState | null, status = 'RUNNING'): readonly string[] {
   const snapshot: RunSnapshot = {
-    ...{ run: 'lite-1', status: 'RUNNING', startedAt: new Date(0), endedAt: new Date(1000), weights: [] },
+    ...{ run: 'lite-1', status, startedAt: new Date(0), endedAt: new Date(1000), weights: [] },
     state: {
       ...{ run: 'lite-1', config: 'joint/lite', variant: 'Lite', phase: 'training', warnings: [] },
       stages: [stage],
@@ -130,4 +130,14 @@ test("a stage's retry budgets are shown as attempts left, never fewer than none"
   assert.match(lines[0] ?? '', /^ {2}stage1 {2}backing off {2}attempt 4/);
   assert.match(lines[1] ?? '', /^ {4}attempts left until it gives up: .*\b0 of 3/);
   assert.doesNotMatch(lines.join('\n'), /-1/);
+});
+
+test('a stage whose run failed, or was cancelled, no longer reads as one that trains', () => {
+  const training: StageState = { ...initialStageState, phase: 'training', attempt: 1 };
+  const lineOf = (status: string, state: StageState | null = training) =>
+    stageLines({ stage: 'stage1', status: 'running', workflowId: 'w' }, state, status)[0]?.trimEnd();
+  assert.equal(lineOf('RUNNING'), '  stage1  training  attempt 1');
+  assert.equal(lineOf('FAILED'), '  stage1  failed  attempt 1');
+  assert.equal(lineOf('CANCELLED'), '  stage1  cancelled  attempt 1');
+  assert.equal(lineOf('FAILED', null), '  stage1  failed');
 });

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { WorkflowUpdateFailedError } from '@temporalio/client';
+import { RawValue } from '@temporalio/common';
 import { CONTROL_TASK_QUEUE, poolWorkflowId } from '../../contracts/ids.ts';
 import { startLab, type Lab } from '../support/lab.ts';
 import {
@@ -19,7 +20,17 @@ import {
 } from '../support/scene.ts';
 import { until } from '../support/until.ts';
 
-const BAD: readonly unknown[] = [undefined, null, 0, 'x', [], {}, { requestId: 1 }, { name: 'a', gpus: 3e8 }];
+const BAD: readonly unknown[] = [
+  ...[undefined, null, 0, 'x', [], {}, { requestId: 1 }, { name: 'a', gpus: 3e8 }],
+  // No converter reads these.
+  payload('binary/encrypted', '{}'),
+  payload('json/protobuf', '{}'),
+  payload('json/plain', '{broken'),
+];
+
+function payload(encoding: string, data: string): RawValue {
+  return RawValue.fromPayload({ metadata: { encoding: Buffer.from(encoding) }, data: Buffer.from(data) });
+}
 
 describe('messages that cannot be read', { concurrency: true }, () => {
   let lab: Lab;
@@ -58,7 +69,7 @@ describe('messages that cannot be read', { concurrency: true }, () => {
   });
 
   it('end a pool that is started with one, by name', async (t) => {
-    for (const [index, bad] of ['x', [], {}, { state: { hosts: 3 } }].entries()) {
+    for (const [index, bad] of ['x', [], {}, { state: { hosts: 3 } }, payload('a/b', '')].entries()) {
       const pool = await lab.client.workflow.start('gpuPool', {
         workflowId: poolWorkflowId(`${t.name}-${String(index)}`),
         taskQueue: CONTROL_TASK_QUEUE,

@@ -136,6 +136,45 @@ it('the inputs of the workflows that prepare weights are checked in the same way
     invalid,
   );
   assert.throws(check(checkArtifactInput, { artifact }), invalid);
+  // Names become workflow ids and S3 keys.
+  for (const name of ['../runs/lite-1/stage1/head', 'a/b', '', '__proto__'])
+    assert.throws(check(checkWeightsInput, { artifacts: [{ ...artifact, name }] }), invalid);
+  for (const trained of [
+    { run: '../..', stage: 'stage1' },
+    { run: 'lite-1', stage: '../stage1' },
+  ])
+    assert.throws(
+      check(checkArtifactInput, {
+        artifact: { ...artifact, recipe: { how: 'trained', ...trained } },
+        ingredients: [],
+      }),
+      invalid,
+    );
+});
+
+describe('artifacts that are made from each other', () => {
+  const made = (name: string, from: string) => ({
+    ...{ name, path: 'w.pth' },
+    recipe: { how: 'convert', from, drop: [], prefix: '' } as const,
+  });
+
+  it('are refused where that never begins: the recursion ended the whole control worker', () => {
+    const circles = [
+      [made('a', 'a')],
+      [made('a', 'b'), made('b', 'a')],
+      [artifact, made('x', 'a'), made('a', 'b'), made('b', 'c'), made('c', 'a')],
+    ];
+    for (const artifacts of circles)
+      assert.throws(() => checkWeightsInput({ artifacts }), /artifact '[xabc]' is made from itself/);
+  });
+
+  it('are taken in any order and depth', () => {
+    const chain = Array.from({ length: 999 }, (_, index) =>
+      made(`a${String(index)}`, index === 998 ? artifact.name : `a${String(index + 1)}`),
+    );
+    const artifacts = [...chain, artifact];
+    assert.deepEqual(checkWeightsInput({ artifacts }), { artifacts });
+  });
 });
 
 describe('a workflow that is started with anything', { concurrency: true }, () => {

@@ -72,6 +72,15 @@ describe('weights on a host', () => {
       );
     });
 
+    it('takes no path for a checksum: the cache is not left', async (test) => {
+      const host = await makeHost(test);
+      const artifact = { ...file, sha256: '../../stolen' };
+      await assert.rejects(
+        placeWeights({ ...host, store: s3.store }, { kind: 'artifact', artifact }, forever),
+        { type: 'WrongWeights', message: "'../../stolen' is no SHA-256" },
+      );
+    });
+
     it('does not leave the checkout', async (test) => {
       const host = await makeHost(test);
       await writeInto(host.scratch, 'initial.pth', 'initial');
@@ -165,7 +174,7 @@ describe('weights on a host', () => {
       const host = await makeHost(test);
       const damaged = await storeFile(s3.store, 'good file', 'evil file');
       const placing = placeFile({ ...host, store: s3.store }, { path: PATH, file: damaged }, forever);
-      await assert.rejects(placing, { name: 'WrongContent' });
+      await assert.rejects(placing, { type: 'WrongWeights' });
       assert.deepEqual(await readdir(host.checkout), []);
     });
 
