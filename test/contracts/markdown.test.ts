@@ -8,7 +8,7 @@ test('a text of others has no meaning to Markdown or HTML', () => {
     'a\\_b \\`c\\` \\*d\\* \\[e\\](https://x.example) \\!\\[f\\] \\<script\\> \\| \\~g\\~ \\\\h \\& i',
   );
   const all = '\\`*_[]<>|~!&';
-  assert.equal(markdownText(all), [...all].map((character) => `\\${character}`).join(''));
+  assert.equal(markdownText(all), Array.from(all, (character) => `\\${character}`).join(''));
 });
 
 test('a text of others is on one line, and no longer than a page of it', () => {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { msToNumber } from '@temporalio/common';
 import type { ActivityOptions } from '@temporalio/workflow';
 import * as profiles from '../../workflows/activity-profiles.ts';
 import { stagePlan } from '../fixtures/stage-plan.ts';
@@ -8,14 +7,28 @@ import { stagePlan } from '../fixtures/stage-plan.ts';
 const DAY_MS = 86_400_000;
 const { limits } = stagePlan('pool');
 
+const UNITS = new Map([
+  ['ms', 1],
+  ['s', 1000],
+  ['minute', 60_000],
+  ['day', DAY_MS],
+]);
+
+/** Of `10 minutes`, `500ms`, or a number of milliseconds. */
+function msOf(duration: unknown): number {
+  if (typeof duration === 'number') return duration;
+  const [, count, unit = ''] = /^(\d+) ?(ms|s|minute|day)s?$/.exec(String(duration)) ?? [];
+  return Number(count) * (UNITS.get(unit) ?? Number.NaN);
+}
+
 /** How long an activity is retried that fails at once, each time. */
-function retriedForMs({ retry, scheduleToCloseTimeout = '3650 days' }: ActivityOptions): number {
-  const most = msToNumber(scheduleToCloseTimeout);
-  const { initialInterval = '1s', maximumInterval = '100s', backoffCoefficient = 2 } = retry ?? {};
-  let [total, wait] = [0, msToNumber(initialInterval)];
+function retriedForMs({ retry, scheduleToCloseTimeout }: ActivityOptions): number {
+  const most = msOf(scheduleToCloseTimeout ?? '3650 days');
+  const longest = msOf(retry?.maximumInterval ?? '100s');
+  let [total, wait] = [0, msOf(retry?.initialInterval ?? '1s')];
   for (let attempt = 1; attempt < (retry?.maximumAttempts ?? Infinity) && total < most; attempt += 1) {
     total += wait;
-    wait = Math.min(wait * backoffCoefficient, msToNumber(maximumInterval));
+    wait = Math.min(wait * (retry?.backoffCoefficient ?? 2), longest);
   }
   return Math.min(total, most);
 }

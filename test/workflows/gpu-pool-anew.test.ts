@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { CONTROL_TASK_QUEUE, poolWorkflowId, stageWorkflowId } from '../../contracts/ids.ts';
 import type { HostJoin } from '../../contracts/pool.ts';
 import { controlUpdates, joinSignal } from '../../workflows/messages.ts';
+import { initialStageState } from '../../workflows/stage-state.ts';
 import { startLab, type Lab } from '../support/lab.ts';
 import {
   join,
@@ -163,6 +164,25 @@ describe('a gpuPool that continues as new all the time', { concurrency: true }, 
     for (const host of ['host-a', 'host-b']) await join(scene, host);
     await lab.client.workflow.getHandle(id).result();
     assert.deepEqual(await leasesOf(scene), {});
+  });
+
+  it('asks for hosts in place of the lease that the stage had before it continued as new', async (t) => {
+    const scene = await setScene(lab, t, { hosts: [] });
+    const lease = { held: null, wanted: null, replaces: 'the lease before', holderSince: 7 };
+    const stage = await startStage(scene, { state: initialStageState, lease });
+    await until(
+      'the request',
+      async () => (await viewPoolOf(scene).catch(() => undefined))?.queue.length === 1,
+    );
+    const { events } = await lab.client.workflow.getHandle(poolWorkflowId(scene.run)).fetchHistory();
+    const asked = (events ?? []).flatMap(({ workflowExecutionSignaledEventAttributes: signal }) =>
+      signal?.signalName === 'request' ? (signal.input?.payloads ?? []) : [],
+    );
+    assert.match(
+      Buffer.from(asked[0]?.data ?? []).toString(),
+      /"holderSince":7,.*"replaces":"the lease before"/,
+    );
+    await stage.terminate();
   });
 });
 

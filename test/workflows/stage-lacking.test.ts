@@ -171,6 +171,24 @@ describe('a hang', { concurrency: true }, () => {
     const strikes = (await viewPoolOf(scene)).hosts.map(({ strikes: all = [] }) => all.length);
     assert.deepEqual(strikes, [1, 1]);
   });
+
+  it('is followed by another check of the same hosts, as is a rendezvous that failed', async (t) => {
+    const checked: string[] = [];
+    const scene = await setScene(lab, t, {
+      ...{ plan: oneHost, hosts: ['host-a'] },
+      check: (_, host) => {
+        checked.push(host);
+        return Promise.resolve({});
+      },
+      train: (input, host, self) => {
+        const failure = input.attempt === 1 ? 'RendezvousFailed' : input.attempt === 2 ? 'Hang' : undefined;
+        if (failure === undefined) return finish(input, host, self);
+        return Promise.reject(fail(failure, 'no sign of progress', { host }));
+      },
+    });
+    await (await startStage(scene)).result();
+    assert.deepEqual(checked, ['host-a', 'host-a', 'host-a']);
+  });
 });
 
 async function hostOf(scene: Scene, name: string) {

@@ -57,6 +57,11 @@ describe('an order that comes with the grant', () => {
     assert.ok(events.some(({ text }) => text.includes('urgent-1 wants it')));
     const releases = await signalsOf(lab, poolWorkflowId(scene.run), 'release');
     assert.equal(releases, 2, 'what came with the yield, and what was used');
+    const used = new Set(scene.trainings.map((training) => training.requestId));
+    assert.ok(
+      requestId !== undefined && used.size === 1 && !used.has(requestId),
+      'each wait has an id of its own',
+    );
     await worker.stop();
   });
 

@@ -10,6 +10,11 @@ import {
 import { PEOPLE, pin } from '../../../activities/checkpoints/pins.ts';
 import { prune } from '../../../activities/checkpoints/prune.ts';
 import { takeSnapshot } from '../../../activities/checkpoints/snapshot.ts';
+import { evaluationName } from '../../../activities/evaluation/evaluation-name.ts';
+import { planEvaluation } from '../../../activities/plan/plan-evaluation.ts';
+import { keys } from '../../../contracts/ids.ts';
+import type { Plan } from '../../../contracts/plan.ts';
+import { stagePlan } from '../../fixtures/stage-plan.ts';
 import { startTestS3, type TestS3 } from '../s3.ts';
 import { save } from './saved.ts';
 
@@ -43,6 +48,34 @@ describe('a checkpoint that is to be evaluated', () => {
     await prune(s3, stage, options, forever);
     assert.deepEqual(await left(), [20, 30]);
     assert.equal(await pinForEvaluation(s3, oldest, 'kept/evaluate-10', forever), undefined);
+  });
+
+  it('is kept from when its evaluation is planned, which is not done again for the same inputs alone', async (test) => {
+    const { stage, left } = await makeStage(test, 'planned');
+    const sum = 'a'.repeat(64);
+    const initial = { kind: 'checkout', path: 'weights/r50.pth', sha256: sum, sizeBytes: 1 } as const;
+    const stages = [{ ...stagePlan('default'), settingsSha256: sum, weights: initial }];
+    const frozen: Plan = { run: 'planned', config: 'joint/lite', variant: 'Lite', stages, warnings: [] };
+    await s3.store.writeText(keys.plan('planned'), JSON.stringify(frozen));
+    const none = () => assert.fail('no config was named');
+    const asked = { checkpoint: 'planned/stage1@10', datasets: ['coco'] };
+    const plan = () => planEvaluation(s3, asked, none, 'planned/evaluate-10', forever);
+    const { task, pinned } = await plan();
+    assert.ok(pinned);
+    await prune(s3, stage, options, forever);
+    assert.deepEqual(await left(), [10, 20, 30]);
+    const { checkpoint, iterations, inputs, weights } = task;
+    const metrics = [{ dataset: 'coco', metric: 'bbox/AP', value: 55 }];
+    const result = { checkpoint, iterations, inputs, metrics, sha256: weights.sha256 };
+    const name = keys.evaluation('planned', 'stage1', evaluationName(task));
+    for (const [kept, done] of [
+      [{ ...result, inputs: sum }, undefined],
+      [{ ...result, metrics: [] }, undefined],
+      [result, result],
+    ] as const) {
+      await s3.store.writeText(name, JSON.stringify(kept));
+      assert.deepEqual((await plan()).done, done);
+    }
   });
 
   it('is let go when its evaluation was terminated, and not while nobody knows, nor where people pinned it', async (test) => {

@@ -7,8 +7,10 @@ import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { mustBeAllowed } from '../../../activities/weights/allowed-recipe.ts';
 import { createAddressGuard, isPublicAddress } from '../../../activities/weights/sources/public-address.ts';
+import { createWeightsActivities } from '../../../activities/weights/weights-activities.ts';
 import { hasSecret, secretProblem } from '../../../contracts/sources.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { startTestS3, type TestS3 } from '../s3.ts';
@@ -116,6 +118,29 @@ describe('a download', { concurrency: true }, () => {
     if (own === undefined || isPublicAddress(own.address)) return;
     const byName = `http://${hostname()}:1/x`;
     await mustFail(s3, 'resolved', strict.fetch('resolved', byName), 'unauthorized', hint);
+  });
+
+  it('is refused before its source is asked where the address has a secret, or proves nothing', async (test) => {
+    const asked: string[] = [];
+    const { origin } = await startWebServer(test, ({ request, response }) => {
+      asked.push(request.url ?? '');
+      response.end('weights');
+    });
+    const { tools } = downloads(test, s3);
+    const activities = createWeightsActivities({ ...tools, client: s3.client });
+    const secret = origin.replace('//', '//u:p@');
+    for (const recipe of [
+      { how: 'download', sources: [`${origin}/plain`] },
+      { how: 'download', sources: [`${secret}/secret`], sha256: '0'.repeat(64) },
+    ] as const) {
+      const artifact = { name: 'refused', path: 'weights/refused.pth', recipe };
+      for (const ask of [
+        () => activities.checkSources({ artifacts: [artifact] }),
+        () => activities.fetchArtifact({ artifact, recipe }),
+      ])
+        await assert.rejects(new MockActivityEnvironment().run(ask), { type: 'SourceRefused' });
+    }
+    assert.deepEqual(asked, []);
   });
 
   it('reads files of the folders that it may read from, and none that a link leads to elsewhere', async (test) => {
