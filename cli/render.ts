@@ -38,7 +38,7 @@ export function renderRun(snapshot: RunSnapshot): string {
   ].join('\n');
 }
 
-function stageLine(one: StageStatus, { run, state: runState, stage }: RunSnapshot): string {
+function stageLine(one: StageStatus, { run, status, state: runState, stage }: RunSnapshot): string {
   switch (one.status) {
     case 'waiting': {
       const next = runState?.stages.find(({ status }) => status === 'waiting');
@@ -47,14 +47,19 @@ function stageLine(one: StageStatus, { run, state: runState, stage }: RunSnapsho
       return `  ${one.stage}  ${pc.yellow('waiting for approval')}  glee approve ${run} --why ...`;
     }
     case 'done': {
-      const { artifact } = one.result;
-      return `  ${one.stage}  ${pc.green(howDone(one))}  s3://${artifact.bucket}/${artifact.key}  sha256 ${artifact.sha256.slice(0, 12)}`;
+      const { artifact, lastFailure } = one.result;
+      const line = `  ${one.stage}  ${pc.green(howDone(one))}  s3://${artifact.bucket}/${artifact.key}  sha256 ${artifact.sha256.slice(0, 12)}`;
+      if (lastFailure === undefined) return line;
+      return `${line}\n${pc.yellow(`    its final weights were committed before ${lastFailure}`)}`;
     }
     case 'running': {
       const state = stage?.name === one.stage ? stage.state : null;
-      if (state === null) return `  ${one.stage}  ${pc.cyan('running')}`;
+      const ended = status === 'RUNNING' ? undefined : colorStatus(status);
+      if (state === null) return `  ${one.stage}  ${ended ?? pc.cyan('running')}`;
       const attempt = state.attempt === 0 ? '' : `  attempt ${String(state.attempt)}`;
-      const line = `  ${one.stage}  ${pc.cyan(state.phase)}${attempt}  ${progressText(stage?.hosts[0])}`;
+      // A stage that ended with its run stays in the phase that it was in.
+      const phase = ended ?? pc.cyan(state.phase);
+      const line = `  ${one.stage}  ${phase}${attempt}  ${progressText(stage?.hosts[0])}`;
       return [line, ...standing(state)].join('\n');
     }
   }

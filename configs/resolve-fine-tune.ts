@@ -71,12 +71,21 @@ export async function resolveFineTunePlan(input: ResolveFineTuneInput): Promise<
     config: name,
     variant: config.variant,
     task: task.task,
-    stage: keeping(stage.plan, evaluation),
+    stage: {
+      ...keeping(stage.plan, evaluation),
+      ...(isEvaluatedAfter(config) && { evaluatedAfter: true }),
+    },
     ...(artifacts.length > 0 && { artifacts }),
     evaluation,
     warnings,
   };
   return { plan, problems: warnings };
+}
+
+/** Whether `--eval-only` alone evaluates its checkpoints. Who sets EVAL_PERIOD wants to see metrics in the training as well. */
+function isEvaluatedAfter({ evaluation, overrides = {} }: FineTuneConfig): boolean {
+  const asked = settingAt(overrides, 'TEST.EVAL_PERIOD');
+  return evaluation?.checkpoints !== 'final' && (asked === undefined || asked === 0);
 }
 
 /** What is to be evaluated at the end must not be pruned on the way. */

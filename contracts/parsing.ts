@@ -1,6 +1,6 @@
 /**
- * @module Readers of unknown data where zod cannot go: messages to workflows, whose bundle holds contracts alone. Each
- * reader bounds what it reads in size and count.
+ * @module Readers of unknown data for workflows: their inputs, messages and answers. Each reader bounds what it reads in
+ * size and count. zod, which parses everywhere else, would add a megabyte to the workflow bundle.
  */
 
 /** A value as it came from outside, or what is wrong with it. */
@@ -31,10 +31,10 @@ export interface Fields {
 export function fieldsOf(value: unknown, at: string): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw malformed(value, at, 'an object');
-  const facts: Record<string, unknown> = { ...value };
+  const facts = new Map<string, unknown>(Object.entries(value));
   return {
-    of: (key, read) => read(facts[key], `${at}.${key}`),
-    has: (key) => facts[key] !== undefined,
+    of: (key, read) => read(facts.get(key), `${at}.${key}`),
+    has: (key) => facts.get(key) !== undefined,
   };
 }
 
@@ -91,6 +91,70 @@ export function oneOf<const T extends string | true>(...values: readonly T[]): R
   };
 }
 
+type Readers<T> = { readonly [Key in keyof T]: Reader<T[Key]> };
+
+/** An object with all fields of `required`, any of `optional`, and no others: what a program of this version sends. */
+export function exactly<R extends object>(required: Readers<R>): Reader<R>;
+export function exactly<R extends object, O extends object>(
+  required: Readers<R>,
+  optional: Readers<O>,
+): Reader<R & Partial<O>>;
+export function exactly(
+  required: Readonly<Record<string, Reader<unknown>>>,
+  optional: Readonly<Record<string, Reader<unknown>>> = {},
+): Reader<unknown> {
+  const readers = new Map(Object.entries({ ...required, ...optional }));
+  return (value, at) => {
+    const fields = fieldsOf(value, at);
+    const missing = Object.keys(required).find((key) => !fields.has(key));
+    if (missing !== undefined) throw new Malformed(`${at}.${missing} is missing`);
+    const unknown = Object.keys(value ?? {}).find((key) => !readers.has(key));
+    if (unknown !== undefined) throw new Malformed(`${at} has an unknown key '${unknown.slice(0, SHOWN)}'`);
+    const read = [...readers].filter(([key]) => fields.has(key));
+    return Object.fromEntries(read.map(([key, reader]) => [key, fields.of(key, reader)]));
+  };
+}
+
+type ReadBy<R> = { readonly [Key in keyof R]: R[Key] extends Reader<infer T> ? T : never }[keyof R];
+
+/** Objects that are told apart by the text of one field, as `kind`. */
+export function variants<R extends Readonly<Record<string, Reader<object>>>>(
+  field: string,
+  byText: R,
+): Reader<ReadBy<R>>;
+export function variants(field: string, byText: Readonly<Record<string, Reader<object>>>): Reader<unknown> {
+  const readers = new Map(Object.entries(byText));
+  return (value, at) => {
+    const which = fieldsOf(value, at).of(field, oneOf(...readers.keys()));
+    return readers.get(which)?.(value, at);
+  };
+}
+
+/** Any JSON, bounded in depth, in values, and in the length of each text. */
+export function json(deepest: number, most: number, longestText: number): Reader<unknown> {
+  return (value, at) => {
+    let left = most;
+    const look = (inner: unknown, depth: number): void => {
+      left -= 1;
+      if (left < 0) throw new Malformed(`${at} has more than ${String(most)} values`);
+      if (depth > deepest) throw new Malformed(`${at} is nested more than ${String(deepest)} deep`);
+      if (typeof inner === 'string') text(longestText)(inner, at);
+      if (typeof inner === 'object' && inner !== null)
+        for (const one of Object.values(inner)) look(one, depth + 1);
+    };
+    look(value, 0);
+    return value;
+  };
+}
+
+/** @param what How such a value is described to people. */
+export function satisfying<T>(holds: (value: unknown) => value is T, what: string): Reader<T> {
+  return (value, at) => {
+    if (!holds(value)) throw malformed(value, at, what);
+    return value;
+  };
+}
+
 export function orNull<T>(read: Reader<T>): Reader<T | null> {
   return (value, at) => (value === null ? null : read(value, at));
 }
@@ -105,6 +169,8 @@ function malformed(value: unknown, at: string, wanted: string): Error {
         ? 'null'
         : Array.isArray(value)
           ? `a list of ${String(value.length)}`
-          : typeof value;
+          : value === undefined
+            ? 'nothing'
+            : typeof value;
   return new Malformed(`${at} must be ${wanted}, not ${found}`);
 }

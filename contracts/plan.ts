@@ -122,6 +122,8 @@ export interface StagePlan {
   readonly datasets?: readonly DatasetPlan[];
   /** Files besides the initial weights that the hosts' checkouts lack. Absent in plans that were frozen before there were any. */
   readonly files?: readonly NeededArtifact[];
+  /** Its checkpoints are evaluated after the training: the trainer itself evaluates none of them. */
+  readonly evaluatedAfter?: true;
 }
 
 /** Why something in a config will not do, and what to change. */

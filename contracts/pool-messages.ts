@@ -18,6 +18,7 @@ import type {
   LeasedHost,
   LeaseRequest,
   LivingJob,
+  YieldRequest,
 } from './pool.ts';
 
 export const MAX_GPUS = 1024;
@@ -27,6 +28,8 @@ export const MAX_GANG_HOSTS = 1024;
 export const LONGEST_REASON = 1000;
 
 const DAY_MS = 86_400_000;
+/** What a pool's settings may give a holder for it. */
+const LONGEST_YIELD_MS = 30 * DAY_MS;
 const LATEST_MS = 8.64e15;
 const MAX_LABELS = 32;
 /** Jobs that one join tells of. */
@@ -155,6 +158,16 @@ export const readLease: Reader<Lease> = (value, at) => {
     holderSince: lease.of('holderSince', readTime),
     hosts: lease.of('hosts', listOf(readLeasedHost, MAX_GANG_HOSTS)),
     token: lease.of('token', whole(0, Number.MAX_SAFE_INTEGER)),
+  };
+};
+
+export const readYield: Reader<YieldRequest> = (value, at) => {
+  const wanted = fieldsOf(value, at);
+  return {
+    requestId: wanted.of('requestId', readId),
+    // A pool names a holder or a host before a person's reason.
+    why: wanted.of('why', text(4 * LONGEST_REASON)).slice(0, LONGEST_REASON),
+    withinMs: wanted.of('withinMs', amount(LONGEST_YIELD_MS)),
   };
 };
 

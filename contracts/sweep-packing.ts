@@ -2,7 +2,18 @@
  * @module A sweep's state in few bytes, for what crosses a continue-as-new and for the activity that keeps it. What is
  * unpacked is checked: anybody may start a workflow with any input.
  */
-import { z } from 'zod';
+import {
+  amount,
+  exactly,
+  listOf,
+  oneOf,
+  parse,
+  text,
+  variants,
+  whole,
+  type Parsed,
+  type Reader,
+} from './parsing.ts';
 import {
   LONGEST_GROUP_BYTES,
   MOST_ADDED_TRIALS,
@@ -11,7 +22,7 @@ import {
   MOST_RUNGS,
   MOST_TRIALS,
 } from './sweep-bounds.ts';
-import { addedTrialSchema, parseInput, type Parsed } from './sweep-messages.ts';
+import { readAddedTrial } from './sweep-messages.ts';
 import {
   TRIAL_STATUSES,
   type MetricReport,
@@ -54,7 +65,7 @@ export interface CarriedSweep {
 }
 
 export function parseCarriedSweep(carried: unknown): Parsed<CarriedSweep> {
-  const parsed = parseInput(carriedSchema, carried, 'what a sweep hands on');
+  const parsed = parse(readCarried, carried, 'carried');
   if (!parsed.ok) return parsed;
   const { rules, state, begun } = parsed.value;
   const unpacked = unpack(state);
@@ -62,7 +73,7 @@ export function parseCarriedSweep(carried: unknown): Parsed<CarriedSweep> {
 }
 
 export function unpackSweepState(packed: unknown): Parsed<SweepState> {
-  const parsed = parseInput(packedSchema, packed, 'the state of a sweep');
+  const parsed = parse(readPacked, packed, 'state');
   return parsed.ok ? unpack(parsed.value) : parsed;
 }
 
@@ -91,54 +102,41 @@ export function answerOf(state: SweepState): SweepState {
   return shorter(({ why, ...trial }) => ({ ...trial, reports: [] }));
 }
 
-const count = z.int().min(0);
-const packedTrialSchema = z.tuple(
-  [
-    z.string().max(63),
-    z.string().max(64),
-    count,
-    count,
-    count.max(MOST_REPORTS),
-    z.number().min(0),
-    count,
-    z.int().min(-1),
-  ],
-  z.number(),
-);
-const packedSchema = z.strictObject({
-  groups: z.array(z.string().max(LONGEST_GROUP_BYTES)).max(MOST_GROUPS + MOST_ADDED_TRIALS),
-  whys: z.array(z.string()).max(MOST_TRIALS),
-  trials: z.array(packedTrialSchema).max(MOST_TRIALS),
-  added: z.array(addedTrialSchema).max(MOST_ADDED_TRIALS),
+const count = whole(0, Number.MAX_SAFE_INTEGER);
+const number = amount(Number.MAX_VALUE, -Number.MAX_VALUE);
+const FACTS = 8;
+
+const readPackedTrial: Reader<PackedTrial> = (value, at) => {
+  const facts = listOf<unknown>((fact) => fact, FACTS + 2 * MOST_REPORTS)(value, at);
+  const of = <T>(place: number, read: Reader<T>) => read(facts[place], `${at}[${String(place)}]`);
+  return [
+    ...([of(0, text(63)), of(1, text(64)), of(2, count), of(3, count)] as const),
+    ...([of(4, whole(0, MOST_REPORTS)), of(5, amount(Number.MAX_VALUE)), of(6, count)] as const),
+    of(7, whole(-1, MOST_TRIALS)),
+    ...facts.slice(FACTS).map((_, index) => of(FACTS + index, number)),
+  ];
+};
+const readPacked: Reader<PackedSweepState> = exactly({
+  groups: listOf(text(LONGEST_GROUP_BYTES), MOST_GROUPS + MOST_ADDED_TRIALS),
+  whys: listOf(text(MOST_WHY_BYTES), MOST_TRIALS),
+  trials: listOf(readPackedTrial, MOST_TRIALS),
+  added: listOf(readAddedTrial, MOST_ADDED_TRIALS),
 });
 
-const ruleSchema: z.ZodType<StoppingRule> = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('none') }),
-  z.strictObject({
-    kind: z.literal('asha'),
-    rungs: z.array(count).max(MOST_RUNGS),
-    reductionFactor: z.int().min(2),
-  }),
-  z.strictObject({
-    kind: z.literal('median'),
-    rungs: z.array(count).max(MOST_RUNGS),
-    atLeast: z.int().min(1),
-  }),
-]);
-const carriedSchema = z.strictObject({
-  rules: z.strictObject({
-    metric: z.strictObject({ name: z.string().max(1000), goal: z.enum(['max', 'min']) }),
-    rule: ruleSchema,
-    limits: z.strictObject({
-      concurrency: z.int().min(1).max(1000),
-      gpuHours: z.number().positive().exactOptional(),
-    }),
-  }),
-  state: packedSchema,
-  begun: z.array(z.string().max(63)).max(MOST_TRIALS),
+const rungs = listOf(count, MOST_RUNGS);
+const readRule: Reader<StoppingRule> = variants('kind', {
+  none: exactly({ kind: oneOf('none') }),
+  asha: exactly({ kind: oneOf('asha'), rungs, reductionFactor: whole(2, Number.MAX_SAFE_INTEGER) }),
+  median: exactly({ kind: oneOf('median'), rungs, atLeast: whole(1, Number.MAX_SAFE_INTEGER) }),
 });
+const readRules: Reader<SweepRules> = exactly({
+  metric: exactly({ name: text(1000), goal: oneOf('max', 'min') }),
+  rule: readRule,
+  limits: exactly({ concurrency: whole(1, 1000) }, { gpuHours: amount(Number.MAX_VALUE, Number.MIN_VALUE) }),
+});
+const readCarried = exactly({ rules: readRules, state: readPacked, begun: listOf(text(63), MOST_TRIALS) });
 
-function unpack({ groups, whys, trials, added }: z.output<typeof packedSchema>): Parsed<SweepState> {
+function unpack({ groups, whys, trials, added }: PackedSweepState): Parsed<SweepState> {
   const unpacked = trials.flatMap((trial) => unpackTrial(trial, groups, whys) ?? []);
   const ids = new Set(unpacked.map(({ id }) => id));
   if (unpacked.length < trials.length || added.length > trials.length || ids.size < trials.length)
@@ -147,9 +145,7 @@ function unpack({ groups, whys, trials, added }: z.output<typeof packedSchema>):
 }
 
 function unpackTrial(
-  [id, configuration, groupAt, statusAt, rung, gpuHours, flags, whyAt, ...numbers]: z.output<
-    typeof packedTrialSchema
-  >,
+  [id, configuration, groupAt, statusAt, rung, gpuHours, flags, whyAt, ...numbers]: PackedTrial,
   groups: readonly string[],
   whys: readonly string[],
 ): TrialState | undefined {

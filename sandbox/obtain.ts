@@ -1,7 +1,7 @@
 /**
  * @module Where the embedded servers come from: PATH, else this project's cache, else a build from source, whose
- * modules Go compares with the checksums of go.sum. Nothing is downloaded that cannot be compared so. A server that runs already is never used: the demo kills its servers, and a shell may well
- * have the address of a lab's own.
+ * modules Go compares with the checksums of go.sum. A server that runs already is never used: the demo kills its servers,
+ * and a shell may well have the address of a lab's own.
  */
 import { constants } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';

@@ -1,69 +1,69 @@
-/** @module The input of `trainStage`, and of the workflows that prepare weights, as anybody may have sent it. */
+/** @module The input of `trainStage`, as anybody may have sent it. */
 import { FAILURES, FAILURE_CLASSES } from '../contracts/failures.ts';
 import { runIdProblem } from '../contracts/ids.ts';
 import { ALL_STAGES, TIMED_PHASES } from '../contracts/plan.ts';
-import type { TrainStageInput } from '../contracts/runs.ts';
 import {
   amount,
-  count,
+  exactly,
   json,
   listOf,
-  mapOf,
-  name,
-  object,
   oneOf,
+  recordOf,
   text,
   variants,
-  words,
-  yes,
-  type Check,
-} from '../contracts/shapes.ts';
-import { WEIGHTS_FILE } from './weights-input.ts';
-import { invalid } from './invalid.ts';
+  type Reader,
+} from '../contracts/parsing.ts';
+import type { TrainStageInput } from '../contracts/runs.ts';
+import { checkedInput, invalid } from './invalid.ts';
+import { count, name, WEIGHTS_FILE } from './weights-input.ts';
 
 /** @throws InvalidConfig, which fails the workflow instead of its task. */
 export function checkStageInput(input: TrainStageInput | undefined): TrainStageInput {
-  const problem = INPUT(input, 'input');
-  if (problem !== undefined || input === undefined) throw invalid(problem ?? 'input is missing');
-  const badRun = runIdProblem(input.run);
+  const checked = checkedInput(INPUT, input);
+  const badRun = runIdProblem(checked.run);
   if (badRun !== undefined) throw invalid(badRun);
-  return input;
+  return checked;
 }
 
-const id = name;
+const MOST_ITEMS = 10_000;
+const LONGEST_TEXT = 16_384;
+
+const words = text(LONGEST_TEXT);
 const hostName = text(255);
+const number = amount(Number.MAX_VALUE);
+const yes = oneOf(true);
 
-const GANG = object({ hosts: count, gpusPerHost: count });
-const NEEDS = object({}, { gpuMemoryMiB: count, labels: mapOf(name, 100) });
+const GANG = exactly({ hosts: count, gpusPerHost: count });
+const NEEDS = exactly({}, { gpuMemoryMiB: count, labels: recordOf(name, name, 100) });
 
-const CHECKOUT = object({ kind: name, path: name, sha256: name, sizeBytes: count });
+const CHECKOUT = exactly({ kind: name, path: name, sha256: name, sizeBytes: count });
 
 const SOURCE = variants('kind', {
   checkout: CHECKOUT,
-  stage: object({ kind: name, stage: oneOf(ALL_STAGES) }),
-  artifact: object({ kind: name, artifact: WEIGHTS_FILE }),
-  prepared: object({ kind: name, artifact: name }),
+  stage: exactly({ kind: name, stage: oneOf(...ALL_STAGES) }),
+  artifact: exactly({ kind: name, artifact: WEIGHTS_FILE }),
+  prepared: exactly({ kind: name, artifact: name }),
 });
 
-const LIMITS = object(
+const LIMITS = exactly(
   { heartbeatTimeoutMs: count, hostTimeoutMs: count, stallTimeoutMs: count, attemptsWithoutProgress: count },
   {
     budgets: keysOf(FAILURE_CLASSES, count),
     phaseTimeoutsMs: keysOf(TIMED_PHASES, count),
-    lossSpike: amount,
-    coverage: amount,
+    lossSpike: number,
+    coverage: number,
   },
 );
 
-const PLAN = object(
+const PLAN = exactly(
   {
-    stage: oneOf(ALL_STAGES),
+    stage: oneOf(...ALL_STAGES),
     configFile: name,
     weights: SOURCE,
-    overrides: json(20),
+    overrides: json(20, MOST_ITEMS, LONGEST_TEXT),
     settingsSha256: name,
     gang: GANG,
-    pool: id,
+    pool: name,
     maxIterations: count,
     checkpointPeriod: count,
     limits: LIMITS,
@@ -73,22 +73,23 @@ const PLAN = object(
     team: name,
     needs: NEEDS,
     approval: yes,
-    learningRateSteps: listOf(amount),
+    learningRateSteps: list(number),
     saveEvery: variants('kind', {
-      auto: object({ kind: name }),
-      seconds: object({ kind: name, seconds: amount }),
+      auto: exactly({ kind: name }),
+      seconds: exactly({ kind: name, seconds: number }),
     }),
-    retention: object({ newest: count }, { every: count, at: listOf(count) }),
-    datasets: listOf(json(5)),
-    files: listOf(object({ artifact: name, path: name })),
+    retention: exactly({ newest: count }, { every: count, at: list(count) }),
+    datasets: list(json(5, MOST_ITEMS, LONGEST_TEXT)),
+    files: list(exactly({ artifact: name, path: name })),
+    evaluatedAfter: yes,
   },
 );
 
-const CHANGES = object({}, { maxIterations: count, priority: count, learningRate: amount });
-const FAILURE = object(
-  { type: oneOf(Object.keys(FAILURES)), message: words },
+const CHANGES = exactly({}, { maxIterations: count, priority: count, learningRate: number });
+const FAILURE = exactly(
+  { type: oneOf(...Object.keys(FAILURES)), message: words },
   {
-    ...{ host: hostName, line: words, at: amount, log: name, signature: words, iteration: count },
+    ...{ host: hostName, line: words, at: number, log: name, signature: words, iteration: count },
     ...{ iterationsRun: count, damaged: name, ofGang: yes },
   },
 );
@@ -97,55 +98,62 @@ const PHASES = [
   ...['waiting for a decision', 'publishing', 'done'],
 ];
 
-const STATE = object(
+const STATE = exactly(
   {
-    phase: oneOf(PHASES),
+    phase: oneOf(...PHASES),
     attempt: count,
     token: count,
-    hosts: listOf(hostName),
+    hosts: list(hostName),
     committedIterations: count,
     attemptsWithoutProgress: count,
-    avoid: listOf(hostName),
+    avoid: list(hostName),
     iterationsRun: count,
-    events: listOf(object({ at: amount, text: words }, { failure: name }), 1000),
+    events: listOf(exactly({ at: number, text: words }, { failure: name }), 1000),
   },
   {
-    budgets: keysOf(FAILURE_CLASSES, object({ spent: count, limit: count }, { exceeded: yes })),
+    budgets: keysOf(FAILURE_CLASSES, exactly({ spent: count, limit: count }, { exceeded: yes })),
     bestIterations: count,
-    paused: object({ by: words, why: words, at: amount }),
+    paused: exactly({ by: words, why: words, at: number }),
     question: FAILURE,
-    goBack: variants('kind', { one: object({ kind: name }), to: object({ kind: name, iterations: count }) }),
+    goBack: variants('kind', {
+      one: exactly({ kind: name }),
+      to: exactly({ kind: name, iterations: count }),
+    }),
     wentBack: yes,
     changes: CHANGES,
-    lacking: listOf(object({ host: hostName, reason: words })),
-    crash: object({ signature: words, iteration: count, times: count }),
+    lacking: list(exactly({ host: hostName, reason: words })),
+    crash: exactly({ signature: words, iteration: count, times: count }),
     lastFailure: words,
     trained: yes,
-    trainedSeconds: amount,
+    trainedSeconds: number,
     failures: count,
-    damaged: listOf(name),
+    damaged: list(name),
   },
 );
 
-const INPUT = object(
+const INPUT = exactly(
   {
-    run: id,
+    run: name,
     plan: PLAN,
     weights: variants('kind', {
       checkout: CHECKOUT,
-      artifact: object({ kind: name, artifact: WEIGHTS_FILE }),
+      artifact: exactly({ kind: name, artifact: WEIGHTS_FILE }),
     }),
   },
   {
-    files: listOf(object({ path: name, file: WEIGHTS_FILE })),
+    files: list(exactly({ path: name, file: WEIGHTS_FILE })),
     until: count,
     changes: CHANGES,
     // The lease is read by StageLease.
-    carried: object({ state: STATE, lease: json(8, 100_000) }),
+    carried: exactly({ state: STATE, lease: json(8, 100_000, LONGEST_TEXT) }),
   },
 );
 
 /** A map that has some of these keys. */
-function keysOf(keys: readonly string[], check: Check): Check {
-  return object({}, Object.fromEntries(keys.map((key) => [key, check])));
+function keysOf(keys: readonly string[], read: Reader<unknown>): Reader<unknown> {
+  return exactly({}, Object.fromEntries(keys.map((key) => [key, read])));
+}
+
+function list(read: Reader<unknown>): Reader<readonly unknown[]> {
+  return listOf(read, MOST_ITEMS);
 }

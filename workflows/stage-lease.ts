@@ -27,6 +27,7 @@ import {
 } from '../contracts/pool-messages.ts';
 import type { CarriedLease, HostBlame, Lease, LeaseAccount, LeaseRequest } from '../contracts/pool.ts';
 import { bookkeeping } from './activity-profiles.ts';
+import { askAgainAfterMs } from './ask-again.ts';
 import { invalid } from './invalid.ts';
 import {
   blameSignal,
@@ -38,12 +39,6 @@ import {
 import { taking } from './take-message.ts';
 
 const control = proxyActivities<StageActivities>(bookkeeping);
-
-/** How long a stage waits for hosts before it asks for them a second time. */
-const FIRST_ASK_AGAIN_MS = 30_000;
-
-/** A pool that was started anew asks who waits: a second request is for what got lost, and each makes the history longer. */
-const LONGEST_ASK_AGAIN_MS = 15 * 60_000;
 
 export interface Wanted {
   readonly avoid: readonly string[];
@@ -88,19 +83,23 @@ export class StageLease {
     return this.#held;
   }
 
+  /** Whether it holds, or waits for, the lease of this request: the pool may want back what it has just granted. */
+  isOwn(requestId: string): boolean {
+    return requestId === this.#held?.requestId || requestId === this.#wanted;
+  }
+
   /**
    * The lease that is held, or the next one, as the pool has it now.
    * @returns Undefined when `until` came true first; then the request still stands.
    */
   async wait(wanted: Wanted, until: () => boolean): Promise<Lease | undefined> {
-    let askAgainMs = FIRST_ASK_AGAIN_MS;
-    while (!until()) {
+    for (let asked = 0; !until();) {
       const requestId = this.#held?.requestId ?? (this.#isGranted ? this.#wanted : null);
       if (requestId === null) {
         await this.#ask(wanted);
+        asked += 1;
         const isOver = () => this.#isGranted || until();
-        await condition(isOver, askAgainMs, { summary: 'then ask the pool again' });
-        askAgainMs = Math.min(2 * askAgainMs, LONGEST_ASK_AGAIN_MS);
+        await condition(isOver, askAgainAfterMs(asked), { summary: 'then ask the pool again' });
         continue;
       }
       await this.#confirm(requestId);

@@ -3,7 +3,8 @@
  */
 import { setHandler, workflowInfo } from '@temporalio/workflow';
 import { runIdProblem, trialRunId } from '../contracts/ids.ts';
-import { parseAddedTrial, parseTrialOrder, type Parsed } from '../contracts/sweep-messages.ts';
+import type { Parsed } from '../contracts/parsing.ts';
+import { parseAddedTrial, parseTrialOrder } from '../contracts/sweep-messages.ts';
 import type { SweepEvent, SweepState, Trial, TrialOrder } from '../contracts/sweep.ts';
 import { addTrialUpdate, promoteTrialUpdate, stopTrialUpdate } from './messages.ts';
 import { refused } from './refused.ts';

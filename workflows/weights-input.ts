@@ -1,18 +1,7 @@
 /** @module The inputs of the workflows that prepare weights, as anybody may have sent them. */
 import { RUN_ID_PATTERN } from '../contracts/ids.ts';
+import { exactly, json, listOf, oneOf, text, variants, whole } from '../contracts/parsing.ts';
 import { ALL_STAGES } from '../contracts/plan.ts';
-import {
-  count,
-  json,
-  listOf,
-  matching,
-  name,
-  object,
-  oneOf,
-  variants,
-  yes,
-  type Check,
-} from '../contracts/shapes.ts';
 import {
   ingredients,
   PROOFS,
@@ -20,13 +9,13 @@ import {
   type PrepareArtifactInput,
   type PrepareWeightsInput,
 } from '../contracts/weights.ts';
-import { invalid } from './invalid.ts';
+import { checkedInput, invalid } from './invalid.ts';
 
 const MOST_ARTIFACTS = 1000;
 
 /** @throws InvalidConfig, which fails the workflow instead of its task. */
 export function checkWeightsInput(input: PrepareWeightsInput | undefined): PrepareWeightsInput {
-  const { artifacts } = checked(WEIGHTS_INPUT, input);
+  const { artifacts } = checkedInput(WEIGHTS_INPUT, input);
   const circular = circularIn(artifacts);
   if (circular !== undefined) throw invalid(`artifact '${circular}' is made from itself`);
   return { artifacts };
@@ -34,13 +23,7 @@ export function checkWeightsInput(input: PrepareWeightsInput | undefined): Prepa
 
 /** @throws InvalidConfig, which fails the workflow instead of its task. */
 export function checkArtifactInput(input: PrepareArtifactInput | undefined): PrepareArtifactInput {
-  return checked(ARTIFACT_INPUT, input);
-}
-
-function checked<T>(check: Check, input: T | undefined): T {
-  const problem = check(input, 'input');
-  if (problem !== undefined || input === undefined) throw invalid(problem ?? 'input is missing');
-  return input;
+  return checkedInput(ARTIFACT_INPUT, input);
 }
 
 /** An artifact that cannot be made because its ingredients lead back to it, or undefined. */
@@ -56,28 +39,44 @@ function circularIn(artifacts: readonly ArtifactPlan[]): string | undefined {
   }
 }
 
+const LONGEST_NAME = 512;
+
+export const name = text(LONGEST_NAME);
+export const count = whole(0, Number.MAX_SAFE_INTEGER);
+
 /** It becomes part of a workflow id and of S3 keys. */
-const artifactName = matching(RUN_ID_PATTERN, "an artifact's name: letters, digits and . _ - only");
+const artifactName = text(
+  LONGEST_NAME,
+  (value) => RUN_ID_PATTERN.test(value),
+  "an artifact's name: letters, digits and . _ - only,",
+);
+const runId = text(LONGEST_NAME, (value) => RUN_ID_PATTERN.test(value), 'a run id');
 
 /** A file in S3; artifacts of runs say more. */
-export const WEIGHTS_FILE = object(
+export const WEIGHTS_FILE = exactly(
   { name, bucket: name, key: name, sha256: name, sizeBytes: count },
-  { iterations: count, configFile: name, proof: oneOf(PROOFS), origin: name, reused: json(0) },
+  {
+    iterations: count,
+    configFile: name,
+    proof: oneOf(...PROOFS),
+    origin: name,
+    reused: json(0, 1, LONGEST_NAME),
+  },
 );
 
 const RECIPE = variants('how', {
-  download: object(
+  download: exactly(
     { how: name, sources: listOf(name, 100) },
-    { sha256: name, sizeBytes: count, trusted: yes },
+    { sha256: name, sizeBytes: count, trusted: oneOf(true) },
   ),
-  convert: object({ how: name, from: artifactName, drop: listOf(name), prefix: name }),
-  merge: object({ how: name, base: artifactName, except: name, from: artifactName, under: name, as: name }),
-  trained: object({ how: name, run: matching(RUN_ID_PATTERN, 'a run id'), stage: oneOf(ALL_STAGES) }),
+  convert: exactly({ how: name, from: artifactName, drop: listOf(name, MOST_ARTIFACTS), prefix: name }),
+  merge: exactly({ how: name, base: artifactName, except: name, from: artifactName, under: name, as: name }),
+  trained: exactly({ how: name, run: runId, stage: oneOf(...ALL_STAGES) }),
 });
-const ARTIFACT = object({ name: artifactName, path: name, recipe: RECIPE });
+const ARTIFACT = exactly({ name: artifactName, path: name, recipe: RECIPE });
 
-const WEIGHTS_INPUT = object({ artifacts: listOf(ARTIFACT, MOST_ARTIFACTS) });
-const ARTIFACT_INPUT = object({
+const WEIGHTS_INPUT = exactly({ artifacts: listOf(ARTIFACT, MOST_ARTIFACTS) });
+const ARTIFACT_INPUT = exactly({
   artifact: ARTIFACT,
   ingredients: listOf(WEIGHTS_FILE, MOST_ARTIFACTS),
 });

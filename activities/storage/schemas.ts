@@ -192,6 +192,7 @@ const stagePlan: z.ZodType<StagePlan> = z.object({
   }),
   datasets: z.array(dataset).exactOptional(),
   files: z.array(z.object({ artifact: z.string(), path: z.string() })).exactOptional(),
+  evaluatedAfter: z.literal(true).exactOptional(),
 });
 
 export const planSchema: z.ZodType<Plan> = z.object({

@@ -109,7 +109,7 @@ function uploadSeconds(metrics: Metrics | undefined, { plan }: TrainRankInput): 
 }
 
 /** Weights and checkpoints are loaded before the first iteration, whoever says that it has come to that. */
-function hasLoaded({ metrics, said }: Signs): boolean {
+export function hasLoaded({ metrics, said }: Pick<Signs, 'metrics' | 'said'>): boolean {
   return metrics !== undefined || !['start', 'rendezvous', 'data'].includes(said?.phase ?? 'start');
 }
 

@@ -9,6 +9,7 @@ import { writeGleeYaml } from '../../configs/glee-yaml.ts';
 import { mergeSettings } from '../../configs/settings.ts';
 import type { CheckpointTimes } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
+import type { Overrides, StagePlan } from '../../contracts/plan.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
 import { fail } from '../fail.ts';
 import { writeFileAtomically } from '../storage/files.ts';
@@ -124,7 +125,7 @@ async function prepare(rank: Rank): Promise<void> {
   }
   const config = writeGleeYaml({
     base: join(settings.checkout, plan.configFile),
-    overrides: mergeSettings(plan.overrides, periodOverride(input)),
+    overrides: mergeSettings(mergeSettings(plan.overrides, periodOverride(input)), testOverride(plan)),
     outputDir: job.output,
     // With --resume the checkpoint is loaded instead; the setting must not name another stage's file all the same.
     weights: weights ?? join(job.output, resumeFrom?.name ?? ''),
@@ -132,6 +133,11 @@ async function prepare(rank: Rank): Promise<void> {
   await writeDeclaredDatasets(job, plan);
   await writeFileAtomically(job.config, config);
   heartbeat.phase('starting');
+}
+
+/** detectron2 evaluates at the end of each training, whatever EVAL_PERIOD is, but where there is nothing to evaluate on. */
+function testOverride({ evaluatedAfter }: StagePlan): Overrides {
+  return evaluatedAfter === true ? { DATASETS: { TEST: [] } } : {};
 }
 
 /** What the trainer and the companion know of a checkpoint, to be kept with it. */

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { hostLines, progressText } from '../../cli/render.ts';
+import type { RunSnapshot } from '../../cli/observe.ts';
+import { hostLines, progressText, renderRun } from '../../cli/render.ts';
 import { evaluationLines } from '../../cli/render-evaluations.ts';
 import { artifactLine, type ArtifactSnapshot } from '../../cli/weights/preparation.ts';
+import type { StageState, StageStatus } from '../../contracts/runs.ts';
 import type { Progress } from '../../contracts/training.ts';
+import { initialStageState } from '../../workflows/stage-state.ts';
 
 const progress: Progress = {
   host: 'gpu-1',
@@ -87,4 +90,54 @@ test("an artifact's line says how far it is, how fast, how long yet, and what it
   );
   assert.match(line({ totalBytes: 0, doneBytes: 0, note: 'trying again' }), /100 % .* {2}trying again$/);
   assert.equal(plain({ ...artifact, status: 'ready' }), 'swin-large  ready');
+});
+
+/** The lines of a run with one stage, without its header. */
+function stageLines(stage: StageStatus, state: StageState | null, status = 'RUNNING'): readonly string[] {
+  const snapshot: RunSnapshot = {
+    ...{ run: 'lite-1', status, startedAt: new Date(0), endedAt: new Date(1000), weights: [] },
+    state: {
+      ...{ run: 'lite-1', config: 'joint/lite', variant: 'Lite', phase: 'training', warnings: [] },
+      stages: [stage],
+    },
+    stage: state && { name: stage.stage, state, hosts: [] },
+    ...{ evaluations: [], best: null, evaluation: null, troubles: [], result: null },
+  };
+  return renderRun(snapshot).split('\n').slice(1).map(stripVTControlCharacters);
+}
+
+test('a stage that is done says what its last attempt failed with after its final weights were committed', () => {
+  const artifact = {
+    ...{ name: 'lite-1/stage1', bucket: 'glee', key: 'a/model_final.pth', sha256: 'f'.repeat(64) },
+    ...{ sizeBytes: 1, iterations: 20, configFile: 'c.yaml' },
+  };
+  const result = { stage: 'stage1', artifact, inputs: 'i', iterationsRun: 20 } as const;
+  const done = (more: { attempts: number; lastFailure?: string }) =>
+    stageLines({ stage: 'stage1', status: 'done', reused: false, result: { ...result, ...more } }, null);
+  const at = 's3://glee/a/model_final.pth  sha256 ffffffffffff';
+  assert.deepEqual(done({ attempts: 1 }), [`  stage1  done  ${at}`]);
+  const lastFailure = 'attempt 3 failed on gpu-1: TrainerCrashed: the evaluation crashed';
+  assert.deepEqual(done({ attempts: 3, lastFailure }), [
+    `  stage1  done in 3 attempts  ${at}`,
+    `    its final weights were committed before ${lastFailure}`,
+  ]);
+});
+
+test("a stage's retry budgets are shown as attempts left, never fewer than none", () => {
+  const budgets = { trainer: { spent: 3, limit: 3, exceeded: true }, hang: { spent: 1, limit: 5 } } as const;
+  const state: StageState = { ...initialStageState, phase: 'backing off', attempt: 4, budgets };
+  const lines = stageLines({ stage: 'stage1', status: 'running', workflowId: 'w' }, state);
+  assert.match(lines[0] ?? '', /^ {2}stage1 {2}backing off {2}attempt 4/);
+  assert.match(lines[1] ?? '', /^ {4}attempts left until it gives up: .*\b0 of 3/);
+  assert.doesNotMatch(lines.join('\n'), /-1/);
+});
+
+test('a stage whose run failed, or was cancelled, no longer reads as one that trains', () => {
+  const training: StageState = { ...initialStageState, phase: 'training', attempt: 1 };
+  const lineOf = (status: string, state: StageState | null = training) =>
+    stageLines({ stage: 'stage1', status: 'running', workflowId: 'w' }, state, status)[0]?.trimEnd();
+  assert.equal(lineOf('RUNNING'), '  stage1  training  attempt 1');
+  assert.equal(lineOf('FAILED'), '  stage1  failed  attempt 1');
+  assert.equal(lineOf('CANCELLED'), '  stage1  cancelled  attempt 1');
+  assert.equal(lineOf('FAILED', null), '  stage1  failed');
 });

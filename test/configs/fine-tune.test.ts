@@ -162,13 +162,16 @@ test('each checkpoint is evaluated once: after the training, or in it at the per
   const resolve = await makeResolver(t);
   const periods = async (more: string) => {
     const { plan } = await resolve(`task: odinw/Raccoon\nvariant: Lite\n${more}`);
-    const overrides = plan?.stage.overrides ?? {};
-    return ['SOLVER.CHECKPOINT_PERIOD', 'TEST.EVAL_PERIOD'].map((key) => settingAt(overrides, key));
+    const { overrides = {}, evaluatedAfter = false } = plan?.stage ?? {};
+    const periods = ['SOLVER.CHECKPOINT_PERIOD', 'TEST.EVAL_PERIOD'].map((key) => settingAt(overrides, key));
+    return [...periods, evaluatedAfter];
   };
   const solver = 'overrides: { SOLVER: { MAX_ITER: 1000, CHECKPOINT_PERIOD: 70 } }\n';
-  assert.deepEqual(await periods(solver), [70, 0]);
-  assert.deepEqual(await periods(`${solver}evaluation: { checkpoints: [70] }\n`), [70, 0]);
-  assert.deepEqual(await periods(`${solver}evaluation: { checkpoints: final }\n`), [70, 70]);
+  assert.deepEqual(await periods(solver), [70, 0, true]);
+  assert.deepEqual(await periods(`${solver}evaluation: { checkpoints: [70] }\n`), [70, 0, true]);
+  assert.deepEqual(await periods(`${solver}evaluation: { checkpoints: final }\n`), [70, 70, false]);
+  const asked = solver.replace(' } }', ' }, TEST: { EVAL_PERIOD: 35 } }');
+  assert.deepEqual(await periods(asked), [70, 35, false]);
 });
 
 test("a data set of the user's own is registered with both its splits, its words, and as boxes", async (t) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parse, type Reader } from '../../contracts/parsing.ts';
 import {
+  LONGEST_REASON,
   readBlame,
   readCarriedLease,
   readJoin,
@@ -10,6 +11,7 @@ import {
   readPriorityChange,
   readRelease,
   readRequest,
+  readYield,
 } from '../../contracts/pool-messages.ts';
 import { randomNumbers } from '../../sandbox/random.ts';
 
@@ -30,6 +32,7 @@ const MESSAGES: readonly (readonly [string, Reader<unknown>, object])[] = [
   ['blame', readBlame, { host: 'gpu-1', holder: 'h', reason: 'Xid 79', weight: 'at once' }],
   ['order', readOrder, { host: 'gpu-1', by: 'me', why: 'a test' }],
   ['lease', readLease, lease],
+  ['yield', readYield, { requestId: 'r', why: 'urgent-1 wants it', withinMs: 60_000 }],
   ['carried', readCarriedLease, { held: lease, wanted: null, replaces: null, holderSince: 1 }],
 ];
 
@@ -83,3 +86,11 @@ function broken(value: unknown, random: () => number): unknown {
   ]);
   return Array.isArray(value) ? changed.map(([, inner]) => inner) : Object.fromEntries(changed);
 }
+
+test('a holder yields for as long a reason, and within as long a time, as a pool may send', () => {
+  const why = `${'g'.repeat(63)} is drained: ${'x'.repeat(LONGEST_REASON)}`;
+  const parsed = parse(readYield, { requestId: 'r', why, withinMs: 30 * 86_400_000 }, 'yield');
+  assert.ok(parsed.ok, 'else the lease would never be given back');
+  assert.equal(parsed.value.why.length, LONGEST_REASON);
+  assert.ok(!parse(readYield, { requestId: 'r', why, withinMs: 31 * 86_400_000 }, 'yield').ok);
+});

@@ -110,6 +110,26 @@ for (const [what, carried] of [
     'an iteration without a value',
     { rules: RULES, state: { groups: ['g'], whys: [], trials: [[...trialA(), 9]], added: [] }, begun: [] },
   ],
+  [
+    'a reason that is not there',
+    {
+      rules: RULES,
+      state: { groups: ['g'], whys: [], trials: [['a', '', 0, 0, 0, 0, 0, 3]], added: [] },
+      begun: [],
+    },
+  ],
+  [
+    'more added trials than trials',
+    { rules: RULES, state: { groups: [], whys: [], trials: [], added: [addedTrial(1)] }, begun: [] },
+  ],
+  [
+    'a reduction that lets all go on',
+    {
+      rules: { ...RULES, rule: { kind: 'asha', rungs: [1], reductionFactor: 1 } },
+      state: emptyState(),
+      begun: [],
+    },
+  ],
   ['a rule that is none', { rules: { ...RULES, rule: { kind: 'luck' } }, state: emptyState(), begun: [] }],
   ['no concurrency', { rules: { ...RULES, limits: { concurrency: 0 } }, state: emptyState(), begun: [] }],
 ] as const) {

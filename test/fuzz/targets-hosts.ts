@@ -1,18 +1,14 @@
 /** @module What trainers and data sets leave on hosts: logs, metrics, annotations, job folders. */
-import { z } from 'zod';
 import { prefixProblem } from '../../activities/health/json-prefix.ts';
 import { sampleAnnotations } from '../../activities/health/annotations.ts';
+import { evaluationSchema, parseObject } from '../../activities/storage/schemas.ts';
 import { classifyExit } from '../../activities/training/classify.ts';
+import { readAnswer, readPhase, readSaves } from '../../activities/training/companion.ts';
 import { readCoverage } from '../../activities/training/coverage.ts';
-import {
-  readExit,
-  readJobFile,
-  readTaskToken,
-  readTrainer,
-  type Job,
-} from '../../activities/training/job.ts';
+import { readExit, readTaskToken, readTrainer, type Job } from '../../activities/training/job.ts';
 import { peakMemoryMiB, readLosses, readNewestMetrics } from '../../activities/training/metrics.ts';
-import { parseEvaluation } from '../../activities/training/parse-evaluation.ts';
+import { readOutcome } from '../../activities/training/outcome.ts';
+import { parseEvaluation, readEvaluation } from '../../activities/training/parse-evaluation.ts';
 import { readRanks } from '../../activities/training/rank-records.ts';
 import { asFile } from './files.ts';
 import { textTarget, type Target } from './target.ts';
@@ -35,6 +31,14 @@ copypaste: Task: bbox
 copypaste: AP,AP50
 copypaste: 12.3450,23.4560
 `;
+const FAILED = {
+  ...{ kind: 'failed', type: 'TrainerCrashed', message: 'boom' },
+  details: { host: 'host-a', line: 'KeyError: 1', at: 1, signature: 'KeyError: #', iteration: 20 },
+};
+const EVALUATED = {
+  ...{ checkpoint: 'r/finetune@20', sha256: 's', iterations: 20, inputs: 'i' },
+  metrics: [{ dataset: 'rabbits_val', metric: 'bbox/AP', value: 12.3 }],
+};
 const LONG_LINES = [
   ' '.repeat(60_000),
   'a'.repeat(64 << 10),
@@ -99,6 +103,18 @@ export const HOST_TARGETS: readonly Target[] = [
     hostile: [...LONG_LINES, 'copypaste: '.repeat(5000), '| a '.repeat(15_000)],
   }),
   {
+    ...textTarget('evaluation-file', () => undefined, {
+      seeds: [EVALUATION],
+      hostile: [...LONG_LINES, 'Evaluation results for x in csv format:\n'.repeat(1500)],
+    }),
+    run: asFile('trainer.log', (path) => readEvaluation(path, new AbortController().signal)),
+  },
+  textTarget('stored-evaluation', (text) => parseObject(text, evaluationSchema, 's3://b/k'), {
+    seeds: [JSON.stringify(EVALUATED)],
+    hostile: ['['.repeat(30_000)],
+    errors: ['UnreadableObject'],
+  }),
+  {
     ...textTarget('metrics', () => undefined, {
       seeds: [METRICS],
       hostile: [...LONG_LINES, '{"iteration": 1e999}\n'],
@@ -114,5 +130,16 @@ export const HOST_TARGETS: readonly Target[] = [
     readCoverage,
   ),
   jobTarget('rank-0.json', { iteration: 1, waits: true, ownSeconds: null }, readRanks),
-  jobTarget('outcome.json', { a: 1 }, (of) => readJobFile(of, 'outcome.json', z.object({ a: z.number() }))),
+  jobTarget('outcome.json', FAILED, readOutcome),
+  jobTarget(
+    'phase.json',
+    { phase: 'training', since: 1, at: 2, iterations: 3, longest: { data: 1.5 } },
+    readPhase,
+  ),
+  jobTarget('saves.jsonl', { name: 'a', iteration: 1, stallSeconds: 1, writeSeconds: 2, at: 3 }, readSaves),
+  jobTarget(
+    'save-answer.json',
+    { id: 'a', stop: true, iterations: 3, checkpoint: 'model_0000002.pth', at: 1 },
+    readAnswer,
+  ),
 ];

@@ -6,16 +6,21 @@ import { parse, type Reader } from '../../contracts/parsing.ts';
 import {
   readBlame,
   readCarriedLease,
+  readJob,
   readJoin,
   readLease,
+  readLeaseAccount,
+  readLeaseAnswer,
   readOrder,
   readPriorityChange,
   readRelease,
   readRequest,
+  readYield,
 } from '../../contracts/pool-messages.ts';
 import { parseAddedTrial, parseTrialLeg, parseTrialOrder } from '../../contracts/sweep-messages.ts';
 import { parseCarriedSweep, unpackSweepState } from '../../contracts/sweep-packing.ts';
-import { checkRunInput } from '../../workflows/run-input.ts';
+import { readCarriedPool } from '../../workflows/carried-pool.ts';
+import { checkLeg, checkRunInput } from '../../workflows/run-input.ts';
 import { checkStageInput } from '../../workflows/stage-input.ts';
 import { checkArtifactInput, checkWeightsInput } from '../../workflows/weights-input.ts';
 import { stagePlan } from '../fixtures/stage-plan.ts';
@@ -43,6 +48,19 @@ const request = {
 };
 const lease = { requestId: 'r-1', holder: 'run/stage1', holderSince: 1, hosts: [host], token: 3 };
 
+const ADDED = {
+  ...{ id: 't-1', group: 'g', parameters: { 'overrides.SOLVER.BASE_LR': 0.1 }, seed: 1, inputs: 'a' },
+};
+const PACKED = {
+  ...{ groups: ['g'], whys: ['no use'], added: [ADDED] },
+  trials: [['t-1', '', 0, 1, 1, 0.5, 2, 0, 10, 33.3]],
+};
+const RULES = {
+  metric: { name: 'bbox/AP', goal: 'max' },
+  rule: { kind: 'asha', rungs: [10, 20], reductionFactor: 2 },
+  limits: { concurrency: 2, gpuHours: 8 },
+};
+
 export const MESSAGE_TARGETS: readonly Target[] = [
   poolTarget('join', readJoin, {
     ...host,
@@ -59,23 +77,43 @@ export const MESSAGE_TARGETS: readonly Target[] = [
   }),
   poolTarget('order', readOrder, { host: 'host-a', ...order }),
   poolTarget('lease', readLease, lease),
-  poolTarget('carried-lease', readCarriedLease, { held: lease, request }),
+  poolTarget('carried-lease', readCarriedLease, {
+    ...{ held: lease, wanted: 'r-2', replaces: null, holderSince: 1 },
+  }),
+  poolTarget('yield', readYield, { requestId: 'r-1', why: 'urgent-1 wants it', withinMs: 60_000 }),
+  poolTarget('job', readJob, { holder: 'h', requestId: 'r', token: 1, gpuIndices: [0, 1] }),
+  poolTarget('lease-answer', readLeaseAnswer, { isReady: true, lease }),
+  poolTarget('lease-account', readLeaseAccount, {
+    ...{ pool: 'default', priority: 1, team: 'vision', held: lease, request },
+  }),
+  poolTarget('carried', readCarriedPool, { hosts: [], leases: [], queue: [], token: 1 }),
   valueTarget('control', (value) => CONTROL_KINDS.map((kind) => parseControl(kind, value)), {
     seeds: [order, { ...order, iterations: 10 }, { ...order, priority: 5 }],
   }),
   valueTarget('added-trial', parseAddedTrial, {
-    seeds: [{ id: 't-1', group: 'g', parameters: { 'overrides.SOLVER.BASE_LR': 0.1 }, seed: 1, inputs: 'a' }],
+    seeds: [ADDED],
   }),
   valueTarget('trial-order', parseTrialOrder, { seeds: [{ trial: 't-1', ...order }] }),
   valueTarget('trial-leg', parseTrialLeg, { seeds: [{ trial: { sweep: 's', place: 1 }, until: 10 }] }),
-  valueTarget('carried-sweep', parseCarriedSweep, { seeds: [{ state: { trials: [] } }] }),
-  valueTarget('packed-sweep', unpackSweepState, { seeds: [{ trials: [], added: [] }] }),
+  valueTarget('carried-sweep', parseCarriedSweep, {
+    seeds: [{ rules: RULES, state: PACKED, begun: ['s-t-1'] }],
+  }),
+  valueTarget('packed-sweep', unpackSweepState, { seeds: [PACKED] }),
   valueTarget('run-input', (value) => checkRunInput('r', value, 'joint/lite'), {
     seeds: [{ config: 'joint/x' }],
     errors: INVALID,
   }),
+  valueTarget('leg-input', checkLeg, {
+    seeds: [{ trial: { sweep: 's', place: 1 }, until: 10 }, { trial: { sweep: 's', added: ADDED } }],
+    errors: INVALID,
+  }),
   valueTarget('stage-input', loosely(checkStageInput), {
-    seeds: [{ run: 'r', plan: stagePlan('default') }],
+    seeds: [
+      {
+        ...{ run: 'r', plan: stagePlan('default'), until: 4, changes: { maxIterations: 4 } },
+        weights: { kind: 'checkout', path: 'w.pth', sha256: 'a', sizeBytes: 1 },
+      },
+    ],
     errors: INVALID,
   }),
   valueTarget('weights-input', loosely(checkWeightsInput), {

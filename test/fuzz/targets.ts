@@ -2,6 +2,7 @@
 import { CONFIG_TARGETS } from './targets-configs.ts';
 import { HOST_TARGETS } from './targets-hosts.ts';
 import { MESSAGE_TARGETS } from './targets-messages.ts';
+import { SCREEN_TARGETS } from './targets-screen.ts';
 import { WEIGHTS_TARGETS } from './targets-weights.ts';
 import type { Target } from './target.ts';
 
@@ -10,4 +11,5 @@ export const TARGETS: readonly Target[] = [
   ...CONFIG_TARGETS,
   ...HOST_TARGETS,
   ...MESSAGE_TARGETS,
+  ...SCREEN_TARGETS,
 ];

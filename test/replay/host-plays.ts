@@ -58,6 +58,7 @@ export const HOST_PLAYS: Readonly<Record<string, Play>> = {
     await until('its leave', async () => !(await hostOf(scene, 'host-a')).present);
     await until('the gang to train elsewhere', () => scene.trainings.length === 4);
     const hostA = { name: 'host-a', gpus: 2, address: 'host-a.example' };
+    scene.comeBack('host-a');
     await pool.signal(joinSignal, hostA);
     await pool.executeUpdate(uncordonUpdate, { args: [{ ...ada, host: 'host-a' }] });
     await until('it to be of use', async () => (await hostOf(scene, 'host-a')).usable);

@@ -22,6 +22,7 @@ import {
   startStage,
   stateOf,
   trainForEver,
+  viewPoolOf,
   type Scene,
   type Script,
 } from '../support/scene.ts';
@@ -74,7 +75,7 @@ describe('the controls of a stage', { concurrency: true }, () => {
     const scene = await setScene(lab, t, { train: untilAttempt(2), awaitCheckpoint: () => saved.opened });
     const handle = await startStage(scene);
     await untilTraining(scene, 1);
-    const [{ requestId }] = await leaseIds(scene);
+    const requestId = await leaseOf(scene);
     await handle.signal(yieldSignal, { requestId: 'of another time', why: 'late', withinMs: 1 });
     await handle.signal(yieldSignal, { requestId, why: 'urgent-1 wants it', withinMs: 60_000 });
     await until('it to hear of it', async () =>
@@ -378,9 +379,12 @@ async function untilTraining({ trainings }: Scene, attempt: number): Promise<voi
   );
 }
 
-async function leaseIds({ lab, run, plan }: Scene): Promise<[{ readonly requestId: string }]> {
-  const { runId } = await lab.client.workflow.getHandle(stageWorkflowId(run, plan.stage)).describe();
-  return [{ requestId: `${stageWorkflowId(run, plan.stage)}#${runId}#0` }];
+/** As the pool has it. */
+async function leaseOf(scene: Scene): Promise<string> {
+  const leases = (await viewPoolOf(scene)).hosts.flatMap(({ leases }) => leases);
+  const lease = leases.find(({ holder }) => holder === stageWorkflowId(scene.run, scene.plan.stage));
+  assert.ok(lease !== undefined);
+  return lease.requestId;
 }
 
 function twoStages(

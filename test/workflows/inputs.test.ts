@@ -85,9 +85,17 @@ describe('the input of a stage', () => {
     ['limits that are text', changed('plan.limits', '10'), /input\.plan\.limits must be an object/],
     ['half a host', changed('plan.gang.hosts', 1.5), /input\.plan\.gang\.hosts must be a whole number/],
     ['endless iterations', changed('plan.maxIterations', 1e300), /maxIterations must be a whole number/],
-    ['an unknown key', changed('plan.evil', 1), /input\.plan knows no 'evil'/],
-    ['weights of another kind', changed('weights.kind', 'url'), /input\.weights\.kind must be one of/],
-    ['a name of a megabyte', changed('plan.configFile', 'x'.repeat(1e6)), /more than 512 letters/],
+    ['an unknown key', changed('plan.evil', 1), /input\.plan has an unknown key 'evil'/],
+    [
+      'weights of another kind',
+      changed('weights.kind', 'url'),
+      /input\.weights\.kind must be "checkout" or "artifact"/,
+    ],
+    [
+      'a name of a megabyte',
+      changed('plan.configFile', 'x'.repeat(1e6)),
+      /configFile must be text of at most 512 characters, not "x{60}"$/,
+    ],
     [
       'a novel of overrides',
       changed('plan.overrides', { a: Array(20_000).fill(1) }),

@@ -202,7 +202,9 @@ describe('nameFailure', () => {
         signature: 'KeyError',
         iteration: 9,
         iterationsRun: 3,
-      };
+        damaged: 'runs/a.pth',
+        ofGang: true,
+      } as const;
       assert.deepEqual(nameFailure(through(fail(type, 'boom', { ...details, host: 'says-who' })), 'gpu-1'), {
         ...details,
         type,

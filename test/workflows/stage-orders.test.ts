@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import { poolWorkflowId, stageWorkflowId } from '../../contracts/ids.ts';
+import { CONTROL_TASK_QUEUE, poolWorkflowId, stageWorkflowId } from '../../contracts/ids.ts';
 import { bundlePath } from '../../workers/bundle.ts';
-import { controlUpdates, yieldSignal } from '../../workflows/messages.ts';
+import { controlUpdates, poolLeaseQuery, yieldSignal } from '../../workflows/messages.ts';
 import type { trainStage } from '../../workflows/train-stage.ts';
 import { startLab, type Lab } from '../support/lab.ts';
 import {
@@ -16,6 +16,7 @@ import {
   setScene,
   stateOf,
   trainForEver,
+  viewPoolOf,
   type Scene,
   type StageHandle,
 } from '../support/scene.ts';
@@ -23,7 +24,8 @@ import { until } from '../support/until.ts';
 
 const ada = { by: 'ada', why: 'maintenance' };
 
-describe('an order that comes with the grant', { concurrency: true }, () => {
+// One after the other: a pool that is started asks all stages, and waits for those without a worker.
+describe('an order that comes with the grant', () => {
   let lab: Lab;
   before(async () => (lab = await startLab()));
   after(() => lab.stop());
@@ -47,8 +49,7 @@ describe('an order that comes with the grant', { concurrency: true }, () => {
     const scene = await setScene(lab, t, { hosts: [] });
     const handle = await waitingForHosts(scene);
     await grant(scene, handle);
-    const { runId } = await handle.describe();
-    const requestId = `${handle.workflowId}#${runId}#0`;
+    const { requestId } = (await viewPoolOf(scene)).hosts[0]?.leases[0] ?? {};
     await handle.signal(yieldSignal, { requestId, why: 'urgent-1 wants it', withinMs: 60_000 });
     const worker = await startWorker(scene);
     assert.equal((await handle.result()).attempts, 1);
@@ -95,6 +96,7 @@ function start({ lab, run, plan }: Scene): Promise<StageHandle> {
 
 /** The stage has asked for hosts, and has no worker any more. */
 async function waitingForHosts(scene: Scene): Promise<StageHandle> {
+  await startPool(scene);
   const handle = await start(scene);
   const worker = await startWorker(scene);
   await until(
@@ -107,6 +109,14 @@ async function waitingForHosts(scene: Scene): Promise<StageHandle> {
   });
   await worker.stop();
   return handle;
+}
+
+async function startPool({ lab, run }: Scene): Promise<void> {
+  const pool = await lab.client.workflow.start('gpuPool', {
+    workflowId: poolWorkflowId(run),
+    taskQueue: CONTROL_TASK_QUEUE,
+  });
+  await until('the pool to be ready', async () => (await pool.query(poolLeaseQuery, 'none')).isReady);
 }
 
 async function grant(scene: Scene, handle: StageHandle): Promise<void> {

@@ -29,6 +29,13 @@ test('an attempt that failed counts against the budget, with what it ran', () =>
   ]);
 });
 
+test('a failure for which other hosts are tried spends no budget of its class', () => {
+  const unfit = { type: 'HostUnfit', host: 'gpu-1', message: 'no data' } as const;
+  const tried = afterFailure(initialStageState, unfit, { ...ended(0, 1), spendsBudget: false });
+  assert.deepEqual([tried.budgets, tried.attemptsWithoutProgress, tried.failures], [undefined, 1, 1]);
+  assert.equal(afterFailure(initialStageState, unfit, ended(0, 1)).budgets?.host?.spent, 1);
+});
+
 test('a failure that is not of one host names none', () => {
   const { events } = afterFailure(initialStageState, { type: 'Hang', message: 'silent' }, ended(0, 1));
   assert.equal(events[0]?.text, 'attempt 0 failed: Hang: silent');

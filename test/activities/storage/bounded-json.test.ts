@@ -22,6 +22,9 @@ describe('parseBoundedJson', () => {
   it('refuses what nests too deep for a schema that refers to itself', () => {
     const deep = `${'{"a":['.repeat(50_000)}0${']}'.repeat(50_000)}`;
     refused(deep, overrides, /^s3:\/\/glee\/x\.json is not what this version writes: it nests more than/);
+    const nested = (depth: number) => `${'['.repeat(depth)}0${']'.repeat(depth)}`;
+    refused(nested(101), z.json(), /it nests more than 100 deep/);
+    assert.equal(JSON.stringify(parseBoundedJson(nested(100), z.json(), 'x')), nested(100));
   });
 
   it('refuses more values than anything of ours has, and tells only the first of many problems', () => {

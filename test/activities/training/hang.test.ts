@@ -22,9 +22,9 @@ const training: Signs = {
 const waiting: Signs = { ...training, ranks: [{ iteration: 7, waits: true, ownSeconds: 1 }] };
 const silent: Signs = { metrics: undefined, said: undefined, ranks: [], log: '' };
 
-/** Looks every five seconds for two minutes, by a host of a gang of two. */
-function watch(machineRank: number, at: (seconds: number) => Signs): Hang | undefined {
-  const plan = stagePlan('pool');
+/** Looks every five seconds for two minutes, by a host of a gang of two where nothing else is said. */
+function watch(machineRank: number, at: (seconds: number) => Signs, hosts = 2): Hang | undefined {
+  const plan = { ...stagePlan('pool'), gang: { hosts, gpusPerHost: 2 } };
   const limits = { ...plan.limits, phaseTimeoutsMs: { iteration: 30_000, rendezvous: 50_000 } };
   const hangs = createHangWatch({ ...rankInput('run'), machineRank, plan: { ...plan, limits } }, {});
   for (let seconds = 0; seconds <= 120; seconds += 5) {
@@ -53,6 +53,12 @@ describe('createHangWatch', () => {
     );
     assert.equal(watch(0, () => training)?.silentMs, 35_000);
     assert.equal(watch(0, () => waiting)?.silentMs, 35_000);
+  });
+
+  it('suspects the whole gang unless it is the own work of a host, and never others than a host that is alone', () => {
+    const ofGang = (signs: Signs, hosts: number) => watch(0, () => signs, hosts)?.ofGang;
+    assert.deepEqual([ofGang(training, 2), ofGang(waiting, 2), ofGang(silent, 2)], [false, true, true]);
+    assert.deepEqual([ofGang(training, 1), ofGang(waiting, 1), ofGang(silent, 1)], [false, false, false]);
   });
 
   it('says nothing on other hosts than that of rank 0 where no companion tells whose fault it is', () => {

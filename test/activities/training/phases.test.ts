@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { phaseOf, type PhaseSigns } from '../../../activities/training/supervise.ts';
+import { hasLoaded, phaseOf, type PhaseSigns } from '../../../activities/training/supervise.ts';
 import type { PhaseRecord } from '../../../activities/training/companion.ts';
 
 const said = (phase: PhaseRecord['phase']): PhaseRecord => ({ phase, since: 0, at: 0 });
@@ -35,5 +35,17 @@ describe('the phase that a host shows', () => {
     assert.equal(phaseOf({ machineRank: 0 }, nothing), 'starting');
     assert.equal(phaseOf({ machineRank: 1 }, nothing), 'training');
     assert.equal(phaseOf({ machineRank: 0 }, { ...nothing, behind: true }), 'uploading');
+  });
+});
+
+describe('the checkpoint that a trainer begins from', () => {
+  it('is loaded once the trainer has come to its first iteration, and not before', () => {
+    const phases = ['start', 'rendezvous', 'data', 'first iteration', 'training', 'saving'] as const;
+    assert.deepEqual(
+      phases.filter((phase) => hasLoaded({ metrics: undefined, said: said(phase) })),
+      ['first iteration', 'training', 'saving'],
+    );
+    assert.equal(hasLoaded({ metrics: undefined, said: undefined }), false, 'no companion, and no iteration');
+    assert.equal(hasLoaded({ metrics: { iteration: 1 }, said: said('start') }), true);
   });
 });

@@ -100,8 +100,10 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
   it('finds a trainer that hangs, and ends it though it does not listen', async (test) => {
     const host = await makeHost(test, 'hangs.py', s3);
     const limits = { ...host.input.plan.limits, stallTimeoutMs: 700 };
-    const rank = startRank(host, { plan: { ...host.input.plan, limits } });
+    const gang = { hosts: 2, gpusPerHost: 1 };
+    const rank = startRank(host, { plan: { ...host.input.plan, limits, gang } });
     const { message, details } = await failureOf(rank, 'Hang');
+    assert.equal(details.ofGang, true, 'any host of the gang may be at fault');
     assert.match(
       message,
       /^no sign of progress for [\d.]+ s \(limit 0\.7 s: limits\.stallTimeout\), so .*; its last line: waiting for a rank that never comes$/,

@@ -35,6 +35,14 @@ describe('trainRank', { concurrency: 4 }, () => {
     assert.match((await s3.store.readText(`${attempt}/output/metrics.json`))?.text ?? '', /"iteration": 29/);
   });
 
+  it('leaves no evaluation to a trainer whose checkpoints are evaluated after it', async (test) => {
+    const host = await makeHost(test, 'trains.py', s3);
+    const { plan } = host.input;
+    const overrides = { ...plan.overrides, DATASETS: { TEST: ['raccoon_val'] } };
+    await startRank(host, { plan: { ...plan, overrides, evaluatedAfter: true } }).result;
+    assert.match(await readFile((await host.job()).config, 'utf8'), /^ {2}TEST: \(\)$/m);
+  });
+
   it('keeps on the host only what the next stage and a person may want', async (test) => {
     const host = await makeHost(test, 'trains.py', s3);
     const { final } = await startRank(host).result;

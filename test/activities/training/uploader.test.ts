@@ -91,6 +91,18 @@ describe('Uploader', () => {
     assert.equal(uploader.committed?.iterations, 10);
   });
 
+  it('leaves the checkpoint that it resumes from on a full disk until the trainer has loaded it', async (test) => {
+    const first = await makeUploader(test, s3.store);
+    await save(first.output, 'model_0000009.pth');
+    await first.uploader.catchUp(forever);
+    const { uploader, output } = await makeUploader(test, s3.store, first.uploader.committed);
+    await save(output, 'model_0000009.pth');
+    await uploader.removeReplaced(false);
+    assert.ok((await readdir(output)).includes('model_0000009.pth'));
+    await uploader.removeReplaced(true);
+    assert.ok(!(await readdir(output)).includes('model_0000009.pth'));
+  });
+
   it('takes up what the worker before it had committed, without storing the bytes again', async (test) => {
     const { uploader, output, again, requests } = await makeUploader(test, s3.store);
     await save(output, 'model_0000009.pth');
