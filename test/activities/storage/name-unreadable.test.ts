@@ -11,7 +11,15 @@ before(async () => (s3 = await startTestS3()));
 after(() => s3.stop());
 
 test('an object that stays unreadable fails its activity by name, at the third attempt', async () => {
-  for (const junk of ['', '{"stage":', 'null', '['.repeat(100_000)]) {
+  const artifact = {
+    ...{ name: 'a', bucket: 'b', key: 'runs/../../x', sha256: 'a'.repeat(64), sizeBytes: 1 },
+    ...{ iterations: 1, configFile: 'c' },
+  };
+  const climbing = { stage: 'stage3', artifact, inputs: 'a'.repeat(64), attempts: 1, iterationsRun: 1 };
+  const valid = { ...climbing, artifact: { ...artifact, key: 'runs/x..y' } };
+  await s3.store.writeText(KEY, JSON.stringify(valid));
+  await readObject(s3.store, KEY, stageResultSchema);
+  for (const junk of ['', '{"stage":', 'null', '['.repeat(100_000), JSON.stringify(climbing)]) {
     await s3.store.writeText(KEY, junk);
     const read = (attempt: number) =>
       nameUnreadable(attempt, () => readObject(s3.store, KEY, stageResultSchema));
