@@ -73,6 +73,8 @@ export interface Budget {
 export interface LackingHost {
   readonly host: string;
   readonly reason: string;
+  /** The attempt whose trainer failed for it, in spite of the checks: a gang that passes them proves nothing then. */
+  readonly trained?: number;
 }
 
 /** What a trainer failed with, and how many attempts in a row have failed with just that. */

@@ -27,7 +27,7 @@ import { AttemptScope } from './attempt-scope.ts';
 import { partOf } from './gang.ts';
 import { checkGang, type UnfitGang } from './health.ts';
 import { invalid } from './invalid.ts';
-import { noneLeft, othersLeft, provenBlames } from './lacking.ts';
+import { lackedIn, noneLeft, provenBlames, triesOthers } from './lacking.ts';
 import { backoffMs, blamesOf, decide, failureOf, nameFailure, type Decision } from './recovery.ts';
 import { StageLease } from './stage-lease.ts';
 import {
@@ -75,7 +75,10 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
       show(`on ${hosts.join(', ')}`);
       const outcome = await scope.run(() => checkAndEvaluate(held));
       if (outcome === undefined) continue;
-      if ('metrics' in outcome) return outcome;
+      if ('metrics' in outcome) {
+        await lease.blame(provenBlames(state, workflowInfo().workflowId, { trainedSince: state.attempt }));
+        return outcome;
+      }
       await recover(outcome);
     }
   } finally {
@@ -86,22 +89,24 @@ export async function evaluate(given: EvaluateInput): Promise<EvaluationResult> 
   async function checkAndEvaluate(held: Lease): Promise<EvaluationResult | Failed> {
     const unfit = await check(held, task, state);
     if (unfit !== undefined) return { failure: unfit.failure, unfit };
-    await lease.blame(provenBlames(state, workflowInfo().workflowId));
-    state = withoutLacking(state);
+    await lease.blame(provenBlames(state, workflowInfo().workflowId, 'checks'));
+    state = withoutLacking(state, 'checks');
     return onHost(held, task, state);
   }
 
-  async function recover({ failure, unfit }: Failed): Promise<void> {
+  async function recover(failed: Failed): Promise<void> {
+    const { failure, unfit } = failed;
     const { limits } = task.plan;
-    if (unfit !== undefined) state = afterLacking(state, unfit.lacking);
-    const elsewhere = unfit?.ofPlan === true && (await othersLeft(task.plan, state));
+    const lacked = lackedIn(failed, state.attempt);
+    state = afterLacking(state, lacked);
+    const elsewhere = await triesOthers(task.plan, state, failed);
     const ended = { iterationsRun: 0, at: Date.now(), limits, spendsBudget: !elsewhere };
     state = afterFailure(state, failure, ended);
     const standing = standingOf(state, failure, limits);
     await lease.blame(unfit?.blames ?? blamesOf(failure, workflowInfo().workflowId, standing));
     const decision: Decision = elsewhere
       ? { kind: 'elsewhere', afterMs: backoffMs(standing.attempts), avoid: [] }
-      : decide(unfit?.ofPlan === true ? noneLeft(failure, state) : failure, standing);
+      : decide(lacked.length > 0 ? noneLeft(failure, state) : failure, standing);
     if (decision.kind === 'stop' || decision.kind === 'ask') throw failureOf(decision.failure);
     if (decision.kind === 'elsewhere') {
       state = { ...state, avoid: unfit?.avoid ?? decision.avoid };

@@ -121,7 +121,7 @@ const STATE = exactly(
     }),
     wentBack: yes,
     changes: CHANGES,
-    lacking: list(exactly({ host: hostName, reason: words })),
+    lacking: list(exactly({ host: hostName, reason: words }, { trained: count })),
     crash: exactly({ signature: words, iteration: count, times: count }),
     lastFailure: words,
     trained: yes,

@@ -4,10 +4,14 @@
 import { classOf, type NamedFailure } from '../contracts/failures.ts';
 import type { StageLimits } from '../contracts/plan.ts';
 import type { Budget, Crash, LackingHost, RunEvent, StageState } from '../contracts/runs.ts';
+import { clipText } from '../contracts/text-bytes.ts';
 import { budgetLimit, type Standing } from './recovery.ts';
 
 /** Events kept in the state; older ones remain in Temporal's history. */
 const MAX_EVENTS = 50;
+
+/** Bytes of an event: what a large gang failed with names each of its hosts, and the state crosses to a next execution. */
+const LONGEST_EVENT = 4000;
 
 /** Of the failures' own words in the state. */
 const LONGEST_TEXT = 500;
@@ -28,7 +32,8 @@ export const initialStageState: StageState = {
 };
 
 export function withEvent(state: StageState, event: RunEvent): StageState {
-  return { ...state, events: [...state.events, event].slice(-MAX_EVENTS) };
+  const short = { ...event, text: clipText(event.text, LONGEST_EVENT) };
+  return { ...state, events: [...state.events, short].slice(-MAX_EVENTS) };
 }
 
 /** A new attempt has claimed the head: what S3 holds is the progress so far, and refills the budgets when it is more than ever. */
@@ -99,7 +104,7 @@ function crashOf(before: Crash | undefined, failure: NamedFailure, done: number)
 export function afterLacking(state: StageState, hosts: readonly LackingHost[]): StageState {
   const names = new Set(hosts.map(({ host }) => host));
   const before = (state.lacking ?? []).filter(({ host }) => !names.has(host));
-  const now = hosts.map(({ host, reason }) => ({ host, reason: reason.slice(0, LONGEST_TEXT) }));
+  const now = hosts.map((one) => ({ ...one, reason: one.reason.slice(0, LONGEST_TEXT) }));
   return { ...state, lacking: [...before, ...now].slice(-MOST_LACKING) };
 }
 
@@ -108,9 +113,17 @@ export function avoidedBy({ avoid, lacking = [] }: StageState): readonly string[
   return [...new Set([...avoid, ...lacking.map(({ host }) => host)])];
 }
 
-/** A gang has passed all checks: what others lacked is not the plan's fault. */
-export function withoutLacking({ lacking, ...state }: StageState): StageState {
-  return state;
+/** What shows that the plan is not at fault: a gang has passed all checks, or has trained from this attempt on. */
+export type PlanProof = 'checks' | { readonly trainedSince: number };
+
+/** Of the hosts that lack something those for which the proof holds. */
+export function isProven({ trained }: LackingHost, proof: PlanProof): boolean {
+  return trained === undefined || (proof !== 'checks' && trained < proof.trainedSince);
+}
+
+export function withoutLacking({ lacking = [], ...state }: StageState, proof: PlanProof): StageState {
+  const left = lacking.filter((one) => !isProven(one, proof));
+  return left.length === 0 ? state : { ...state, lacking: left };
 }
 
 /** Another attempt trains. */

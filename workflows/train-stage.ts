@@ -22,7 +22,7 @@ import { AttemptScope, type Ending } from './attempt-scope.ts';
 import { ChangeRecord } from './change-record.ts';
 import { STOPPED, trainGang, type GangOutcome } from './gang.ts';
 import { checkGang } from './health.ts';
-import { noneLeft, othersLeft, provenBlames } from './lacking.ts';
+import { lackedIn, noneLeft, provenBlames, triesOthers } from './lacking.ts';
 import { controlUpdates, stageStateQuery } from './messages.ts';
 import { backoffMs, blamesOf, decide, failureOf, type Decision } from './recovery.ts';
 import {
@@ -47,6 +47,7 @@ import {
   withEvent,
   withoutLacking,
   withoutLastFailure,
+  type PlanProof,
 } from './stage-state.ts';
 import { checkStageInput } from './stage-input.ts';
 import { onYield } from './yields.ts';
@@ -88,6 +89,7 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
       }
       const asked = maxIterationsOf(state, plan);
       const outcome = await attempt(held);
+      if (outcome.kind === 'finished') await proveLacking({ trainedSince: state.attempt });
       if (outcome.kind === 'finished' && maxIterationsOf(state, plan) <= asked) break;
       if (outcome.kind === 'failed') await recover(outcome);
       await continueIfLong();
@@ -160,6 +162,9 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
     if ('failure' in opened) return { kind: 'failed', failure: opened.failure, iterationsRun: 0 };
     const { resumeFrom, port } = opened;
     const back = backText(opened, state.goBack !== undefined);
+    // The attempt before this one was it that advanced the stage.
+    if ((resumeFrom?.iterations ?? 0) > state.committedIterations)
+      await proveLacking({ trainedSince: state.attempt - 1 });
     set(afterOpening(state, resumeFrom?.iterations ?? 0));
     if (back !== undefined) show({}, back);
     if (resumeFrom !== null && hasCome(resumeFrom, state, until)) {
@@ -191,22 +196,27 @@ export async function trainStage(given: TrainStageInput): Promise<StageResult> {
     if (health.kind === 'unfit') return health;
     checkedLease = held.token;
     show({}, health.said);
-    await lease.blame(provenBlames(state, workflowInfo().workflowId));
-    set(withoutLacking(state));
+    await proveLacking('checks');
     return undefined;
+  }
+
+  async function proveLacking(proof: PlanProof): Promise<void> {
+    await lease.blame(provenBlames(state, workflowInfo().workflowId, proof));
+    set(withoutLacking(state, proof));
   }
 
   async function recover(failed: Extract<GangOutcome, { kind: 'failed' }>): Promise<void> {
     const { failure, unfit } = failed;
-    if (unfit !== undefined) set(afterLacking(state, unfit.lacking));
-    const elsewhere = unfit?.ofPlan === true && (await othersLeft(plan, state));
+    const lacked = lackedIn(failed, state.attempt);
+    if (lacked.length > 0) set(afterLacking(state, lacked));
+    const elsewhere = await triesOthers(plan, state, failed);
     const { iterationsRun } = failed;
     const ended = { iterationsRun, at: Date.now(), limits: plan.limits, spendsBudget: !elsewhere };
     set(afterFailure(state, failure, ended));
     const standing = standingOf(state, failure, plan.limits);
     const decision: Decision = elsewhere
       ? { kind: 'elsewhere', afterMs: backoffMs(standing.attempts), avoid: [] }
-      : decide(unfit?.ofPlan === true ? noneLeft(failure, state) : failure, standing);
+      : decide(lacked.length > 0 ? noneLeft(failure, state) : failure, standing);
     // Whether the hosts still reach each other is not known after these.
     if (failure.type === 'Hang' || failure.type === 'RendezvousFailed') checkedLease = 0;
     await lease.blame(unfit?.blames ?? blamesOf(failure, workflowInfo().workflowId, standing));

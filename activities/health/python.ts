@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { packageRoot } from '../../configs/package-root.ts';
-import { runBriefly } from './run-briefly.ts';
+import { NotStarted, runBriefly } from './run-briefly.ts';
 
 /** It imports torch where Python is newer than GLEE: a minute on a cold network disk. */
 export const PYTHON_LIMIT_MS = 90_000;
@@ -31,8 +31,18 @@ export interface PythonHost {
   readonly checkout: string;
 }
 
-/** @throws when the interpreter does not start or answer. */
+/** @throws when the interpreter does not answer. One that does not start is a problem that it returns. */
 export async function lookAtPython(host: PythonHost, signal: AbortSignal): Promise<PythonLook> {
+  try {
+    return await askPython(host, signal);
+  } catch (error) {
+    if (!(error instanceof NotStarted)) throw error;
+    const problem = `${error.message}: set GLEE_PYTHON to the interpreter that has GLEE's requirements`;
+    return { python: 'unknown', isGlee: false, problem, warning: undefined };
+  }
+}
+
+async function askPython(host: PythonHost, signal: AbortSignal): Promise<PythonLook> {
   const { python, checkout } = host;
   const script = join(packageRoot, 'trainer/health.py');
   const printed = await runBriefly(python, [script, 'environment', checkout], {

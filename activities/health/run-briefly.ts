@@ -3,6 +3,9 @@ import { execa, ExecaError } from 'execa';
 import { trainerEnvironment } from '../../configs/trainer-environment.ts';
 import { within } from '../within.ts';
 
+/** The program is not there, or may not be executed. */
+export class NotStarted extends Error {}
+
 export interface BriefRun {
   readonly limitMs: number;
   readonly signal: AbortSignal;
@@ -12,7 +15,8 @@ export interface BriefRun {
 
 /**
  * @returns What it printed.
- * @throws when it cannot be started, fails, or takes too long; the message names the program, and what it said last.
+ * @throws NotStarted, or another error when it fails or takes too long; the message names the program, and what it said
+ * last.
  */
 export async function runBriefly(
   file: string,
@@ -30,7 +34,7 @@ export async function runBriefly(
   const answer = child.then(
     ({ stdout }) => stdout,
     (error: unknown) => {
-      throw new Error(explain(file, error));
+      throw explain(file, error);
     },
   );
   try {
@@ -66,14 +70,15 @@ function endGroup(pid: number | undefined): void {
 /** PyTorch puts its advice after the line that tells. */
 const TELLS = /^\w*(\.\w+)*(Error|Exception)\b/;
 
-function explain(file: string, error: unknown): string {
-  if (!(error instanceof ExecaError)) return `${file}: ${String(error)}`;
-  if (error.code === 'ENOENT') return `${file} is not on the PATH`;
+function explain(file: string, error: unknown): Error {
+  if (!(error instanceof ExecaError)) return new Error(`${file}: ${String(error)}`);
+  if (error.code === 'ENOENT') return new NotStarted(`${file} is not on the PATH`);
+  if (error.code === 'EACCES') return new NotStarted(`${file} may not be executed`);
   const lines = `${text(error.stdout)}\n${text(error.stderr)}`
     .split('\n')
     .filter((line) => line.trim() !== '');
   const line = lines.findLast((line) => TELLS.test(line)) ?? lines.at(-1);
-  return `${file}: ${line?.trim() ?? error.shortMessage}`;
+  return new Error(`${file}: ${line?.trim() ?? error.shortMessage}`);
 }
 
 function text(output: unknown): string {

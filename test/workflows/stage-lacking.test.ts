@@ -95,6 +95,51 @@ describe('a host that lacks what the plan needs', { concurrency: true }, () => {
   });
 });
 
+describe('a trainer that fails for what its host alone may lack', { concurrency: true }, () => {
+  let lab: Lab;
+  before(async () => (lab = await startLab()));
+  after(() => lab.stop());
+  const hosts = ['host-a', 'host-b', 'host-c'];
+
+  it('is tried on other hosts, and the host counts as failed once they have trained', async (t) => {
+    const scene = await setScene(lab, t, {
+      hosts,
+      plan: oneHost,
+      train: (input, host, self) =>
+        host === 'host-c'
+          ? finish(input, host, self)
+          : Promise.reject(
+              fail(host === 'host-a' ? 'DiskFull' : 'ImportError', `amiss on ${host}`, { host }),
+            ),
+    });
+    const { attempts } = await (await startStage(scene)).result();
+    assert.equal(attempts, 3);
+    const { budgets, lacking: known } = await stateOf(scene);
+    assert.deepEqual([budgets, known], [undefined, undefined]);
+    const strikes = async () => (await viewPoolOf(scene)).hosts.map(({ strikes: all = [] }) => all.length);
+    await until('the strikes', async () => (await strikes()).join() === '1,1,0');
+  });
+
+  it('stops the stage where it fails on three hosts, naming what each failed with and blaming none', async (t) => {
+    const scene = await setScene(lab, t, {
+      hosts,
+      plan: oneHost,
+      train: (_, host) => Promise.reject(fail('MissingFile', `no weights on ${host}`, { host })),
+    });
+    const failure = await failedAs(await startStage(scene));
+    assert.equal(failure.type, 'MissingFile');
+    for (const host of hosts) assert.match(failure.message, new RegExp(`no weights on ${host}`));
+    assert.deepEqual(
+      scene.trainings.map(({ host }) => host),
+      hosts,
+    );
+    assert.deepEqual(
+      (await viewPoolOf(scene)).hosts.map(({ strikes = [] }) => strikes.length),
+      [0, 0, 0],
+    );
+  });
+});
+
 describe('a hang', { concurrency: true }, () => {
   let lab: Lab;
   before(async () => (lab = await startLab()));

@@ -61,6 +61,12 @@ test('the newest fifty events are kept, so that the state stays small for as lon
   assert.deepEqual([state.events[0]?.at, state.events.at(-1)?.at], [951, 1000]);
 });
 
+test('an event of a large gang’s failure is cut, so that the state crosses a continue-as-new', () => {
+  const failure = { ...crash, message: 'host-1 has no data; '.repeat(5000) };
+  const { events } = afterFailure({ ...initialStageState, attempt: 1 }, failure, ended(0, 1));
+  assert.ok((events[0]?.text.length ?? 0) <= 4000);
+});
+
 test('nothing of the state is lost as JSON, as which it crosses a continue-as-new', () => {
   const state = afterFailure(
     { ...initialStageState, avoid: ['gpu-2'], hosts: ['gpu-1'] },

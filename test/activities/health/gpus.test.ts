@@ -283,6 +283,8 @@ describe('the GEMM of a host', () => {
   it('fails by name where GLEE_PYTHON does not start', async (t) => {
     const host = await hostWith(t, [{}, {}]);
     const report = await lookAt({ ...host, settings: { ...host.settings, python: '/no/such/python' } });
-    assert.match(checkOf(report, 'gemm').said, /\/no\/such\/python is not on the PATH/);
+    const torch = checkOf(report, 'torch');
+    assert.deepEqual([torch.outcome, torch.hostFault, torch.unmade], ['failed', undefined, undefined]);
+    assert.match(torch.said, /\/no\/such\/python is not on the PATH: set GLEE_PYTHON/);
   });
 });
