@@ -6,6 +6,7 @@ import { Worker } from '@temporalio/worker';
 import { createPlanActivities } from '../activities/plan/plan-activities.ts';
 import { finder } from '../activities/checkpoints/start-from.ts';
 import { createSources } from '../activities/weights/sources/open-source.ts';
+import { nameUnreadable } from '../activities/storage/name-unreadable.ts';
 import { createWeightsActivities } from '../activities/weights/weights-activities.ts';
 import { createControlActivities } from '../activities/stages/control-activities.ts';
 import { createPoolActivities } from '../activities/pool/pool-activities.ts';
@@ -50,6 +51,13 @@ export async function runControlWorker(signal: AbortSignal): Promise<void> {
       ...createScheduleActivities(bucket, settings),
       ...createPoolActivities(settings.configDirectory),
       ...weights,
+    },
+    interceptors: {
+      activity: [
+        ({ info }) => ({
+          inbound: { execute: (input, next) => nameUnreadable(info.attempt, () => next(input)) },
+        }),
+      ],
     },
     // Sweeps wait for trials: what these need in order to end must not queue behind.
     maxConcurrentActivityTaskExecutions: 2000,

@@ -36,7 +36,8 @@ export function joinHost(state: PoolState, host: Host): PoolState {
  */
 export function refusalOfJoin(state: PoolState, { name, place, workerSince = 0 }: Host): string | undefined {
   const known = findHost(state, name);
-  if (known?.present !== true || known.place === undefined || place === undefined) return undefined;
+  if (known?.present !== true || known.place === undefined) return undefined;
+  // Also where it does not say which machine it is: all workers do.
   if (known.place !== place) return `another machine is in the pool as '${name}', at ${known.address}`;
   if (workerSince < (known.workerSince ?? 0)) return `a newer worker of this machine has '${name}'`;
   return undefined;

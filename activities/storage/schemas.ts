@@ -24,8 +24,15 @@ import type { ObjectStore, Version } from './object-store.ts';
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.number().int().min(0);
 
+/** S3 servers answer '..' each in their own way, none of them by name. */
+const objectKey = z
+  .string()
+  .min(1)
+  .max(1024)
+  .refine((key) => !key.split('/').includes('..'), "must be an object's key, without '..'");
+
 const storedFile: z.ZodType<StoredFile> = z.object({
-  key: z.string(),
+  key: objectKey,
   sha256,
   sizeBytes: count,
   crc32: z
@@ -64,7 +71,7 @@ export const headSchema: z.ZodType<Head> = z.object({
 const artifact: z.ZodType<Artifact> = z.object({
   name: z.string(),
   bucket: z.string(),
-  key: z.string(),
+  key: objectKey,
   sha256,
   sizeBytes: count,
   iterations: count,

@@ -95,6 +95,7 @@ test('a host has one machine at a time, and the newest worker of it', () => {
   const state = joinHost(emptyPool, first);
   const refusal = (more: object) => refusalOfJoin(state, { ...first, ...more });
   assert.match(refusal({ place: 'bb', workerSince: 9 }) ?? '', /another machine .* 'a', at a\.example/);
+  assert.match(refusal({ place: undefined, workerSince: 9 }) ?? '', /another machine/);
   assert.match(refusal({ workerSince: 4 }) ?? '', /newer worker/);
   assert.deepEqual([refusal({}), refusal({ workerSince: 6 })], [undefined, undefined]);
   const gone = leaveHost(state, 'a', NOW);

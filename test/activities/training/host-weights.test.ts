@@ -116,7 +116,7 @@ describe('weights on a host', () => {
       const damaged = await storeFile(s3.store, 'good weights', 'evil weights');
       const weights = { kind: 'artifact', artifact: damaged } as const;
       await assert.rejects(placeWeights({ ...host, store: s3.store }, weights, forever), {
-        name: 'WrongContent',
+        type: 'WrongWeights',
       });
     });
 
