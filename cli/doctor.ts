@@ -137,8 +137,11 @@ async function checkPython({ python, checkout = '' }: DoctorSettings): Promise<F
   const check = 'Python';
   try {
     const seen = await lookAtPython({ python, checkout }, new AbortController().signal);
-    const found = `Python ${seen.python} (${python})`;
-    if (seen.problem !== undefined) return [{ check, ok: false, found: `${found}: ${seen.problem}` }];
+    const found = seen.python === 'unknown' ? python : `Python ${seen.python} (${python})`;
+    if (seen.problem !== undefined) {
+      const remedy = 'GLEE_PYTHON names the interpreter that trains: one with all that GLEE imports';
+      return [{ check, ok: false, found: `${found}: ${seen.problem}`, remedy }];
+    }
     const warning = seen.warning === undefined ? '' : `\n      ${pc.yellow('warning')}: ${seen.warning}`;
     return [{ check, ok: true, found: `${found}${warning}` }];
   } catch (error) {

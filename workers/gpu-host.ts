@@ -37,7 +37,16 @@ export interface Leaving {
   readonly stop: AbortController;
 }
 
-export async function runGpuWorker({ drain, stop }: Leaving): Promise<void> {
+export async function runGpuWorker(leaving: Leaving): Promise<void> {
+  try {
+    await serveHost(leaving);
+  } finally {
+    // Whatever it failed with: what it has begun, as to keep its scratch folder claimed, must not keep the process.
+    leaving.stop.abort();
+  }
+}
+
+async function serveHost({ drain, stop }: Leaving): Promise<void> {
   const { signal } = stop;
   const said = readHostSettings();
   passedNames();

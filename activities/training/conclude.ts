@@ -8,8 +8,8 @@ import type { FailureDetails } from '../../contracts/failures.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
 import { statRegular } from '../storage/regular-files.ts';
-import { classifyExit } from './classify.ts';
-import { failureText } from './disk.ts';
+import { classifyExit, type Classified } from './classify.ts';
+import { failureText, freeBytes } from './disk.ts';
 import { KEPT_FILES, readAnswer, readPhase } from './companion.ts';
 import { coverageFile, readCoverage } from './coverage.ts';
 import { readExit, type Job, type TrainerExit } from './job.ts';
@@ -26,6 +26,7 @@ import { passVerdict } from './verdict.ts';
 /** After a cancellation S3 gets so long to take the newest checkpoint; without one it may be away for as long as it is. */
 const LAST_UPLOAD_MS = 120_000;
 const LOG_TAIL_BYTES = 64 << 10;
+const FULL_BYTES = 64 << 10;
 const LOG_UPLOAD_MS = 10_000;
 
 /** The trainer has ended, or is to be: what it saved goes to S3, and how it ended gets its name. */
@@ -66,7 +67,8 @@ async function trainerFailure(
   const { input, job, settings } = rank;
   const verdict = await passVerdict(rank, end);
   const exit = end.kind === 'exited' ? end.exit : undefined;
-  const named = verdict ?? nameExit(exit, await readTail(job.log, LOG_TAIL_BYTES), await wasStopped(job));
+  const tail = await readTail(job.log, LOG_TAIL_BYTES);
+  const named = verdict ?? (await orFullDisk(rank, nameExit(exit, tail, await wasStopped(job))));
   const { type, line, signature } = { signature: undefined, ...named };
   const message = await failureText(settings.scratch, named);
   const iteration = await iterationsDone(job, end.metrics);
@@ -82,6 +84,12 @@ async function trainerFailure(
     ...(verdict?.ofGang === true && { ofGang: true }),
   };
   return recordFailure(job, { type, message, details });
+}
+
+/** On a disk without a free page neither the shim nor the trainer's log could say how it ended. */
+async function orFullDisk({ settings }: Rank, named: Classified): Promise<Classified> {
+  if (named.type !== 'TrainerLost' || (await freeBytes(settings.scratch)) > FULL_BYTES) return named;
+  return { ...named, type: 'DiskFull', message: 'the trainer has ended on a disk without room to say how' };
 }
 
 /** Metrics come every 20 iterations; the companion counts each, where it runs. */

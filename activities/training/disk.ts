@@ -132,7 +132,7 @@ async function largest(job: Job): Promise<number> {
   return Math.max(0, ...(await checkpointsOf(job)).map(({ sizeBytes }) => sizeBytes));
 }
 
-async function freeBytes(folder: string): Promise<number> {
+export async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
 }

@@ -4,7 +4,8 @@
  */
 import { activityInfo, ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { handOver } from '../fail.ts';
-import { openJob, writeTaskToken, type Job, type LeasedJob } from './job.ts';
+import { isDiskFull } from '../storage/files.ts';
+import { openJob, wasLaunched, writeTaskToken, type Job, type LeasedJob } from './job.ts';
 import type { TrainingDependencies } from './rank.ts';
 
 /** What is done with a job, and how it is ended. */
@@ -31,11 +32,16 @@ export async function holdJob<T>(
   const workflowId = workflowExecution?.workflowId ?? '';
   const { scratch, host } = settings;
   const job = await openJob(scratch, { ...identity, workflowId, host, origin });
+  const wasThere = await wasLaunched(job);
   const supervision = await supervisors.takeOver(job.folder);
   const signal = AbortSignal.any([supervision.signal, context.cancellationSignal]);
   const holding = hold(job, signal);
   try {
-    await writeTaskToken(job, taskToken);
+    await writeTaskToken(job, taskToken).catch((error: unknown) => {
+      // Without it, the next worker waits out a heartbeat time-out. A trainer is not left alone for that.
+      if (!isDiskFull(error) || !wasThere) throw error;
+      log.warn('the disk has no room for the record of who watches', { job: job.folder });
+    });
     return await holding.work();
   } catch (error) {
     // What it failed with is still named when a peer was quicker to complain.

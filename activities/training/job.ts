@@ -20,6 +20,7 @@
  */
 import { lstat, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { fail } from '../fail.ts';
 import { machineIdentity, type MachineIdentity } from '../hosts/machine-identity.ts';
@@ -107,7 +108,10 @@ export async function openJob(scratch: string, identity: JobIdentity): Promise<J
     const message = `${job.folder} belongs to ${owner}: give each machine a GLEE_SCRATCH of its own`;
     throw fail('HostUnfit', message, { ...(identity.host !== undefined && { host: identity.host }) });
   }
-  await writeFileAtomically(join(job.folder, 'job.json'), JSON.stringify({ ...identity, machine }));
+  const record = { ...identity, machine };
+  // A disk that has become full must not keep a trainer from being watched.
+  if (!isDeepStrictEqual(before, record))
+    await writeFileAtomically(join(job.folder, 'job.json'), JSON.stringify(record));
   return job;
 }
 

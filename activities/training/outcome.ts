@@ -59,7 +59,7 @@ export async function readOutcome(job: Job): Promise<TrainRankResult | undefined
 }
 
 export async function recordResult(job: Job, result: TrainRankResult): Promise<TrainRankResult> {
-  await writeJobFile(job, 'outcome.json', { kind: 'finished', result } satisfies Outcome);
+  await writeOutcome(job, { kind: 'finished', result });
   return result;
 }
 
@@ -68,9 +68,13 @@ export async function recordFailure(
   job: Job,
   failure: { readonly type: FailureType; readonly message: string; readonly details: FailureDetails },
 ): Promise<ApplicationFailure> {
-  const outcome: Outcome = { kind: 'failed', ...failure };
-  await writeJobFile(job, 'outcome.json', outcome).catch((error: unknown) => {
-    log.warn('the failure could not be recorded', { job: job.folder, error: String(error) });
-  });
+  await writeOutcome(job, { kind: 'failed', ...failure });
   return fail(failure.type, failure.message, failure.details);
+}
+
+/** Where it cannot be written, as on a full disk, it is told all the same. */
+async function writeOutcome(job: Job, outcome: Outcome): Promise<void> {
+  await writeJobFile(job, 'outcome.json', outcome).catch((error: unknown) => {
+    log.warn('how it ended could not be recorded', { job: job.folder, error: String(error) });
+  });
 }

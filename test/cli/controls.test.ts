@@ -72,7 +72,7 @@ describe('what a person asks of a run on the command line', () => {
       [['resolve', 'lite-1', '--why', 'x'], /say one of --back-to/],
       [['resolve', 'lite-1', '--why', 'x', '--stop', '--back-to', '3'], /say one of --back-to/],
       [['resolve', 'lite-1', '--why', 'x', '--learning-rate', '-1'], /must be above 0/],
-      [['pause', 'never-begun', '--why', 'x'], /no run 'never-begun' is running: 'glee list'/],
+      [['pause', 'never-begun', '--why', 'x'], /there is no run 'never-begun': 'glee list'/],
     ];
     for (const [args, message] of wrong) {
       const { stderr, exitCode } = await glee(...args);

@@ -75,6 +75,15 @@ describe('a disk with room for one page more each time', { skip: noSmallDisk }, 
     });
   }
 
+  it('takes over a job without a free page, as its record is there', async () => {
+    for (const name of await readdir(disk.folder)) await rm(join(disk.folder, name), { recursive: true });
+    const { folder } = await openJob(disk.folder, JOB);
+    await disk.leaveFree(0);
+    assert.equal((await openJob(disk.folder, JOB)).folder, folder);
+    await assert.rejects(openJob(disk.folder, { ...JOB, workflowId: 'another' }), isDiskFull);
+    await disk.leaveFree(Infinity);
+  });
+
   /** An earlier attempt's record, and another file that was there. */
   async function begin(): Promise<void> {
     for (const name of await readdir(disk.folder)) await rm(join(disk.folder, name), { recursive: true });
