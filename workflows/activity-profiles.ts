@@ -85,18 +85,7 @@ export const askingHolders: ActivityOptions = {
  * HEAD requests to the sources of weights, and a look into S3. An address that is wrong fails by name at once; a source
  * or an S3 that is away is waited for, as by the downloads that come after.
  */
-export const checking: ActivityOptions = {
-  taskQueue: CONTROL_TASK_QUEUE,
-  startToCloseTimeout: '2 minutes',
-  heartbeatTimeout: '10s',
-  scheduleToCloseTimeout: '7 days',
-  retry: {
-    initialInterval: '1s',
-    backoffCoefficient: 2,
-    maximumInterval: '20s',
-    maximumAttempts: 1_000_000,
-  },
-};
+export const checking: ActivityOptions = { ...planning, startToCloseTimeout: '2 minutes' };
 
 /**
  * Gigabytes from somebody else's server, or made of them: hours when it is slow, and without a heartbeat the worker is
