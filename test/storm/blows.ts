@@ -38,7 +38,9 @@ export class Blows {
       case 'kill':
         return this.#kill(blow.victims, pick);
       case 'freeze':
-        return this.#freeze(blow.victims, pick, blow.seconds);
+        return this.#freeze(this.#targetsAmong(blow.victims, pick), blow.seconds);
+      case 'zombie':
+        return this.#freeze(this.#workerWithTrainer(pick), blow.seconds);
       case 'S3 fault':
         return this.#failS3(blow.fault, blow.share, blow.seconds);
       case 'cut off':
@@ -57,7 +59,7 @@ export class Blows {
   }
 
   #kill(victims: readonly Victim[], pick: number): Struck | undefined {
-    const targets = victims.flatMap((victim) => this.#targets(victim, pick));
+    const targets = this.#targetsAmong(victims, pick);
     for (const { pid, part } of targets) {
       this.#disturbances.begin(part);
       signal(pid, 'SIGKILL');
@@ -66,8 +68,7 @@ export class Blows {
     return targets.length === 0 ? undefined : { text: `SIGKILL to ${namesOf(targets)}` };
   }
 
-  #freeze(victims: readonly Victim[], pick: number, seconds: number): Struck | undefined {
-    const targets = victims.flatMap((victim) => this.#targets(victim, pick));
+  #freeze(targets: readonly Target[], seconds: number): Struck | undefined {
     if (targets.length === 0) return undefined;
     for (const { pid, part } of targets) {
       this.#disturbances.begin(part);
@@ -160,10 +161,19 @@ export class Blows {
     return host;
   }
 
+  #workerWithTrainer(pick: number): readonly Target[] {
+    const trainers = this.trainers().filter(({ isShim }) => !isShim);
+    const one = trainers[Math.floor(pick * trainers.length)];
+    const host = this.#lab.stack.hosts.find(({ name }) => name === one?.host);
+    return host === undefined ? [] : target(host.worker.pid, host.name, `GPU worker of ${host.name}`);
+  }
+
+  #targetsAmong(victims: readonly Victim[], pick: number): readonly Target[] {
+    return victims.flatMap((victim) => this.#targets(victim, pick));
+  }
+
   #targets(victim: Victim, pick: number): readonly Target[] {
     const { stack } = this.#lab;
-    const target = (pid: number | undefined, part: Part, name: string): readonly Target[] =>
-      pid === undefined ? [] : [{ pid, part, name: `${name} (pid ${String(pid)})` }];
     switch (victim) {
       case 'trainer':
       case 'shim': {
@@ -193,6 +203,10 @@ interface Target {
   readonly pid: number;
   readonly part: Part;
   readonly name: string;
+}
+
+function target(pid: number | undefined, part: Part, name: string): readonly Target[] {
+  return pid === undefined ? [] : [{ pid, part, name: `${name} (pid ${String(pid)})` }];
 }
 
 function namesOf(targets: readonly Target[]): string {

@@ -51,8 +51,14 @@ earlyStopping:
   asha: { rungs: [30], reductionFactor: 3 }
 `;
 
-/** What the same work ends with does not depend on its pace: the undisturbed one need not take long. */
-const PACES = { calm: 0.001, storm: 0.04 } as const;
+/**
+ * Seconds per iteration. What the same work ends with does not depend on them: the undisturbed one need not take long. In
+ * a storm, a stage of the joint training outlasts the loss of a host, so that an attempt can wake up beside a newer one.
+ */
+const PACES = {
+  calm: { joint: 0.001, other: 0.001 },
+  storm: { joint: 0.15, other: 0.04 },
+} as const;
 export type Weather = keyof typeof PACES;
 
 export const KINDS_OF_WORK = ['joint', 'finetune', 'sweeps'] as const;
@@ -64,9 +70,9 @@ export async function writeConfigs(folder: string): Promise<void> {
     // No host is set aside for what a storm does to it.
     ['pools/default.yaml', 'heartbeatTimeout: 8s\nstrikes: 1000\n'],
     ...(['calm', 'storm'] as const).flatMap((weather): [string, string][] => [
-      [`joint/${weather}.yaml`, joint(PACES[weather])],
-      [`finetune/${weather}.yaml`, tune(PACES[weather])],
-      [`finetune/${weather}-trial.yaml`, trial(PACES[weather])],
+      [`joint/${weather}.yaml`, joint(PACES[weather].joint)],
+      [`finetune/${weather}.yaml`, tune(PACES[weather].other)],
+      [`finetune/${weather}-trial.yaml`, trial(PACES[weather].other)],
       [`sweeps/${weather}.yaml`, sweep(`${weather}-trial`)],
     ]),
   ];

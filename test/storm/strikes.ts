@@ -26,6 +26,8 @@ export type Blow =
   | { readonly kind: 'freeze'; readonly victims: readonly Victim[]; readonly seconds: number }
   | { readonly kind: 'S3 fault'; readonly fault: S3Fault; readonly share: number; readonly seconds: number }
   | { readonly kind: 'cut off'; readonly seconds: number }
+  /** A GPU worker with a trainer is frozen until another attempt has its stage, and wakes up in the midst of its work. */
+  | { readonly kind: 'zombie'; readonly seconds: number }
   | { readonly kind: 'disk full'; readonly seconds: number }
   | { readonly kind: 'upgrade' }
   | { readonly kind: 'pool lost' }
@@ -50,6 +52,7 @@ const KINDS: readonly Blow['kind'][] = [
   ...(['kill', 'kill', 'kill', 'freeze', 'freeze', 'freeze', 'S3 fault', 'S3 fault'] as const),
   ...([
     'cut off',
+    'zombie',
     'disk full',
     'upgrade',
     'pool lost',
@@ -89,6 +92,7 @@ export function describeBlow(blow: Blow): string {
     case 'host order':
       return `order '${blow.order}' on a host${lasting}`;
     case 'cut off':
+    case 'zombie':
     case 'disk full':
     case 'upgrade':
     case 'pool lost':
@@ -113,6 +117,8 @@ function drawBlow(random: Random, kind: Blow['kind']): Blow {
     case 'cut off':
     case 'disk full':
       return { kind, seconds: drawSeconds(random) };
+    case 'zombie':
+      return { kind, seconds: 12 + 10 * random() };
     case 'order':
       return { kind, order: oneOf(random, ORDERS), seconds: 1 + 4 * random() };
     case 'host order':
