@@ -21,22 +21,22 @@ import { weightsCommand } from './weights/commands.ts';
 /** @returns the whole command line, not yet parsed. */
 export function gleeProgram(): Command {
   const program = new Command('glee')
-    .description("GLEE's training as durable runs on Temporal, checkpoints in S3.")
+    .description('Train GLEE as durable runs on Temporal, with checkpoints in S3.')
     .version(packageVersion(), '--version')
     .option('--debug', 'show where an error comes from')
     .addHelpText(
       'after',
       `
 Examples:
-  glee doctor                              is everything there that a run needs?
-  glee plan joint/lite                     what would run, and what is wrong with it
-  glee start joint/lite --run lite-1       begin (or, under a known id, go on)
-  glee status lite-1 --watch               what it is doing, and what has happened
-  glee pause lite-1 --why "maintenance"    save, give the hosts back; glee resume goes on
+  glee doctor                              check the installation
+  glee plan joint/lite                     what would run, and every problem in the config
+  glee start joint/lite --run lite-1       start a run, or continue the one with that id
+  glee status lite-1 --watch               stage, iteration, loss, ETA, hosts, events
+  glee pause lite-1 --why "maintenance"    save and give the hosts back, until glee resume
 
-Temporal is found as its own tools find it (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, temporal.toml), S3 as the aws
-command line does (AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_PROFILE, ...). Bucket: GLEE_BUCKET [glee], key prefix:
-GLEE_PREFIX, GLEE checkout: GLEE_CHECKOUT, your own configs: GLEE_CONFIG_DIR.`,
+Temporal is configured as for the temporal command (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, temporal.toml), S3 as for the
+aws command (AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_PROFILE, ...). GLEE_BUCKET [glee] and GLEE_PREFIX name the bucket and
+the key prefix, GLEE_CHECKOUT the GLEE checkout, GLEE_CONFIG_DIR the folder with your own configs.`,
     );
   const commands = [
     startCommand(),
@@ -60,10 +60,13 @@ GLEE_PREFIX, GLEE checkout: GLEE_CHECKOUT, your own configs: GLEE_CONFIG_DIR.`,
 function startCommand(): Command {
   return new Command('start')
     .description(
-      'start a joint training or a fine-tune; under the id of a run that ended or failed, do only what is missing',
+      'start a joint training or a fine-tune; the id of a run that ended or failed continues that run',
     )
-    .argument('[config]', 'config below configs/, without its ending', 'joint/lite')
-    .option('--run <id>', "id of the run: workflow id and S3 prefix  [the config's name and the minute]")
+    .argument('[config]', 'config below configs/, without .yaml', 'joint/lite')
+    .option(
+      '--run <id>',
+      "id of the run, also its workflow id and S3 prefix  [the config's name and the time]",
+    )
     .option(...JSON_OPTION)
     .addHelpText('after', example('glee start joint/lite --run lite-1'))
     .action(async (config: string, options: StartOptions) =>
@@ -73,7 +76,7 @@ function startCommand(): Command {
 
 function statusCommand(): Command {
   return new Command('status')
-    .description('what a run is doing, and what has happened to it')
+    .description('what a run is doing: stage, iteration, loss, ETA, hosts, events')
     .argument('<run>', 'id of the run')
     .option('--watch', 'redraw every second until the run ends')
     .option(...JSON_OPTION)
@@ -86,7 +89,7 @@ function statusCommand(): Command {
 function listCommand(): Command {
   return new Command('list')
     .description('all runs, newest first')
-    .option('--limit <n>', 'at most so many', positiveInteger, 50)
+    .option('--limit <n>', 'number of runs to list', positiveInteger, 50)
     .option(...JSON_OPTION)
     .addHelpText('after', example('glee list --json'))
     .action(async (options: ListOptions) => (await import('./list.ts')).list(options));
@@ -94,11 +97,9 @@ function listCommand(): Command {
 
 function planCommand(): Command {
   return withTimes(new Command('plan'))
-    .description(
-      'what a config would run, stage by stage or trial by trial, and what is wrong with it; needs a GLEE checkout, but no GPU',
-    )
-    .argument('[config]', 'config below configs/, without its ending', 'joint/lite')
-    .option('--schedule <name>', 'also print the line with which the stock temporal command schedules it')
+    .description('show what a config would run and every problem in it; needs a GLEE checkout, but no GPU')
+    .argument('[config]', 'config below configs/, without .yaml', 'joint/lite')
+    .option('--schedule <name>', 'also print the equivalent `temporal schedule create` command')
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
@@ -107,7 +108,7 @@ Examples:
   GLEE_CHECKOUT=~/GLEE glee plan joint/pro
   GLEE_CHECKOUT=~/GLEE glee plan sweeps/odinw13-lr --schedule weekly --cron '0 3 * * mon'
 
-The options for times count with --schedule alone.`,
+The other options describe the times of that schedule.`,
     )
     .action(async (config: string, options: PlanOptions) =>
       (await import('./plan.ts')).plan(config, options),
@@ -116,7 +117,7 @@ The options for times count with --schedule alone.`,
 
 function cancelCommand(): Command {
   return new Command('cancel')
-    .description('stop a run; what it has saved stays in S3')
+    .description('save, then stop a run; glee start with the same id continues it')
     .argument('<run>', 'id of the run')
     .option(...JSON_OPTION)
     .addHelpText('after', example('glee cancel lite-1'))
@@ -127,15 +128,10 @@ function cancelCommand(): Command {
 
 function evaluateCommand(): Command {
   return new Command('evaluate')
-    .description(
-      'the figures of a checkpoint; waits for them. What was evaluated before is not evaluated again',
-    )
+    .description('evaluate a checkpoint and wait for its metrics; stored metrics are returned at once')
     .argument('<checkpoint>', 'as lite-1/stage3@final')
-    .option(
-      '--config <name>',
-      "a fine-tune config that says how  [what the checkpoint's run was planned with]",
-    )
-    .option('--datasets <names...>', 'data sets  [those that the config tests on]')
+    .option('--config <name>', "a fine-tune config that says how  [the config of the checkpoint's run]")
+    .option('--datasets <names...>', 'data sets  [those of the config]')
     .option(...JSON_OPTION)
     .addHelpText('after', example('glee evaluate lite-1/stage3@final --config finetune/odinw-rabbits'))
     .action(async (checkpoint: string, options: EvaluateOptions) =>
@@ -145,7 +141,9 @@ function evaluateCommand(): Command {
 
 function doctorCommand(): Command {
   return new Command('doctor')
-    .description('check Temporal, S3 rights, Python and the GLEE checkout; say what to do about each failure')
+    .description(
+      'check Temporal, S3 permissions, Python and the GLEE checkout, and say how to fix each failure',
+    )
     .option(...JSON_OPTION)
     .addHelpText('after', example('glee doctor'))
     .action(async (options: OutputOptions) => (await import('./doctor.ts')).doctor(options));

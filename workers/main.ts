@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * @module `glee-worker control` and `glee-worker gpu`: the processes that do the work.
+ * @module `glee-worker control` and `glee-worker gpu`: their commands and signals.
  */
 import { Command } from 'commander';
 import { EnvironmentError } from '../configs/environment-error.ts';
@@ -9,16 +9,16 @@ import { runControlWorker } from './control.ts';
 import { runGpuWorker, type Leaving } from './gpu-host.ts';
 
 const ENVIRONMENT = `
-Temporal is reached as its own tools do (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, temporal.toml), S3 by AWS's default
-chain (AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_PROFILE, ...), and over TLS as AWS_CA_BUNDLE says.
+Temporal is configured as for the temporal command (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, temporal.toml), S3 by AWS's
+default chain (AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_PROFILE, AWS_CA_BUNDLE, ...).
 
   GLEE_BUCKET    bucket for plans, checkpoints and results   [glee]
-  GLEE_PREFIX    prefix of all keys, ends with '/'            ['']
+  GLEE_PREFIX    prefix of all keys; ends with '/'            ['']
   GLEE_CHECKOUT  root of a GLEE checkout
-  GLEE_S3_SSE    encryption of what is written: AES256 or aws:kms   [the bucket's]
+  GLEE_S3_SSE    encryption of new objects: AES256 or aws:kms   [the bucket's]
   GLEE_S3_SSE_KMS_KEY  key for aws:kms                        [AWS's own]
   GLEE_S3_PATH_STYLE   true: bucket in the path; false: in the host name   [by the endpoint]
-  GLEE_S3_STALL_SECONDS  silent for so long, S3 is asked again   [60]`;
+  GLEE_S3_STALL_SECONDS  repeat an S3 request that is silent for this long   [60]`;
 
 const program = new Command('glee-worker')
   .description('Workers of the GLEE pipeline.')
@@ -32,38 +32,38 @@ program
     'after',
     `${ENVIRONMENT}
   GLEE_CONFIG_DIR  folder with your configs             [the package's]
-  GLEE_FILE_ROOTS  folders that file:// sources of weights may lie in, ':' between them, besides checkout and configs
-  GLEE_ALLOW_PRIVATE_SOURCES  hosts with private addresses that weights may come from, as nas.lab,10.0.0.7`,
+  GLEE_FILE_ROOTS  more folders for file:// sources of weights, separated by ':'  [checkout and configs only]
+  GLEE_ALLOW_PRIVATE_SOURCES  hosts with private addresses that weights may be downloaded from, as nas.lab,10.0.0.7`,
   )
   .action(() => runUntilSignal(({ stop }) => runControlWorker(stop.signal), []));
 
 program
   .command('gpu')
   .description("train on this host's GPUs; run one on each host (Linux)")
-  .option('--handover', 'SIGTERM leaves at once, and its trainers to the next worker: for upgrades')
+  .option('--handover', 'for upgrades: SIGTERM stops the worker at once; the next one adopts its trainers')
   .addHelpText(
     'after',
     `${ENVIRONMENT}
   GLEE_HOST      name of this host                            [hostname]
   GLEE_ADDRESS   address at which the other hosts reach it    [hostname]
-  GLEE_POOL      pool that it joins                           [default]
-  GLEE_GPUS      GPUs to offer                                [all that nvidia-smi finds]
-  GLEE_PRETEND_GPUS=1  offer GLEE_GPUS though there are none: for trying, without any check of them
-  GLEE_LABELS    what runs may ask for, as zone=b,gpu=h100    ['']
-  GLEE_DRAIN_MINUTES  at most so long it waits to leave       [10]
-  GLEE_SCRATCH   folder on a fast local disk, of this user and this machine alone
+  GLEE_POOL      pool to join                                 [default]
+  GLEE_GPUS      number of GPUs to offer                      [all that nvidia-smi lists]
+  GLEE_PRETEND_GPUS=1  offer GLEE_GPUS on a machine without GPUs; GPU checks are skipped
+  GLEE_LABELS    labels that runs can ask for, as zone=b,gpu=h100    ['']
+  GLEE_DRAIN_MINUTES  longest wait of a drain                 [10]
+  GLEE_SCRATCH   folder on a fast local disk, of one user on one machine
                  [~/.local/state/glee-pipeline/<GLEE_HOST>]
   GLEE_CACHE_GIB size of the cache of weights in it, GiB      [100]
   GLEE_PYTHON    Python that runs GLEE                        [python3]
-  GLEE_PASS_ENV  variables that trainers get besides what Python, CUDA and NCCL need,
-                 as WANDB_API_KEY,WANDB_MODE                  ['']
-  GLEE_BACKGROUND_SAVE=1  the trainer saves from a copy in host memory, while it goes on
-  DETECTRON2_DATASETS  folder of the data sets, handed to the trainer
+  GLEE_PASS_ENV  more variables for trainers, as WANDB_API_KEY,WANDB_MODE
+                 [only what Python, CUDA and NCCL need]
+  GLEE_BACKGROUND_SAVE=1  save from a copy in host memory while the trainer continues
+  DETECTRON2_DATASETS  folder of the data sets
 
-SIGTERM or SIGUSR1 drains the host, as for maintenance or when a spot machine is taken back: it gets no new work, its
-gangs are asked to save and yield, and the worker leaves when it is free, at the latest after GLEE_DRAIN_MINUTES. A
-second signal, or SIGINT, ends it at once; trainers that run then go on, and the next worker with the same GLEE_HOST
-adopts them. With --handover SIGTERM does so, too: use it where the worker is only upgraded.`,
+SIGTERM or SIGUSR1 drains the host, for maintenance or when a spot machine is reclaimed: it gets no new work, its gangs
+save and yield, and the worker exits when the host is free, at the latest after GLEE_DRAIN_MINUTES. A second signal, or
+SIGINT, stops the worker at once; its trainers continue, and the next worker with the same GLEE_HOST adopts them. With
+--handover SIGTERM does the same.`,
   )
   .action(({ handover = false }: { readonly handover?: boolean }) =>
     runUntilSignal(runGpuWorker, handover ? ['SIGUSR1'] : ['SIGTERM', 'SIGUSR1']),

@@ -1,19 +1,19 @@
 /**
- * @module `glee checkpoints …`: what a run has saved in S3.
+ * @module `glee checkpoints`: its commands, and what their help teaches.
  */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { durationMs } from '../../configs/durations.ts';
 import { JSON_OPTION, type OutputOptions } from '../output.ts';
 import type { PruneCommandOptions } from './prune.ts';
 
 const REFS = `
-A checkpoint is named run/stage@iterations, as lite-1/stage1@50000; @final is the last of a finished stage, @newest (or
-nothing) the one that the stage would go on from.`;
+A checkpoint is named run/stage@iterations, as lite-1/stage1@50000. @final is the last one of a finished stage; @newest,
+or nothing, is the one from which the stage would resume.`;
 
-// Commands are imported when they run, as in glee.ts.
+// Commands are imported when they run, as in program.ts.
 export function checkpointsCommand(): Command {
   return new Command('checkpoints')
-    .description('what runs have saved in S3: list, keep, fetch, put, check and tidy')
+    .description('checkpoints in S3: list, pin, pull, push, verify, prune')
     .addCommand(list())
     .addCommand(show())
     .addCommand(pinCommand())
@@ -27,8 +27,8 @@ export function checkpointsCommand(): Command {
 
 function list(): Command {
   return new Command('list')
-    .description('checkpoints, which of them are kept and why, and what they cost')
-    .argument('[run[/stage]]', 'of which  [all runs]')
+    .description('list checkpoints, why each is kept, and what it cost')
+    .argument('[run[/stage]]', 'a run or stage  [all runs]')
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  glee checkpoints list lite-1')
     .action(async (of: string | undefined, options: OutputOptions) =>
@@ -38,7 +38,7 @@ function list(): Command {
 
 function show(): Command {
   return new Command('show')
-    .description('where one lies, its checksums, and where its time went')
+    .description('show its location, checksums and timings')
     .argument('<checkpoint>', 'run/stage@iterations')
     .option(...JSON_OPTION)
     .addHelpText('after', `${REFS}\n\nExample:\n  glee checkpoints show lite-1/stage1@50000`)
@@ -47,7 +47,7 @@ function show(): Command {
 
 function pinCommand(): Command {
   return new Command('pin')
-    .description('keep one until it is unpinned')
+    .description('keep a checkpoint until it is unpinned')
     .argument('<checkpoint>', 'run/stage@iterations')
     .option(...JSON_OPTION)
     .addHelpText('after', `${REFS}\n\nExample:\n  glee checkpoints pin lite-1/stage1@50000`)
@@ -56,9 +56,9 @@ function pinCommand(): Command {
 
 function unpinCommand(): Command {
   return new Command('unpin')
-    .description('let one go again, unless a run that began from it still names it')
+    .description('end a pin; retention may then delete the checkpoint')
     .argument('<checkpoint>', 'run/stage@iterations')
-    .option('--by <run>', 'take back the pin of a run that began from it, instead of your own')
+    .option('--by <run>', 'end the pin of a run that started from it, instead of your own')
     .option(...JSON_OPTION)
     .addHelpText('after', `${REFS}\n\nExample:\n  glee checkpoints unpin lite-1/stage1@50000`)
     .action(async (ref: string, options: OutputOptions & { readonly by?: string }) =>
@@ -68,9 +68,9 @@ function unpinCommand(): Command {
 
 function pull(): Command {
   return new Command('pull')
-    .description('fetch one into a file, proven by its checksums')
+    .description('download a checkpoint and verify its checksums')
     .argument('<checkpoint>', 'run/stage@iterations')
-    .argument('[file]', "where to  [the checkpoint's own name, here]")
+    .argument('[file]', "file to write  [the checkpoint's name, in this folder]")
     .option(...JSON_OPTION)
     .addHelpText('after', `${REFS}\n\nExample:\n  glee checkpoints pull lite-1/stage1@final lite.pth`)
     .action(async (ref: string, file: string | undefined, options: OutputOptions) =>
@@ -80,7 +80,7 @@ function pull(): Command {
 
 function push(): Command {
   return new Command('push')
-    .description('put a torch file into S3 as a checkpoint, pinned, for a stage to begin from')
+    .description('upload a torch file as a pinned checkpoint, for a stage to start from')
     .argument('<file>', 'torch file')
     .argument('<checkpoint>', 'run/stage@iterations: the run need not exist')
     .option(...JSON_OPTION)
@@ -95,8 +95,8 @@ function push(): Command {
 
 function verify(): Command {
   return new Command('verify')
-    .description('read checkpoints again to the last byte, and compare their checksums')
-    .argument('[run[/stage[@iterations]]]', 'which  [all]')
+    .description('read checkpoints again and compare their checksums')
+    .argument('[run[/stage[@iterations]]]', 'a run, stage or checkpoint  [all]')
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  glee checkpoints verify lite-1')
     .action(async (of: string | undefined, options: OutputOptions) =>
@@ -106,18 +106,22 @@ function verify(): Command {
 
 function pruneCommand(): Command {
   return new Command('prune')
-    .description("remove what the run's retention does not keep, and what crashed attempts left")
-    .argument('[run[/stage]]', 'of which  [all runs]')
-    .option('--dry-run', 'say what would be removed; remove nothing')
-    .option('--keep <n>', "so many of the newest, at least 2  [the plan's]", wholeNumber)
-    .option('--every <iterations>', "and each multiple of it  [the plan's]", wholeNumber)
-    .option('--grace <duration>', 'what is younger is no garbage', duration, 3_600_000)
+    .description('delete what retention does not keep, and what crashed attempts left')
+    .argument('[run[/stage]]', 'a run or stage  [all runs]')
+    .option('--dry-run', 'list what would be deleted; delete nothing')
+    .option('--keep <n>', "number of newest checkpoints to keep, at least 2  [the plan's]", wholeNumber)
+    .option('--every <iterations>', "keep multiples of this number too  [the plan's]", wholeNumber)
+    .addOption(
+      new Option('--grace <duration>', 'never delete unfinished files younger than this')
+        .argParser(duration)
+        .default(3_600_000, '1h'),
+    )
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
       `
-Stays whatever is said: what a stage would go on from and the one before, final weights, what is pinned, what another
-run began from, and what a running stage may be about to commit.
+Never deleted: the newest two checkpoints of a stage, final weights, pinned checkpoints, those that another run started
+from, and what a running stage may be about to commit.
 
 Example:
   glee checkpoints prune lite-1 --dry-run`,

@@ -1,5 +1,5 @@
 /**
- * @module What a person may ask of a run that is under way, one command each.
+ * @module Controls: a person's orders to a run, one command each.
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { HIGHEST_PRIORITY, type ControlKind } from '../../contracts/controls.ts';
@@ -15,10 +15,10 @@ export function controlCommands(): Command[] {
       'save, give the hosts back, and wait for `glee resume`',
       '--why "maintenance on Thursday"',
     ),
-    order('resume', 'go on with a paused run', '--why "the machines are back"'),
-    order('yield', 'save, give the hosts back, and queue for others', '--why "ada needs them now"'),
-    order('retry', 'do not wait out what the run backs off for', '--why "mended the switch"'),
-    order('approve', 'begin the stage that waits for approval', '--why "the curves look well"'),
+    order('resume', 'continue a paused run', '--why "the machines are back"'),
+    order('yield', 'save, give the hosts back, and queue again', '--why "ada needs them now"'),
+    order('retry', 'retry now instead of waiting for the rest of the backoff', '--why "fixed the switch"'),
+    order('approve', 'start the stage that waits for approval', '--why "the curves look good"'),
     extend(),
     priority(),
     skip(),
@@ -35,8 +35,9 @@ function order(kind: ControlKind, description: string, example: string): Command
 function extend(): Command {
   return command(
     'extend',
-    'end the stage after more iterations, or fewer, than its config says; the learning rate follows its SOLVER.STEPS',
+    'set the last iteration of the running stage; the learning rate follows SOLVER.STEPS as before',
     '--iterations 600000 --why "still improving"',
+    { iterations: 600_000 },
   )
     .requiredOption('--iterations <n>', 'iterations of the whole stage', wholeNumber)
     .action((run: string, { iterations, ...options }: OrderOptions & { readonly iterations: number }) =>
@@ -45,8 +46,14 @@ function extend(): Command {
 }
 
 function priority(): Command {
-  return command('priority', 'be more or less urgent to the pool', '--priority 10 --why "deadline"')
-    .requiredOption('--priority <n>', `from 0 to ${String(HIGHEST_PRIORITY)}; larger goes first`, wholeNumber)
+  return command('priority', 'set the priority in the pool', '--priority 10 --why "deadline"', {
+    priority: 10,
+  })
+    .requiredOption(
+      '--priority <n>',
+      `from 0 to ${String(HIGHEST_PRIORITY)}; larger is served first`,
+      wholeNumber,
+    )
     .action((run: string, { priority: value, ...options }: OrderOptions & { readonly priority: number }) =>
       send(run, 'priority', { priority: value }, options),
     );
@@ -55,8 +62,9 @@ function priority(): Command {
 function skip(): Command {
   return command(
     'skip',
-    'end the stage here; the next one begins from its newest checkpoint, or from another',
+    'end the stage now; the next one starts from its newest checkpoint, or from another',
     '--weights lite-0/stage1@400000 --why "good enough"',
+    { weights: 'lite-0/stage1@400000' },
   )
     .option('--weights <checkpoint>', "run/stage@iterations or run/stage@final  [the stage's newest]")
     .action((run: string, { weights, ...options }: OrderOptions & { readonly weights?: string }) =>
@@ -73,11 +81,16 @@ interface ResolveOptions extends OrderOptions {
 function resolve(): Command {
   return command(
     'resolve',
-    'decide about a stage that diverged twice and waits; say one of the three',
+    'decide for a stage that diverged twice; give one of the three options',
     '--back-to 40000 --why "before the spike"',
+    { action: 'back', iterations: 40_000 },
   )
-    .option('--back-to <iterations>', 'go on from the newest checkpoint up to there', wholeNumber)
-    .option('--learning-rate <rate>', 'go on with another SOLVER.BASE_LR', positive)
+    .option(
+      '--back-to <iterations>',
+      'continue from the newest checkpoint at or before this iteration',
+      wholeNumber,
+    )
+    .option('--learning-rate <rate>', 'continue with another SOLVER.BASE_LR', positive)
     .option('--stop', 'end the stage')
     .action((run: string, { backTo, learningRate, stop, ...options }: ResolveOptions) => {
       const chosen = [
@@ -87,21 +100,23 @@ function resolve(): Command {
       ];
       const [only] = chosen;
       if (only === undefined || chosen.length > 1)
-        throw new UserError('say one of --back-to ITERATIONS, --learning-rate RATE and --stop');
+        throw new UserError('give one of --back-to ITERATIONS, --learning-rate RATE and --stop');
       return send(run, 'resolve', only, options);
     });
 }
 
-function command(kind: ControlKind, description: string, example: string): Command {
+/** @param facts What the stock `temporal` command has to send besides who and why, with the example's values. */
+function command(kind: ControlKind, description: string, example: string, facts: object = {}): Command {
+  const input = JSON.stringify({ by: 'ada', why: '...', ...facts });
   return new Command(kind)
     .description(description)
     .argument('<run>', 'id of the run')
-    .requiredOption('--why <text>', "the reason, for whoever reads the run's history")
-    .option('--by <name>', 'who asks  [you@this-host]')
+    .requiredOption('--why <text>', "the reason, kept in the run's history")
+    .option('--by <name>', 'your name  [you@this-host]')
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
-      `\nExample:\n  glee ${kind} lite-1 ${example}\n\nThe same without glee:\n  temporal workflow update execute -w lite-1 --name ${kind} --input '{"by":"ada","why":"...", ...}'`,
+      `\nExample:\n  glee ${kind} lite-1 ${example}\n\nThe same without glee:\n  temporal workflow update execute -w lite-1 --name ${kind} --input '${input}'`,
     );
 }
 

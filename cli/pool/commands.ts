@@ -12,44 +12,42 @@ interface OrderOptions extends OutputOptions {
 }
 
 const ORDERS = [
-  ['cordon', 'give the host no new work; what runs on it goes on'],
+  ['cordon', 'give the host no new work; running work continues'],
   ['uncordon', 'end a cordon or a drain'],
-  ['drain', 'no new work, have what runs on it save and yield, and let its worker leave when it is free'],
-  ['clear', 'end a quarantine, and forget the strikes that led to it'],
+  ['drain', 'no new work; running gangs save and yield, and the worker exits when the host is free'],
+  ['clear', 'end a quarantine and delete the strikes'],
 ] as const;
 
 export function poolCommand(): Command {
   const pool = new Command('pool')
-    .description(
-      'hosts of a pool: who holds their GPUs, who waits and for what; set hosts aside and take them back',
-    )
+    .description('hosts of a pool, their leases and the queue; cordon, drain and clear hosts')
     .addHelpText(
       'after',
       `
 Examples:
   glee pool show                                  the pool 'default': hosts, leases, the queue
-  glee pool show a100 --watch                     another pool, redrawn every two seconds
-  glee pool cordon gpu-3 --why "fans are loud"    no new work for gpu-3; what trains there goes on
-  glee pool drain gpu-3 --why "new NIC on Friday" have it free soon; 'uncordon' gives it back
-  glee pool clear gpu-5 --why "GPU 2 was replaced"   it was quarantined, and is well again
+  glee pool show a100 --watch                     another pool, updated every two seconds
+  glee pool cordon gpu-3 --why "fans are loud"    no new work for gpu-3; running work continues
+  glee pool drain gpu-3 --why "new NIC on Friday" no new work, running gangs yield; ends with uncordon
+  glee pool clear gpu-5 --why "GPU 2 was replaced"   end its quarantine
   glee pool reload                                read configs/pools/<pool>.yaml again
 
-A host gets into quarantine by itself: for a fault of its hardware at once, and for being lost under a training or
-failing it several times in a day. It stays there, whatever runs end, until somebody clears it.`,
+The pool quarantines a host at once after a hardware fault, and after several strikes in a day: a strike is a host that
+was lost, or failed a check, under a training. The host stays quarantined until 'glee pool clear'.`,
     );
   pool
     .command('show', { isDefault: true })
-    .description('hosts and their conditions, who holds which GPUs, and what each in the queue waits for')
+    .description('hosts and their state, leases, and what each request in the queue waits for')
     .argument('[pool]', 'name of the pool', 'default')
-    .option('--watch', 'redraw every two seconds, until Ctrl-C')
+    .option('--watch', 'update every two seconds, until Ctrl-C')
     .option(...JSON_OPTION)
     .action(async (name: string, options: ShowOptions) => (await import('./show.ts')).show(name, options));
   for (const [order, about] of ORDERS) {
     pool
       .command(order)
       .description(about)
-      .argument('<host>', 'name of the host, as `glee pool show` has it')
-      .requiredOption('--why <text>', 'the reason, for others to read; kept in the history with your name')
+      .argument('<host>', 'name of the host, as in `glee pool show`')
+      .requiredOption('--why <text>', 'the reason, kept in the history with your name')
       .option('--pool <name>', 'name of the pool', 'default')
       .option(...JSON_OPTION)
       .action(async (host: string, { pool: name, why, ...options }: OrderOptions) =>
@@ -58,7 +56,7 @@ failing it several times in a day. It stays there, whatever runs end, until some
   }
   pool
     .command('reload')
-    .description("read the pool's file again; refused, with what is wrong, where it will not do")
+    .description("read the pool's file again; a file with a problem is refused")
     .argument('[pool]', 'name of the pool', 'default')
     .option(...JSON_OPTION)
     .action(async (name: string, options: OutputOptions) =>

@@ -7,23 +7,21 @@ import { withTimes } from './time-options.ts';
 
 export function scheduleCommand(): Command {
   const schedule = new Command('schedule')
-    .description(
-      "a sweep, fine-tune or joint training that is run again and again, by Temporal's own Schedules",
-    )
+    .description("run a sweep, fine-tune or joint training again and again, on Temporal's Schedules")
     .addHelpText(
       'after',
       `
 Examples:
   glee schedule create weekly sweeps/odinw13-lr --cron '0 3 * * mon' --time-zone Europe/Berlin
-  glee schedule list                                   when each runs next, and what its last run came to
-  glee schedule trigger weekly                         now, whatever its times are
-  glee schedule pause weekly --why "no room till Friday"
+  glee schedule list                                   the next time and the last result of each
+  glee schedule trigger weekly                         run it now
+  glee schedule pause weekly --why "no hosts until Friday"
   glee schedule backfill weekly --from 2026-11-01 --to 2026-11-15
 
-Each run has an id of its own, '<schedule>-<date>-<time>' in UTC: glee sweep status weekly-261130-020000 shows it. A
-config whose weights are { run: lite-1 } follows that run: it begins from its newest final weights, and does nothing
-while there are none that the schedule has not trained from. A sweep is compared with the schedule's sweep before, and
-what fell by more than the noise of its seeds stands in the list, in glee sweep status and in the worker's log.`,
+Each run has the id <schedule>-<date>-<time> in UTC: 'glee sweep status weekly-261130-020000' shows it. A config with
+weights { run: lite-1 } follows that run: it starts from its newest final weights, and ends at once when the schedule has
+trained from these before. A sweep is compared with the previous sweep of the schedule. Metrics that fell by more than the
+noise of the seeds are listed here, in glee sweep status and in the worker's log.`,
     );
   schedule.addCommand(create());
   schedule
@@ -32,28 +30,28 @@ what fell by more than the noise of its seeds stands in the list, in glee sweep 
     .option(...JSON_OPTION)
     .action(async (options: OutputOptions) => (await import('./list.ts')).listSchedules(options));
   for (const [action, description] of [
-    ['pause', 'begin nothing more; what runs goes on'],
-    ['resume', 'begin again at its times'],
+    ['pause', 'start no more runs; running ones continue'],
+    ['resume', 'start runs at its times again'],
   ] as const) {
     named(schedule, action, description)
-      .requiredOption('--why <text>', 'the reason, for whoever looks at the schedule')
+      .requiredOption('--why <text>', 'the reason, kept with the schedule')
       .action(async (name: string, { why, ...options }: OutputOptions & { readonly why: string }) =>
         (await import('./steer.ts')).pauseSchedule(name, action, why, options),
       );
   }
-  named(schedule, 'trigger', 'run it now, also while it is paused')
-    .option('--overlap <policy>', "while the one before runs  [the schedule's own policy]")
+  named(schedule, 'trigger', 'start a run now, even if the schedule is paused')
+    .option('--overlap <policy>', "what to do while the previous run still runs  [the schedule's policy]")
     .action(async (name: string, options: TriggerOptions) =>
       (await import('./steer.ts')).triggerSchedule(name, options),
     );
-  named(schedule, 'backfill', 'run the times of a span that has passed')
+  named(schedule, 'backfill', 'start the runs of past times')
     .requiredOption('--from <time>', 'as 2026-11-01 (UTC) or 2026-11-01T03:00:00+01:00')
     .requiredOption('--to <time>')
-    .option('--overlap <policy>', 'by default one after the other', 'buffer-all')
+    .option('--overlap <policy>', 'what to do while the previous run still runs', 'buffer-all')
     .action(async (name: string, options: BackfillOptions) =>
       (await import('./steer.ts')).backfillSchedule(name, options),
     );
-  named(schedule, 'delete', 'begin nothing more, for ever; what it has trained stays').action(
+  named(schedule, 'delete', 'delete the schedule; what it trained stays').action(
     async (name: string, options: OutputOptions) =>
       (await import('./steer.ts')).deleteSchedule(name, options),
   );
@@ -62,10 +60,10 @@ what fell by more than the noise of its seeds stands in the list, in glee sweep 
 
 function create(): Command {
   return withTimes(new Command('create'))
-    .description('make one, if a control worker can plan its config now')
-    .argument('<name>', 'what to call it')
-    .argument('<config>', 'config below configs/, without its ending, as sweeps/odinw13-lr')
-    .option('--paused', 'begin nothing before glee schedule resume')
+    .description('create a schedule; a control worker plans the config first')
+    .argument('<name>', 'name of the schedule')
+    .argument('<config>', 'config below configs/, without .yaml, as sweeps/odinw13-lr')
+    .option('--paused', 'start no run before glee schedule resume')
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
@@ -74,8 +72,8 @@ Examples:
   glee schedule create weekly sweeps/odinw13-lr --cron '0 3 * * mon' --time-zone Europe/Berlin --jitter 10m
   glee schedule create twice-daily finetune/odinw-rabbits --every 12h --catch-up 2h
 
-Temporal's crons run on days that match both day of month and day of week, where both are given.
-'glee plan <config> --schedule <name> --cron …' prints the line for the stock temporal command.`,
+When a cron has both a day of month and a day of week, Temporal needs both to match.
+'glee plan <config> --schedule <name> --cron …' prints the equivalent 'temporal schedule create' command.`,
     )
     .action(async (name: string, config: string, options: CreateOptions) =>
       (await import('./create.ts')).createSchedule(name, config, options),

@@ -13,12 +13,16 @@ const { timeZone, overlap, catchUp } = DEFAULT_TIMES;
 
 export function withTimes(command: Command): Command {
   return command
-    .addOption(several('--cron <times>', "as '0 3 * * mon'; may be given several times"))
-    .addOption(several('--every <interval>', 'as 12h or 7d; 7d/3h begins 3 hours later, counted from 1970'))
-    .option('--time-zone <zone>', 'what --cron is in, as Europe/Berlin', timeZone)
-    .option('--overlap <policy>', `while the one before runs: ${OVERLAP_POLICIES.join(', ')}`, overlap)
-    .option('--jitter <time>', 'begin up to so much later, at random, as 10m')
-    .option('--catch-up <time>', 'a time missed for longer, as Temporal was away, is left out', catchUp);
+    .addOption(several('--cron <times>', "as '0 3 * * mon'; repeatable"))
+    .addOption(several('--every <interval>', 'as 12h or 7d; 7d/3h is offset by 3 hours, counted from 1970'))
+    .option('--time-zone <zone>', 'time zone of --cron, as Europe/Berlin', timeZone)
+    .option(
+      '--overlap <policy>',
+      `while the previous run still runs: ${OVERLAP_POLICIES.join(', ')}`,
+      overlap,
+    )
+    .option('--jitter <time>', 'random delay, at most this long, as 10m')
+    .option('--catch-up <time>', 'how late a missed time may still start, after Temporal was down', catchUp);
 }
 
 /** @throws UserError with all that is wrong with them. */

@@ -9,34 +9,34 @@ import type { ReportOptions } from './show-report.ts';
 
 export function sweepCommand(): Command {
   const sweep = new Command('sweep')
-    .description('many fine-tunes that differ in some parameters: begun, followed, steered and compared')
+    .description('search over fine-tunes that differ in some keys: start, control, compare')
     .addHelpText(
       'after',
       `
 Examples:
   glee sweep start sweeps/odinw13-lr --id odinw13-1
-  glee sweep status odinw13-1                          how many trials run, rest, have ended
+  glee sweep status odinw13-1                          how many trials run, are paused, have ended
   glee sweep add odinw13-1 --set task=odinw/Rabbits overrides.SOLVER.BASE_LR=0.0001
   glee sweep stop odinw13-1 rabbits-lr0.0001-s1 --why "diverges"
   glee sweep report odinw13-1 --format html > report.html
-  glee sweep report odinw13-2 --compare odinw13-1      what got better, what worse, against the noise of seeds
+  glee sweep report odinw13-2 --compare odinw13-1      changes beyond the noise of the seeds
 
-Each trial is a run of its own, '<sweep>.<trial>': glee status odinw13-1.rabbits-lr0.0001-s1 shows it. A sweep that is
-begun again under its id trains only what is missing. 'glee plan sweeps/odinw13-lr' shows which trials there would be,
+Each trial is a run with the id <sweep>.<trial>: 'glee status odinw13-1.rabbits-lr0.0001-s1' shows it. A sweep that
+starts again under its id trains only the missing trials. 'glee plan sweeps/odinw13-lr' lists the trials, and
 'glee schedule' runs sweeps again and again.`,
     );
   sweep
     .command('start')
-    .description('begin a sweep, or go on with one that ended')
-    .argument('<config>', 'config below configs/, without its ending, as sweeps/odinw13-lr')
-    .requiredOption('--id <id>', 'its id')
+    .description('start a sweep; the id of a sweep that ended continues that sweep')
+    .argument('<config>', 'config below configs/, without .yaml, as sweeps/odinw13-lr')
+    .requiredOption('--id <id>', 'id of the sweep')
     .option(...JSON_OPTION)
     .action(async (config: string, { id, ...options }: OutputOptions & { readonly id: string }) =>
       (await import('./steer.ts')).startSweep(config, id, options),
     );
   sweep
     .command('status')
-    .description('how its trials stand')
+    .description('state of the trials')
     .argument('<sweep>')
     .option(...JSON_OPTION)
     .action(async (id: string, options: OutputOptions) =>
@@ -44,22 +44,25 @@ begun again under its id trains only what is missing. 'glee plan sweeps/odinw13-
     );
   sweep
     .command('add')
-    .description('one trial more, for a sweep that runs')
+    .description('add a trial to a running sweep')
     .argument('<sweep>')
-    .requiredOption('--set <key=value...>', 'what differs from the base, as overrides.SOLVER.BASE_LR=0.001')
+    .requiredOption(
+      '--set <key=value...>',
+      'keys that differ from the base config, as overrides.SOLVER.BASE_LR=0.001',
+    )
     .option('--seed <n>', 'its seed', wholeNumber, 1)
     .option(...JSON_OPTION)
     .action(async (id: string, options: AddOptions) => (await import('./add.ts')).addTrial(id, options));
   for (const [order, description] of [
-    ['stop', 'end a trial; what it has reported stays'],
-    ['promote', 'let a trial go on, whatever the stopping rule says'],
+    ['stop', 'end a trial; its metrics stay'],
+    ['promote', 'continue a trial against the stopping rule'],
   ] as const) {
     sweep
       .command(order)
       .description(description)
       .argument('<sweep>')
       .argument('<trial>')
-      .requiredOption('--why <text>', 'the reason, for whoever reads its history')
+      .requiredOption('--why <text>', 'the reason, kept in the history')
       .option(...JSON_OPTION)
       .action(
         async (id: string, trial: string, { why, ...options }: OutputOptions & { readonly why: string }) => {
@@ -70,10 +73,10 @@ begun again under its id trains only what is missing. 'glee plan sweeps/odinw13-
   }
   sweep
     .command('report')
-    .description('leaderboard and trials, of a sweep that runs or has ended')
+    .description('leaderboard and trials of a sweep, running or ended')
     .argument('<sweep>')
     .addOption(new Option('--format <format>').choices(['md', 'csv', 'json', 'html']).default('md'))
-    .option('--compare <sweep>', 'an earlier one')
+    .option('--compare <sweep>', 'an earlier sweep to compare with')
     .action(async (id: string, options: ReportOptions) =>
       (await import('./show-report.ts')).showReport(id, options),
     );

@@ -1,5 +1,5 @@
 /**
- * @module `glee weights …`: what the tutorial has one do by hand with torch.
+ * @module `glee weights`: its commands, and what their help teaches.
  */
 import { Command } from 'commander';
 import { JSON_OPTION } from '../output.ts';
@@ -8,12 +8,10 @@ import type { MergeOptions } from './merge.ts';
 import type { OutputOptions } from '../output.ts';
 import type { PruneOptions } from './prune.ts';
 
-// Commands are imported when they run, as in glee.ts.
+// Commands are imported when they run, as in program.ts.
 export function weightsCommand(): Command {
   return new Command('weights')
-    .description(
-      'weights in S3 and in files: bring, list, verify, prune; look at, convert and merge without torch',
-    )
+    .description('weights: fetch, list, verify, prune; show, convert and merge torch files without torch')
     .addCommand(list())
     .addCommand(fetchCommand())
     .addCommand(verify())
@@ -32,7 +30,7 @@ export function weightsCommand(): Command {
 
 function list(): Command {
   return new Command('list')
-    .description('artifacts in S3, on which hosts they are, and which runs use them')
+    .description('list artifacts in S3, the hosts that have them, and the runs that use them')
     .option(...JSON_OPTION)
     .addHelpText('after', examples('glee weights list'))
     .action(async (options: OutputOptions) => (await import('./list.ts')).list(options));
@@ -41,9 +39,9 @@ function list(): Command {
 function fetchCommand(): Command {
   return new Command('fetch')
     .description(
-      'bring artifacts of the catalogue (artifacts.yaml) into S3 now, with all that they are made from',
+      'download artifacts of the catalog (artifacts.yaml) to S3 now, with everything that they are made from',
     )
-    .argument('<name...>', 'of the catalogue')
+    .argument('<name...>', 'name in the catalog')
     .option(...JSON_OPTION)
     .addHelpText('after', examples('glee weights fetch swin-large eva02-large-converted'))
     .action(async (names: string[], options: OutputOptions) =>
@@ -53,8 +51,8 @@ function fetchCommand(): Command {
 
 function verify(): Command {
   return new Command('verify')
-    .description('read artifacts in S3 again to the last byte, and compare their checksums')
-    .argument('[name...]', 'which  [all]')
+    .description('read artifacts in S3 again and compare their checksums')
+    .argument('[name...]', 'names  [all]')
     .option(...JSON_OPTION)
     .addHelpText('after', examples('glee weights verify', 'glee weights verify swin-large --json'))
     .action(async (names: string[], options: OutputOptions) =>
@@ -64,10 +62,10 @@ function verify(): Command {
 
 function prune(): Command {
   return new Command('prune')
-    .description('remove from S3 what nothing refers to: replaced files, and downloads that were given up')
-    .option('--unused', "also whole artifacts that no run's plan names")
-    .option('--older-than <age>', 'of those, the ones that were brought so long ago', '7d')
-    .option('--dry-run', 'only say what would be removed')
+    .description('delete from S3 what nothing refers to: replaced files and abandoned downloads')
+    .option('--unused', "also artifacts that no run's plan names")
+    .option('--older-than <age>', 'of these, only artifacts older than this', '7d')
+    .option('--dry-run', 'list what would be deleted; delete nothing')
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
@@ -78,7 +76,7 @@ function prune(): Command {
 
 function show(): Command {
   return new Command('show')
-    .description('the tensors of a torch file; of one in S3, only its index is fetched')
+    .description('show the tensors of a torch file; of a file in S3 only the index is fetched')
     .argument('<file>', 'a path, or s3://bucket/key')
     .option(...JSON_OPTION)
     .addHelpText(
@@ -90,11 +88,11 @@ function show(): Command {
 
 function convert(): Command {
   return new Command('convert')
-    .description("drop and rename tensors; by default as GLEE's weights/convert_eva02.py does for EVA-02")
+    .description("drop and rename tensors; by default as GLEE's weights/convert_eva02.py does for EVA02")
     .argument('<in>', "torch file, with or without 'model'")
     .argument('<out>', "file to write: {'model': …}, plain tensors")
-    .option('--drop <text...>', 'leave out tensors with one of these in their names', ['.rope'])
-    .option('--prefix <text>', 'put before all names', 'net.')
+    .option('--drop <text...>', 'drop tensors whose names contain one of these', ['.rope'])
+    .option('--prefix <text>', 'prefix of all new names', 'net.')
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
@@ -110,13 +108,13 @@ function convert(): Command {
 
 function merge(): Command {
   return new Command('merge')
-    .description("one file's tensors, a part of them replaced by another's")
-    .argument('<base>', 'torch file that gives all but the part')
-    .argument('<other>', 'torch file that gives the part')
+    .description("copy a file's tensors, with a part replaced by another file's")
+    .argument('<base>', 'torch file with all other tensors')
+    .argument('<other>', 'torch file with the replacement')
     .argument('<out>', "file to write: {'model': …}, plain tensors")
-    .requiredOption('--except <prefix>', "the part, by the beginning of the base's names")
-    .option('--under <prefix>', "of the other's tensors, those whose names begin so", '')
-    .option('--as <prefix>', "what becomes of that beginning  [the base's]")
+    .requiredOption('--except <prefix>', 'replace the tensors of the base whose names start with this')
+    .option('--under <prefix>', 'take the tensors of the other file whose names start with this', '')
+    .option('--as <prefix>', 'the new prefix of these tensors  [that of --except]')
     .option(...JSON_OPTION)
     .addHelpText(
       'after',

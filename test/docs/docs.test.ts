@@ -26,6 +26,21 @@ function problemOf(words: readonly string[], command: Command): string | undefin
   return unknown === undefined ? undefined : `'${command.name()}' has no option ${unknown}`;
 }
 
+/** What --help prints for a command and all below it. */
+function helpsOf(command: Command): readonly string[] {
+  let text = '';
+  command.configureOutput({ writeOut: (part) => (text += part) }).outputHelp();
+  return [text, ...command.commands.flatMap((sub) => helpsOf(sub))];
+}
+
+/** Examples stand on lines of their own, with their meaning after some spaces. */
+function exampleLinesOf(text: string): readonly (readonly string[])[] {
+  const examples = [...text.matchAll(/^ {2}((?:[A-Z_]+=\S+ )?glee .*?)(?: {3,}.*)?$/gm)];
+  return examples.flatMap(([, line = '']) =>
+    commandLinesOf({ path: '', text: `\`${line.replaceAll('`', "'")}\`` }, 'glee'),
+  );
+}
+
 describe('the documentation', () => {
   it('is found, and shows command lines', () => {
     assert.ok(PAGES.some(({ path }) => path === 'README.md') && PAGES.length > 10);
@@ -65,6 +80,16 @@ describe('the documentation', () => {
         return problem === undefined ? [] : [`${page.path}: glee ${words.join(' ')}: ${problem}`];
       }),
     );
+    assert.deepEqual(wrong, []);
+  });
+
+  it('and each --help show commands and options that glee has', () => {
+    const lines = helpsOf(gleeProgram()).flatMap((text) => exampleLinesOf(text));
+    assert.ok(lines.length > 40);
+    const wrong = lines.flatMap((words) => {
+      const problem = problemOf(words, gleeProgram());
+      return problem === undefined ? [] : [`glee ${words.join(' ')}: ${problem}`];
+    });
     assert.deepEqual(wrong, []);
   });
 
