@@ -69,8 +69,8 @@ describe('what a person asks of a run on the command line', () => {
     const wrong: readonly [args: readonly string[], message: RegExp][] = [
       [['pause', 'lite-1'], /--why/],
       [['extend', 'lite-1', '--why', 'x', '--iterations', 'many'], /must be a whole number/],
-      [['resolve', 'lite-1', '--why', 'x'], /say one of --back-to/],
-      [['resolve', 'lite-1', '--why', 'x', '--stop', '--back-to', '3'], /say one of --back-to/],
+      [['resolve', 'lite-1', '--why', 'x'], /give one of --back-to/],
+      [['resolve', 'lite-1', '--why', 'x', '--stop', '--back-to', '3'], /give one of --back-to/],
       [['resolve', 'lite-1', '--why', 'x', '--learning-rate', '-1'], /must be above 0/],
       [['pause', 'never-begun', '--why', 'x'], /there is no run 'never-begun': 'glee list'/],
     ];
