@@ -130,8 +130,12 @@ describe('a GPU worker that is told to leave', () => {
   async function untilTrainedOn(pid: number | undefined): Promise<void> {
     const { iteration = 0 } = await untilIteration(stack, 'long', 'stage1', 0);
     const now = await untilIteration(stack, 'long', 'stage1', iteration + 50);
-    const snapshot = await look(stack, 'long');
-    assert.deepEqual([now.pid, snapshot?.stage?.state?.attempt], [pid, 1]);
+    // The control worker has only just started: until it serves, a query has no answer.
+    const attempt = await until(
+      'the stage to answer',
+      async () => (await look(stack, 'long'))?.stage?.state?.attempt,
+    );
+    assert.deepEqual([now.pid, attempt], [pid, 1]);
     assert.equal((await viewHost(stack, now.host)).usable, true);
   }
 });

@@ -3,6 +3,7 @@ import { chmod, chown, mkdir, readFile, stat, symlink, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { pino } from 'pino';
+import { writeFileAtomically } from '../../activities/storage/files.ts';
 import { claimScratch, prepareScratch } from '../../workers/scratch-folder.ts';
 import { temporaryFolder } from '../fixtures/glee-checkout.ts';
 import { until } from '../support/until.ts';
@@ -70,7 +71,7 @@ describe('claimScratch', () => {
     await say(beat);
     const other = setInterval(() => void say((beat += 1)), 50);
     test.after(() => clearInterval(other));
-    await assert.rejects(claimScratch(claim), {
+    await assert.rejects(claimScratch({ ...claim, silenceMs: 60_000 }), {
       name: 'EnvironmentError',
       message:
         /is in use by another machine, whose worker is gpu-7 \(elsewhere\): give each machine a folder/,
@@ -120,7 +121,8 @@ async function makeClaim(test: TestContext) {
   return {
     claim: { scratch, host: 'gpu-1', log, signal: stopped.signal, beatMs: 100, silenceMs: 600 },
     path,
-    say: (beat: number) => writeFile(path, JSON.stringify({ host: 'gpu-7', place: 'elsewhere', beat })),
+    say: (beat: number) =>
+      writeFileAtomically(path, JSON.stringify({ host: 'gpu-7', place: 'elsewhere', beat })),
     owner: () => readFile(path, 'utf8'),
     stop: () => stopped.abort(),
   };
