@@ -161,9 +161,12 @@ export class Blows {
     return host;
   }
 
+  /** Of the longest stage, where one is trained: only there has another attempt begun by the time that the worker wakes up. */
   #workerWithTrainer(pick: number): readonly Target[] {
     const trainers = this.trainers().filter(({ isShim }) => !isShim);
-    const one = trainers[Math.floor(pick * trainers.length)];
+    const long = trainers.filter(({ job }) => job.includes('joint') && job.includes('/stage1/'));
+    const among = long.length > 0 ? long : trainers;
+    const one = among[Math.floor(pick * among.length)];
     const host = this.#lab.stack.hosts.find(({ name }) => name === one?.host);
     return host === undefined ? [] : target(host.worker.pid, host.name, `GPU worker of ${host.name}`);
   }

@@ -11,13 +11,15 @@ const LIMITS = `limits:
   budgets: { trainer: 1000, hang: 1000, host: 1000, divergence: 1000, checkpoint: 1000 }
 `;
 
-const joint = (secondsPerIteration: number) => `variant: Lite
+const joint = (secondsPerIteration: number, stage1: number) => `variant: Lite
 gang: { hosts: 2, gpusPerHost: 1 }
 ${LIMITS}overrides:
   SOLVER: { MAX_ITER: 160, CHECKPOINT_PERIOD: 20, STEPS: [120] }
   SANDBOX: { SECONDS_PER_ITERATION: ${String(secondsPerIteration)}, METRICS_PERIOD: 1 }
 stages:
   stage1:
+    overrides:
+      SANDBOX: { SECONDS_PER_ITERATION: ${String(stage1)} }
   stage2:
     overrides:
       DATASETS: { TRAIN: [coco_2017_train, lvis_v1_train] }
@@ -53,11 +55,11 @@ earlyStopping:
 
 /**
  * Seconds per iteration. What the same work ends with does not depend on them: the undisturbed one need not take long. In
- * a storm, a stage of the joint training outlasts the loss of a host, so that an attempt can wake up beside a newer one.
+ * a storm, stage1 of the joint training outlasts the loss of a host, so that an attempt can wake up beside a newer one.
  */
 const PACES = {
-  calm: { joint: 0.001, other: 0.001 },
-  storm: { joint: 0.15, other: 0.04 },
+  calm: { stage1: 0.001, other: 0.001 },
+  storm: { stage1: 0.24, other: 0.04 },
 } as const;
 export type Weather = keyof typeof PACES;
 
@@ -70,7 +72,7 @@ export async function writeConfigs(folder: string): Promise<void> {
     // No host is set aside for what a storm does to it.
     ['pools/default.yaml', 'heartbeatTimeout: 8s\nstrikes: 1000\n'],
     ...(['calm', 'storm'] as const).flatMap((weather): [string, string][] => [
-      [`joint/${weather}.yaml`, joint(PACES[weather].joint)],
+      [`joint/${weather}.yaml`, joint(PACES[weather].other, PACES[weather].stage1)],
       [`finetune/${weather}.yaml`, tune(PACES[weather].other)],
       [`finetune/${weather}-trial.yaml`, trial(PACES[weather].other)],
       [`sweeps/${weather}.yaml`, sweep(`${weather}-trial`)],

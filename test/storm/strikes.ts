@@ -118,7 +118,7 @@ function drawBlow(random: Random, kind: Blow['kind']): Blow {
     case 'disk full':
       return { kind, seconds: drawSeconds(random) };
     case 'zombie':
-      return { kind, seconds: 12 + 10 * random() };
+      return { kind, seconds: 16 + 16 * random() };
     case 'order':
       return { kind, order: oneOf(random, ORDERS), seconds: 1 + 4 * random() };
     case 'host order':
