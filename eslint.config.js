@@ -11,7 +11,7 @@ const workflowImports = {
   })),
   patterns: [
     {
-      group: ['**/activities/**', '**/configs/**', '**/workers/**', '**/cli/**', '**/sandbox/**'],
+      group: ['**/activities/**', '**/planning/**', '**/workers/**', '**/cli/**', '**/sandbox/**'],
       message:
         'Workflows import contracts and each other only. Shared constants and types belong in contracts/.',
     },

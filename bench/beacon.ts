@@ -5,7 +5,7 @@ import { cp, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { packageRoot } from '../configs/package-root.ts';
+import { packageRoot } from '../planning/environment/package-root.ts';
 
 const POLL_MS = 20;
 const PATIENCE_MS = 120_000;

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { foreignServiceVariables, quietAwsVersionWarning } from '../configs/env.ts';
+import { foreignServiceVariables, quietAwsVersionWarning } from '../planning/environment/env.ts';
 import { obtainServer } from '../sandbox/obtain.ts';
 import { startS3, type S3Server } from '../sandbox/servers.ts';
 import { loadText } from './machine.ts';

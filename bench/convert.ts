@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { packageRoot } from '../configs/package-root.ts';
+import { packageRoot } from '../planning/environment/package-root.ts';
 import { pythonWithTorch } from '../sandbox/torch-python.ts';
 import { loadText } from './machine.ts';
 import type { Bench, BenchOptions, Case } from './measure.ts';

@@ -6,7 +6,7 @@ import { closeSync, openSync } from 'node:fs';
 import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Job } from '../activities/training/job.ts';
+import type { Job } from '../activities/training/jobs/job.ts';
 import { logTail } from '../sandbox/log-tail.ts';
 import { dyingWithUs, endGroup } from '../sandbox/processes.ts';
 import { waitForIteration } from './beacon.ts';

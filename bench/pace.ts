@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { execa } from 'execa';
 import { join } from 'node:path';
-import { packageRoot } from '../configs/package-root.ts';
+import { packageRoot } from '../planning/environment/package-root.ts';
 import type { TransferPlace } from './transfers.ts';
 import { FILE_BYTES } from './transfers.ts';
 

@@ -4,9 +4,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { listJobs } from '../activities/training/job.ts';
-import { packageRoot } from '../configs/package-root.ts';
-import { startRun } from '../cli/start.ts';
+import { listJobs } from '../activities/training/jobs/job.ts';
+import { packageRoot } from '../planning/environment/package-root.ts';
+import { startRun } from '../cli/runs/start.ts';
 import { startStack, type GpuHost, type Placement, type Stack } from '../sandbox/stack.ts';
 import { attachBeacon } from './beacon.ts';
 import { killAndWait, type Blow, type Killed } from './kill.ts';

@@ -7,12 +7,12 @@ import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { createPoolActivities } from '../activities/pool/pool-activities.ts';
+import { createPoolActivities } from '../activities/pool-activities.ts';
 import { CONTROL_TASK_QUEUE, poolWorkflowId } from '../contracts/ids.ts';
 import { obtainServer } from '../sandbox/obtain.ts';
 import { startTemporal } from '../sandbox/servers.ts';
 import { bundlePath } from '../workers/bundle.ts';
-import { joinSignal, poolQuery, releaseSignal, requestSignal } from '../workflows/messages.ts';
+import { joinSignal, poolQuery, releaseSignal, requestSignal } from '../workflows/base/messages.ts';
 import type { Bench, BenchOptions, Case } from './measure.ts';
 
 const CASES = {

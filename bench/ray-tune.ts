@@ -1,7 +1,7 @@
 /** @module The peer of sweeps: Ray Tune, with trials that do nothing. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { packageRoot } from '../configs/package-root.ts';
+import { packageRoot } from '../planning/environment/package-root.ts';
 import { runInGroup } from '../sandbox/run-in-group.ts';
 import { endMarked, markOf } from './marked.ts';
 

@@ -5,7 +5,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { packageRoot } from '../configs/package-root.ts';
+import { packageRoot } from '../planning/environment/package-root.ts';
 import { logTail } from '../sandbox/log-tail.ts';
 import type { Machine } from '../sandbox/network.ts';
 import { commandAt, HERE, type Place } from '../sandbox/place.ts';

@@ -8,8 +8,8 @@ import { Client, Connection, type WorkflowHandleWithFirstExecutionRunId } from '
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
 import { execa } from 'execa';
 import { openBucket } from '../activities/storage/bucket.ts';
-import { createSweepActivities } from '../activities/sweeps/sweep-activities.ts';
-import { packageRoot } from '../configs/package-root.ts';
+import { createSweepActivities } from '../activities/sweep-activities.ts';
+import { packageRoot } from '../planning/environment/package-root.ts';
 import { CONTROL_TASK_QUEUE } from '../contracts/ids.ts';
 import type { SweepInput, SweepResult } from '../contracts/sweep.ts';
 import { obtainServer } from '../sandbox/obtain.ts';

@@ -5,7 +5,7 @@
 import { proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { FineTuneInput, FineTuneResult } from '../contracts/fine-tune.ts';
 
-export { fineTuneSweep } from '../workflows/fine-tune-sweep.ts';
+export { fineTuneSweep } from '../workflows/sweep/fine-tune-sweep.ts';
 
 export interface EmptyTrialActivities {
   doNothing(leg: { readonly run: string; readonly until?: number }): Promise<void>;

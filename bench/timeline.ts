@@ -5,7 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
-import { readExit, readTrainer, type Job } from '../activities/training/job.ts';
+import { readExit, readTrainer, type Job } from '../activities/training/jobs/job.ts';
 import type { Killed } from './kill.ts';
 
 export interface HostJobs {

@@ -6,7 +6,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { createS3ObjectStore } from '../activities/storage/s3-object-store.ts';
-import { createS3Client } from '../configs/s3.ts';
+import { createS3Client } from '../planning/environment/s3-client.ts';
 
 const uploaded = z.object({ sizeBytes: z.number(), sha256: z.string(), crc32: z.string() });
 

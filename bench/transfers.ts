@@ -4,7 +4,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
-import { packageRoot } from '../configs/package-root.ts';
+import { packageRoot } from '../planning/environment/package-root.ts';
 import type { TransferTool } from './transfer-tools.ts';
 
 export const FILE_BYTES = 2 ** 31;

@@ -5,7 +5,7 @@
 import { chmod, mkdir, readFile, rename, symlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
-import { packageRoot } from '../configs/package-root.ts';
+import { packageRoot } from '../planning/environment/package-root.ts';
 
 const manifest = z.object({ bin: z.record(z.string(), z.string()) });
 const { bin } = manifest.parse(JSON.parse(await readFile(join(packageRoot, 'package.json'), 'utf8')));

@@ -3,7 +3,7 @@
  * @module The command `glee`.
  */
 import { inspect } from 'node:util';
-import { printNote } from './output.ts';
+import { printNote } from './shared/output.ts';
 import { gleeProgram } from './program.ts';
 
 const program = gleeProgram();
@@ -12,6 +12,6 @@ try {
   await program.parseAsync();
 } catch (error) {
   const isDebugged = program.opts<{ debug?: boolean }>().debug === true;
-  printNote(isDebugged ? inspect(error) : (await import('./explain.ts')).explain(error));
+  printNote(isDebugged ? inspect(error) : (await import('./runs/explain.ts')).explain(error));
   process.exitCode = 1;
 }

@@ -4,17 +4,17 @@
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { checkpointsCommand } from './checkpoints/commands.ts';
-import { packageVersion } from '../configs/package-root.ts';
-import type { EvaluateOptions } from './evaluate.ts';
+import { packageVersion } from '../planning/environment/package-root.ts';
+import type { EvaluateOptions } from './runs/evaluate.ts';
 import { controlCommands } from './controls/commands.ts';
-import type { ListOptions } from './list.ts';
-import { JSON_OPTION, type OutputOptions } from './output.ts';
-import type { PlanOptions } from './plan.ts';
+import type { ListOptions } from './runs/list.ts';
+import { JSON_OPTION, type OutputOptions } from './shared/output.ts';
+import type { PlanOptions } from './runs/plan.ts';
 import { poolCommand } from './pool/commands.ts';
 import { scheduleCommand } from './schedules/commands.ts';
 import { withTimes } from './schedules/time-options.ts';
-import type { StartOptions } from './start.ts';
-import type { StatusOptions } from './status.ts';
+import type { StartOptions } from './runs/start.ts';
+import type { StatusOptions } from './runs/status.ts';
 import { sweepCommand } from './sweeps/commands.ts';
 import { weightsCommand } from './weights/commands.ts';
 
@@ -70,7 +70,7 @@ function startCommand(): Command {
     .option(...JSON_OPTION)
     .addHelpText('after', example('glee start joint/lite --run lite-1'))
     .action(async (config: string, options: StartOptions) =>
-      (await import('./start.ts')).start(config, options),
+      (await import('./runs/start.ts')).start(config, options),
     );
 }
 
@@ -82,7 +82,7 @@ function statusCommand(): Command {
     .option(...JSON_OPTION)
     .addHelpText('after', example('glee status lite-1 --watch'))
     .action(async (run: string, options: StatusOptions) =>
-      (await import('./status.ts')).status(run, options),
+      (await import('./runs/status.ts')).status(run, options),
     );
 }
 
@@ -92,7 +92,7 @@ function listCommand(): Command {
     .option('--limit <n>', 'number of runs to list', positiveInteger, 50)
     .option(...JSON_OPTION)
     .addHelpText('after', example('glee list --json'))
-    .action(async (options: ListOptions) => (await import('./list.ts')).list(options));
+    .action(async (options: ListOptions) => (await import('./runs/list.ts')).list(options));
 }
 
 function planCommand(): Command {
@@ -111,7 +111,7 @@ Examples:
 The other options describe the times of that schedule.`,
     )
     .action(async (config: string, options: PlanOptions) =>
-      (await import('./plan.ts')).plan(config, options),
+      (await import('./runs/plan.ts')).plan(config, options),
     );
 }
 
@@ -122,7 +122,7 @@ function cancelCommand(): Command {
     .option(...JSON_OPTION)
     .addHelpText('after', example('glee cancel lite-1'))
     .action(async (run: string, options: OutputOptions) =>
-      (await import('./cancel.ts')).cancel(run, options),
+      (await import('./runs/cancel.ts')).cancel(run, options),
     );
 }
 
@@ -135,7 +135,7 @@ function evaluateCommand(): Command {
     .option(...JSON_OPTION)
     .addHelpText('after', example('glee evaluate lite-1/stage3@final --config finetune/odinw-rabbits'))
     .action(async (checkpoint: string, options: EvaluateOptions) =>
-      (await import('./evaluate.ts')).evaluate(checkpoint, options),
+      (await import('./runs/evaluate.ts')).evaluate(checkpoint, options),
     );
 }
 
@@ -146,7 +146,7 @@ function doctorCommand(): Command {
     )
     .option(...JSON_OPTION)
     .addHelpText('after', example('glee doctor'))
-    .action(async (options: OutputOptions) => (await import('./doctor.ts')).doctor(options));
+    .action(async (options: OutputOptions) => (await import('./runs/doctor.ts')).doctor(options));
 }
 
 function example(line: string): string {

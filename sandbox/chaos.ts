@@ -1,7 +1,7 @@
 /**
  * @module Kills parts of the stack at moments drawn from a seed, and measures how long each takes to come back.
  */
-import type { RunSnapshot } from '../cli/observe.ts';
+import type { RunSnapshot } from '../cli/shared/observe-run.ts';
 import { STAGES, type StageName } from '../contracts/plan.ts';
 import type { Progress } from '../contracts/training.ts';
 import { randomNumbers } from './random.ts';

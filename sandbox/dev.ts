@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { mkdir, writeFile } from 'node:fs/promises';
 import pc from 'picocolors';
-import { packageRoot } from '../configs/package-root.ts';
+import { packageRoot } from '../planning/environment/package-root.ts';
 import { untilStopped } from './interrupt.ts';
 import { obtainServer } from './obtain.ts';
 import { createProgress } from './progress.ts';

@@ -3,7 +3,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
-import { observeRun, type RunSnapshot } from '../cli/observe.ts';
+import { observeRun, type RunSnapshot } from '../cli/shared/observe-run.ts';
 
 const LOOK_EVERY_MS = 250;
 

@@ -12,7 +12,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { Connection } from '@temporalio/client';
-import { channelArguments } from '../configs/temporal.ts';
+import { channelArguments } from '../planning/environment/temporal-connection.ts';
 import { keepAlive, type KeepAliveEvent, type KeptProcess } from './keep-alive.ts';
 import { commandAt, HERE, type Place } from './place.ts';
 import { freePort, untilReady } from './server-start.ts';

@@ -3,9 +3,9 @@
  * Temporal. A worker that ends at once is started again without end, and would look alive to whoever counts processes.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { countControlWorkers } from '../cli/client.ts';
+import { countControlWorkers } from '../cli/shared/client.ts';
 import { poolWorkflowId } from '../contracts/ids.ts';
-import { poolQuery } from '../workflows/messages.ts';
+import { poolQuery } from '../workflows/base/messages.ts';
 import { logTail } from './log-tail.ts';
 import type { KeptProcess } from './keep-alive.ts';
 import type { Stack } from './stack.ts';

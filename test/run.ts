@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { run, type TestsStream } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { inspect } from 'node:util';
-import { packageRoot } from '../configs/package-root.ts';
+import { packageRoot } from '../planning/environment/package-root.ts';
 import { obtainServer } from '../sandbox/obtain.ts';
 
 const words = process.argv.slice(2);

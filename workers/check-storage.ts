@@ -4,8 +4,8 @@ import { openBucket, type Bucket } from '../activities/storage/bucket.ts';
 import { withCheckedConditions } from '../activities/storage/conditional-writes.ts';
 import { ApplicationFailure } from '@temporalio/common';
 import type { S3Client } from '@aws-sdk/client-s3';
-import type { StorageSettings } from '../configs/env.ts';
-import { EnvironmentError } from '../configs/environment-error.ts';
+import type { StorageSettings } from '../planning/environment/env.ts';
+import { EnvironmentError } from '../planning/environment/environment-error.ts';
 
 /** An S3 that is away keeps no worker from starting. */
 const LONGEST_MS = 5000;

@@ -4,7 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { readTemporalSettings } from '../configs/temporal.ts';
+import { readTemporalSettings } from '../planning/environment/temporal-connection.ts';
 
 const RETRY_MS = 1000;
 

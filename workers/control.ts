@@ -3,18 +3,18 @@
  */
 import { resolve } from 'node:path';
 import { Worker } from '@temporalio/worker';
-import { createPlanActivities } from '../activities/plan/plan-activities.ts';
+import { createPlanActivities } from '../activities/plan-activities.ts';
 import { finder } from '../activities/checkpoints/start-from.ts';
 import { createSources } from '../activities/weights/sources/open-source.ts';
 import { nameUnreadable } from '../activities/storage/name-unreadable.ts';
-import { createWeightsActivities } from '../activities/weights/weights-activities.ts';
-import { createControlActivities } from '../activities/stages/control-activities.ts';
-import { createPoolActivities } from '../activities/pool/pool-activities.ts';
-import { createScheduleActivities } from '../activities/schedules/schedule-activities.ts';
-import { createSweepActivities } from '../activities/sweeps/sweep-activities.ts';
-import { createStageActivities } from '../activities/stages/stage-activities.ts';
-import { readDownloadSettings, readPlanSettings } from '../configs/env.ts';
-import { createS3Client } from '../configs/s3.ts';
+import { createWeightsActivities } from '../activities/weights-activities.ts';
+import { createControlActivities } from '../activities/control-activities.ts';
+import { createPoolActivities } from '../activities/pool-activities.ts';
+import { createScheduleActivities } from '../activities/schedule-activities.ts';
+import { createSweepActivities } from '../activities/sweep-activities.ts';
+import { createStageActivities } from '../activities/stage-activities.ts';
+import { readDownloadSettings, readPlanSettings } from '../planning/environment/env.ts';
+import { createS3Client } from '../planning/environment/s3-client.ts';
 import { CONTROL_TASK_QUEUE } from '../contracts/ids.ts';
 import { bundlePath } from './bundle.ts';
 import { openCheckedBucket } from './check-storage.ts';

@@ -1,9 +1,9 @@
 /**
  * @module The GPUs of this host: what nvidia-smi says, or what its environment pretends.
  */
-import { runBriefly } from '../activities/health/run-briefly.ts';
-import type { HostSettings } from '../configs/env.ts';
-import { EnvironmentError } from '../configs/environment-error.ts';
+import { runBriefly } from '../activities/preflight/run-briefly.ts';
+import type { HostSettings } from '../planning/environment/env.ts';
+import { EnvironmentError } from '../planning/environment/environment-error.ts';
 import type { Host } from '../contracts/pool.ts';
 
 /** Without persistence mode it wakes the driver first, one GPU after the other; one that has lost a GPU never answers. */

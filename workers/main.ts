@@ -3,8 +3,8 @@
  * @module `glee-worker control` and `glee-worker gpu`: their commands and signals.
  */
 import { Command } from 'commander';
-import { EnvironmentError } from '../configs/environment-error.ts';
-import { packageVersion } from '../configs/package-root.ts';
+import { EnvironmentError } from '../planning/environment/environment-error.ts';
+import { packageVersion } from '../planning/environment/package-root.ts';
 import { runControlWorker } from './control.ts';
 import { runGpuWorker, type Leaving } from './gpu-host.ts';
 

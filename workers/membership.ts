@@ -7,12 +7,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { readTextIfThere, writeFileAtomically } from '../activities/storage/files.ts';
-import { EnvironmentError } from '../configs/environment-error.ts';
+import { readTextIfThere, writeFileAtomically } from '../activities/files/atomic-files.ts';
+import { EnvironmentError } from '../planning/environment/environment-error.ts';
 import { CONTROL_TASK_QUEUE, poolWorkflowId } from '../contracts/ids.ts';
 import type { HostView } from '../contracts/pool-view.ts';
 import type { Host, LivingJob } from '../contracts/pool.ts';
-import { hostQuery, joinSignal } from '../workflows/messages.ts';
+import { hostQuery, joinSignal } from '../workflows/base/messages.ts';
 
 const RETRY_MS = 1000;
 const ANSWER_MS = 3000;

@@ -5,8 +5,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import type { ObjectStore } from '../activities/storage/object-store.ts';
-import type { Origin } from '../activities/training/job.ts';
+import type { ObjectStore } from '../activities/storage/ports/object-store.ts';
+import type { Origin } from '../activities/training/jobs/job.ts';
 
 const RETRY_MS = 1000;
 

@@ -7,10 +7,10 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { machineIdentity } from '../activities/hosts/machine-identity.ts';
-import { writeFileAtomically } from '../activities/storage/files.ts';
-import { readRegularText } from '../activities/storage/regular-files.ts';
-import { EnvironmentError } from '../configs/environment-error.ts';
+import { machineIdentity } from '../activities/training/jobs/machine-identity.ts';
+import { writeFileAtomically } from '../activities/files/atomic-files.ts';
+import { readRegularText } from '../activities/files/regular-files.ts';
+import { EnvironmentError } from '../planning/environment/environment-error.ts';
 
 const OWNER_FILE = 'owner.json';
 const LARGEST_OWNER_BYTES = 4096;

@@ -1,10 +1,10 @@
 /** What the worker's bundle exports: these names are wire names, and a renamed one strands running histories. */
-export { evaluate } from './evaluate.ts';
-export { fineTune } from './fine-tune.ts';
-export { fineTuneSweep } from './fine-tune-sweep.ts';
-export { gpuPool } from './gpu-pool.ts';
-export { jointTraining } from './joint-training.ts';
-export { prepareArtifact } from './prepare-artifact.ts';
-export { prepareWeights } from './prepare-weights.ts';
-export { scheduledRun } from './scheduled-run.ts';
-export { trainStage } from './train-stage.ts';
+export { evaluate } from './run/evaluate.ts';
+export { fineTune } from './run/fine-tune.ts';
+export { fineTuneSweep } from './sweep/fine-tune-sweep.ts';
+export { gpuPool } from './pool/gpu-pool.ts';
+export { jointTraining } from './run/joint-training.ts';
+export { prepareArtifact } from './run/prepare-artifact.ts';
+export { prepareWeights } from './run/prepare-weights.ts';
+export { scheduledRun } from './schedule/scheduled-run.ts';
+export { trainStage } from './stage/train-stage.ts';

@@ -4,9 +4,9 @@
  */
 import { isOnLine, type Checkpoint, type GoBack, type Head } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
-import { fail } from '../fail.ts';
+import { fail } from '../support/failures.ts';
 import type { Bucket } from '../storage/bucket.ts';
-import { nameOfKey } from '../storage/object-store.ts';
+import { nameOfKey } from '../storage/ports/object-store.ts';
 import { claimHead, leaveLine, replaceInHead } from './head.ts';
 import { takeSnapshot, type StageKey } from './snapshot.ts';
 

@@ -7,9 +7,9 @@
  */
 import type { Checkpoint, Head, LeftLine } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
-import { fail } from '../fail.ts';
-import type { ObjectStore, Version } from '../storage/object-store.ts';
-import { UnreadableObject } from '../storage/bounded-json.ts';
+import { fail } from '../support/failures.ts';
+import type { ObjectStore, Version } from '../storage/ports/object-store.ts';
+import { UnreadableObject } from '../files/bounded-json.ts';
 import { headSchema, readObject } from '../storage/schemas.ts';
 import type { StageKey } from './snapshot.ts';
 

@@ -7,7 +7,7 @@
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { Bucket } from '../storage/bucket.ts';
-import { nameOfKey } from '../storage/object-store.ts';
+import { nameOfKey } from '../storage/ports/object-store.ts';
 import { manifestName, pinName, fileAt } from './snapshot.ts';
 
 /** No run's id: those begin with a letter or a digit. */

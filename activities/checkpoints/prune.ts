@@ -7,9 +7,9 @@
 import type { Checkpoint, Retention } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { Bucket } from '../storage/bucket.ts';
-import { nameOfKey } from '../storage/object-store.ts';
-import type { MultipartUpload } from '../storage/multipart-uploads.ts';
-import type { StoredObject } from '../storage/stored-objects.ts';
+import { nameOfKey } from '../storage/ports/object-store.ts';
+import type { MultipartUpload } from '../storage/ports/multipart-uploads.ts';
+import type { StoredObject } from '../storage/ports/stored-objects.ts';
 import { expired, idOf } from './retention.ts';
 import { fileAt, manifestName, pinOf, takeSnapshot, type StageKey, type StageSnapshot } from './snapshot.ts';
 

@@ -7,7 +7,7 @@ import type { Checkpoint, Head } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { Bucket } from '../storage/bucket.ts';
 import { checkpointSchema, headSchema, readObject, stageResultSchema } from '../storage/schemas.ts';
-import type { StoredObject } from '../storage/stored-objects.ts';
+import type { StoredObject } from '../storage/ports/stored-objects.ts';
 
 export interface StageKey {
   readonly run: string;

@@ -1,9 +1,9 @@
 /** @module What another run has left for a stage to begin from: final weights, or any of its checkpoints. */
-import type { FindArtifact } from '../../configs/resolve-weights.ts';
+import type { FindArtifact } from '../../planning/resolve-weights.ts';
 import type { Artifact, Plan } from '../../contracts/plan.ts';
 import { describeRef } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
-import { fail } from '../fail.ts';
+import { fail } from '../support/failures.ts';
 import { findArtifact } from '../storage/artifacts.ts';
 import type { Bucket } from '../storage/bucket.ts';
 import { planSchema, readObject } from '../storage/schemas.ts';

@@ -3,7 +3,7 @@
  */
 import { keys } from '../../contracts/ids.ts';
 import type { Artifact } from '../../contracts/plan.ts';
-import type { ObjectStore } from './object-store.ts';
+import type { ObjectStore } from './ports/object-store.ts';
 import { readObject, stageResultSchema } from './schemas.ts';
 
 /** Final weights of a stage, or undefined when that run has not finished it. */

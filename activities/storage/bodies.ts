@@ -3,7 +3,7 @@
  * answered with.
  */
 import { Readable } from 'node:stream';
-import { toBytes } from './files.ts';
+import { toBytes } from '../files/atomic-files.ts';
 
 /** @throws AbortError when the signal says so, however long S3 is silent. */
 export async function* bytesOf(body: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -1,14 +1,14 @@
 /** @module All that the pipeline does with one bucket and prefix, put together once for whoever needs it. */
 import type { S3Client } from '@aws-sdk/client-s3';
-import { readS3Settings } from '../../configs/env.ts';
-import type { MultipartUploads } from './multipart-uploads.ts';
-import type { ObjectStore } from './object-store.ts';
+import { readS3Settings } from '../../planning/environment/env.ts';
+import type { MultipartUploads } from './ports/multipart-uploads.ts';
+import type { ObjectStore } from './ports/object-store.ts';
 import { createS3MultipartUploads } from './s3-multipart-uploads.ts';
 import { createS3ObjectStore } from './s3-object-store.ts';
 import { readServerDate } from './s3-server-date.ts';
 import { createS3StoredObjects } from './s3-stored-objects.ts';
-import type { StoredObjects } from './stored-objects.ts';
-import { PATIENCE, type Patience } from './transfer/steadily.ts';
+import type { StoredObjects } from './ports/stored-objects.ts';
+import { PATIENCE, type Patience } from './transfer/with-retry.ts';
 
 export interface Bucket {
   readonly store: ObjectStore;

@@ -3,9 +3,9 @@
  * If-Match an older attempt commits after a newer one.
  */
 import { randomUUID } from 'node:crypto';
-import { fail } from '../fail.ts';
+import { fail } from '../support/failures.ts';
 import type { Bucket } from './bucket.ts';
-import type { ObjectStore } from './object-store.ts';
+import type { ObjectStore } from './ports/object-store.ts';
 
 type Probed = Pick<Bucket, 'store' | 'objects'>;
 

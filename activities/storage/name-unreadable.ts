@@ -1,8 +1,8 @@
 /**
  * @module Objects of ours that something else has overwritten: no retry mends them, and what people see says which it is.
  */
-import { fail } from '../fail.ts';
-import { UnreadableObject } from './bounded-json.ts';
+import { fail } from '../support/failures.ts';
+import { UnreadableObject } from '../files/bounded-json.ts';
 
 /** S3 may answer with something else for a moment: an object is believed to be damaged when it was read so often. */
 const READS = 3;

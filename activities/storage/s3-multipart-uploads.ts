@@ -8,9 +8,9 @@ import {
   UploadPartCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import type { MultipartUpload, MultipartUploads, StoredPart } from './multipart-uploads.ts';
+import type { MultipartUpload, MultipartUploads, StoredPart } from './ports/multipart-uploads.ts';
 import { explain } from './s3-errors.ts';
-import { PATIENCE, soon, type Patience } from './transfer/steadily.ts';
+import { PATIENCE, soon, type Patience } from './transfer/with-retry.ts';
 
 export function createS3MultipartUploads(
   client: S3Client,

@@ -2,14 +2,14 @@
  * @module The object store on S3 (or versitygw, or another server that honours conditional writes).
  */
 import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { httpStatus } from '../../configs/s3.ts';
+import { httpStatus } from '../../planning/environment/s3-client.ts';
 import { textOf } from './bodies.ts';
-import { UnreadableObject } from './bounded-json.ts';
-import type { Condition, ObjectStore } from './object-store.ts';
+import { UnreadableObject } from '../files/bounded-json.ts';
+import type { Condition, ObjectStore } from './ports/object-store.ts';
 import { explain } from './s3-errors.ts';
 import { createS3MultipartUploads } from './s3-multipart-uploads.ts';
 import { downloadFile } from './transfer/download-file.ts';
-import { PATIENCE, soon, type Patience } from './transfer/steadily.ts';
+import { PATIENCE, soon, type Patience } from './transfer/with-retry.ts';
 import { uploadFile } from './transfer/upload-file.ts';
 
 /** A sweep's results of five thousand trials have some megabytes; all else is far smaller. */

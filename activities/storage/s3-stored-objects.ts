@@ -8,11 +8,11 @@ import {
   type ListObjectsV2CommandOutput,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { httpStatus } from '../../configs/s3.ts';
+import { httpStatus } from '../../planning/environment/s3-client.ts';
 import { bytesOf } from './bodies.ts';
 import { explain } from './s3-errors.ts';
-import type { StoredObject, StoredObjects } from './stored-objects.ts';
-import { PATIENCE, soon, type Patience } from './transfer/steadily.ts';
+import type { StoredObject, StoredObjects } from './ports/stored-objects.ts';
+import { PATIENCE, soon, type Patience } from './transfer/with-retry.ts';
 
 export function createS3StoredObjects(
   client: S3Client,

@@ -18,8 +18,8 @@ import type { DatasetPlan } from '../../contracts/datasets.ts';
 import type { EvaluationResult } from '../../contracts/evaluation.ts';
 import type { StageChanges, StageResult } from '../../contracts/runs.ts';
 import type { ArtifactPlan } from '../../contracts/weights.ts';
-import { parseBoundedJson } from './bounded-json.ts';
-import type { ObjectStore, Version } from './object-store.ts';
+import { parseBoundedJson } from '../files/bounded-json.ts';
+import type { ObjectStore, Version } from './ports/object-store.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.number().int().min(0);

@@ -1,7 +1,7 @@
 /** @module What S3 really has of an object, read to the last byte. */
 import { createHash } from 'node:crypto';
 import type { Bucket } from './bucket.ts';
-import { nameOfKey } from './object-store.ts';
+import { nameOfKey } from './ports/object-store.ts';
 
 /** SHA-256 in hex; undefined where there is no such object. */
 export async function sha256OfObject(

@@ -1,8 +1,8 @@
 /** @module A disk without room, or that takes no writes, for what a trainer, or an evaluation, needs in order to begin. */
-import { fail } from '../fail.ts';
-import { isDiskFull, isUnwritable } from '../storage/files.ts';
-import { fullDiskText, removeLeftovers } from './disk.ts';
-import { findJob, type JobKey } from './job.ts';
+import { fail } from '../support/failures.ts';
+import { isDiskFull, isUnwritable } from '../files/atomic-files.ts';
+import { fullDiskText, removeLeftovers } from './disk-watch.ts';
+import { findJob, type JobKey } from './jobs/job.ts';
 import { isThere } from './launch.ts';
 import type { TrainingDependencies } from './rank.ts';
 

@@ -8,9 +8,9 @@
 import type { Logger } from 'pino';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readHead } from '../checkpoints/head.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
-import { isSameOrigin, listJobs, type Job, type Origin } from './job.ts';
-import { endTrainer, livingTrainers } from './processes.ts';
+import type { ObjectStore } from '../storage/ports/object-store.ts';
+import { isSameOrigin, listJobs, type Job, type Origin } from './jobs/job.ts';
+import { endTrainer, livingTrainers } from './jobs/processes.ts';
 import type { Supervisors } from './supervisors.ts';
 
 export interface GuardDependencies {

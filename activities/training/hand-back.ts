@@ -3,8 +3,8 @@
  * then hands the activity out again at once, instead of after its heartbeat time-out.
  */
 import { ActivityNotFoundError, type Client } from '@temporalio/client';
-import { handOver } from '../fail.ts';
-import { isSameOrigin, listJobs, readTaskToken, type Origin } from './job.ts';
+import { handOver } from '../support/failures.ts';
+import { isSameOrigin, listJobs, readTaskToken, type Origin } from './jobs/job.ts';
 
 /** @returns Folders of the jobs that were given back. Call it before the worker polls: it has no activities of its own yet. */
 export async function handBackOrphans(client: Client, scratch: string, origin: Origin): Promise<string[]> {

@@ -3,9 +3,9 @@
  * nothing. Only a cancellation that was asked for ends what runs there.
  */
 import { activityInfo, ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
-import { handOver } from '../fail.ts';
-import { isDiskFull } from '../storage/files.ts';
-import { openJob, wasLaunched, writeTaskToken, type Job, type LeasedJob } from './job.ts';
+import { handOver } from '../support/failures.ts';
+import { isDiskFull } from '../files/atomic-files.ts';
+import { openJob, wasLaunched, writeTaskToken, type Job, type LeasedJob } from './jobs/job.ts';
 import type { TrainingDependencies } from './rank.ts';
 
 /** What is done with a job, and how it is ended. */

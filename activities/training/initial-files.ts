@@ -4,9 +4,9 @@
 import { log } from '@temporalio/activity';
 import { z } from 'zod';
 import { keys } from '../../contracts/ids.ts';
-import { placeFile, placeWeights, trimCache } from './host-weights.ts';
-import { listJobs, readJobFile, writeJobFile } from './job.ts';
-import { livingTrainers } from './processes.ts';
+import { placeFile, placeWeights, trimCache } from './files/host-weights.ts';
+import { listJobs, readJobFile, writeJobFile } from './jobs/job.ts';
+import { livingTrainers } from './jobs/processes.ts';
 import type { Rank } from './rank.ts';
 
 const REPORT_MS = 5000;

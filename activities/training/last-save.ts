@@ -5,8 +5,8 @@
  * that has lost a rank does no iteration any more, and is ended without having been waited for.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { readAnswer, readPhase, requestSave, type PhaseRecord } from './companion.ts';
-import { readExit, type TrainerExit } from './job.ts';
+import { readAnswer, readPhase, requestSave, type PhaseRecord } from './progress/companion-files.ts';
+import { readExit, type TrainerExit } from './jobs/job.ts';
 import type { Rank } from './rank.ts';
 
 /** Nobody waits longer for a save, whatever the trainer says that it does. */

@@ -4,19 +4,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { gpuVariables } from '../../configs/env.ts';
-import { EnvironmentError } from '../../configs/environment-error.ts';
-import { packageRoot } from '../../configs/package-root.ts';
-import { trainerEnvironment } from '../../configs/trainer-environment.ts';
+import { gpuVariables } from '../../planning/environment/env.ts';
+import { EnvironmentError } from '../../planning/environment/environment-error.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
+import { trainerEnvironment } from '../../planning/environment/trainer-environment.ts';
 import { addressProblem, isPort, urlHost } from '../../contracts/addresses.ts';
 import type { StagePlan } from '../../contracts/plan.ts';
 import type { TrainRankInput } from '../../contracts/training.ts';
-import { fail } from '../fail.ts';
-import { companionVariables } from './companion.ts';
-import { coverageVariables } from './coverage.ts';
-import { datasetVariables } from './declared-datasets.ts';
-import { wasLaunched, writeJobFile, type Job } from './job.ts';
-import { isAlive, jobMark } from './processes.ts';
+import { fail } from '../support/failures.ts';
+import { companionVariables } from './progress/companion-files.ts';
+import { coverageVariables } from './progress/weights-coverage.ts';
+import { datasetVariables } from './progress/declared-datasets.ts';
+import { wasLaunched, writeJobFile, type Job } from './jobs/job.ts';
+import { isAlive, jobMark } from './jobs/processes.ts';
 
 /** Runs GLEE's own train_net.py with our hooks in it. */
 const COMPANION = join(packageRoot, 'trainer/companion.py');

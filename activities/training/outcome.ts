@@ -7,10 +7,10 @@ import type { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { isFailureType, type FailureDetails, type FailureType } from '../../contracts/failures.ts';
 import type { TrainRankResult } from '../../contracts/training.ts';
-import { fail } from '../fail.ts';
+import { fail } from '../support/failures.ts';
 import { checkpointSchema } from '../storage/schemas.ts';
-import { coverageSchema } from './coverage.ts';
-import { readJobFile, writeJobFile, type Job } from './job.ts';
+import { coverageSchema } from './progress/weights-coverage.ts';
+import { readJobFile, writeJobFile, type Job } from './jobs/job.ts';
 
 type Outcome =
   | { readonly kind: 'finished'; readonly result: TrainRankResult }

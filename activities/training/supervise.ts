@@ -4,18 +4,18 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Phase, Progress, TrainRankInput } from '../../contracts/training.ts';
-import { readPhase } from './companion.ts';
-import { COVERAGE_UNKNOWN, isMeasured, readCoverage } from './coverage.ts';
-import { createDiskWatch, type Disk } from './disk.ts';
-import { createHangWatch, lengthsBefore, type Hang, type Signs } from './hang.ts';
-import { readExit, readTrainer, type Job, type TrainerExit } from './job.ts';
-import { createSpikeWatch, type LossSpike } from './loss-spike.ts';
-import { peakMemoryMiB, readNewestMetrics, readTail, type Metrics } from './metrics.ts';
-import { endTrainer, hasShim } from './processes.ts';
-import { ownSecondsOf, readRanks } from './rank-records.ts';
-import type { OutputFollower } from './output-follower.ts';
-import { createSaveClock } from './save-clock.ts';
-import type { Uploader } from './uploader.ts';
+import { readPhase } from './progress/companion-files.ts';
+import { COVERAGE_UNKNOWN, isMeasured, readCoverage } from './progress/weights-coverage.ts';
+import { createDiskWatch, type Disk } from './disk-watch.ts';
+import { createHangWatch, lengthsBefore, type Hang, type Signs } from './progress/hang-detection.ts';
+import { readExit, readTrainer, type Job, type TrainerExit } from './jobs/job.ts';
+import { createSpikeWatch, type LossSpike } from './progress/loss-spike.ts';
+import { peakMemoryMiB, readNewestMetrics, readTail, type Metrics } from './progress/metrics.ts';
+import { endTrainer, hasShim } from './jobs/processes.ts';
+import { ownSecondsOf, readRanks } from './progress/rank-records.ts';
+import type { OutputFollower } from './files/output-follower.ts';
+import { createSaveClock } from './files/save-clock.ts';
+import type { Uploader } from './files/uploader.ts';
 
 /** The exit status is looked for this often: it is the largest part of the time to recover that is ours. */
 const EXIT_POLL_MS = 50;

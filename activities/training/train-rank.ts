@@ -5,34 +5,34 @@
  */
 import { ApplicationFailure } from '@temporalio/activity';
 import { join } from 'node:path';
-import { writeGleeYaml } from '../../configs/glee-yaml.ts';
-import { mergeSettings } from '../../configs/settings.ts';
+import { writeGleeYaml } from '../../planning/glee/write-glee-yaml.ts';
+import { mergeSettings } from '../../planning/reading/nested-settings.ts';
 import type { CheckpointTimes } from '../../contracts/checkpoints.ts';
 import { keys } from '../../contracts/ids.ts';
 import type { Overrides, StagePlan } from '../../contracts/plan.ts';
 import type { TrainRankInput, TrainRankResult } from '../../contracts/training.ts';
-import { fail } from '../fail.ts';
-import { writeFileAtomically } from '../storage/files.ts';
-import { torchFileProblem } from '../weights/torch/checkpoint.ts';
+import { fail } from '../support/failures.ts';
+import { writeFileAtomically } from '../files/atomic-files.ts';
+import { torchFileProblem } from '../torch-file/checkpoint.ts';
 import { conclude, endAsAsked } from './conclude.ts';
-import { readSaves } from './companion.ts';
-import { writeDeclaredDatasets } from './declared-datasets.ts';
+import { readSaves } from './progress/companion-files.ts';
+import { writeDeclaredDatasets } from './progress/declared-datasets.ts';
 import { whenDiskIsFull } from './full-disk.ts';
-import { startHeartbeat } from './heartbeat.ts';
+import { startHeartbeat } from './progress/heartbeat.ts';
 import { holdJob } from './hold-job.ts';
-import { listJobs, type Job, type LeasedJob } from './job.ts';
-import { folderOf, keyOf } from './job-key.ts';
+import { listJobs, type Job, type LeasedJob } from './jobs/job.ts';
+import { folderOf, keyOf } from './jobs/job-key.ts';
 import { isThere, launchTrainer, trainerArguments } from './launch.ts';
-import { readNewestMetrics } from './metrics.ts';
+import { readNewestMetrics } from './progress/metrics.ts';
 import { readOutcome } from './outcome.ts';
-import { OutputFollower } from './output-follower.ts';
-import { endTrainer, livingTrainers } from './processes.ts';
+import { OutputFollower } from './files/output-follower.ts';
+import { endTrainer, livingTrainers } from './jobs/processes.ts';
 import type { Rank, TrainingDependencies } from './rank.ts';
 import { placeInitialFiles } from './initial-files.ts';
-import { asRestored, removeCheckpoints, restoreCheckpoint } from './restore.ts';
-import { periodOverride } from './save-clock.ts';
+import { asRestored, removeCheckpoints, restoreCheckpoint } from './files/restore.ts';
+import { periodOverride } from './files/save-clock.ts';
 import { superviseTrainer } from './supervise.ts';
-import { Uploader } from './uploader.ts';
+import { Uploader } from './files/uploader.ts';
 
 export function trainRank(
   dependencies: TrainingDependencies,

@@ -1,7 +1,7 @@
 /** @module Downloads that are refused before anything is asked of their sources. */
 import { secretProblem, unprovenProblem } from '../../contracts/sources.ts';
 import type { Recipe } from '../../contracts/weights.ts';
-import { FetchError } from './fetch-error.ts';
+import { FetchError } from './sources/fetch-error.ts';
 
 /**
  * Asked where a download begins, whoever has made up the recipe: a workflow may have been started by hand.

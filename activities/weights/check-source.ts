@@ -1,7 +1,7 @@
 /** @module Whether a source would do, asked in seconds before anybody counts on it. */
 import type { Expected } from './fetching.ts';
-import { createPatience, type PatienceSettings } from './patience.ts';
-import { mustAgree } from './prove.ts';
+import { createPatience, type PatienceSettings } from './retry-policy.ts';
+import { mustAgree } from './verify-download.ts';
 import type { ArtifactSource, FileVersion } from './sources/source.ts';
 
 /** Enough for a hiccup, and no more. */

@@ -3,8 +3,8 @@
  * word on how far it got, which S3's own list of parts is.
  */
 import { z } from 'zod';
-import type { MultipartUpload } from '../storage/multipart-uploads.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
+import type { MultipartUpload } from '../storage/ports/multipart-uploads.ts';
+import type { ObjectStore } from '../storage/ports/object-store.ts';
 import { artifactNames } from './manifest.ts';
 import type { FileVersion } from './sources/source.ts';
 

@@ -5,15 +5,15 @@
  * next call goes on with, and never a manifest that refers to something unproven.
  */
 import { readObject } from '../storage/schemas.ts';
-import { bring } from './bring.ts';
+import { bring } from './download-to-s3.ts';
 import { readRecord, type DownloadRecord } from './download-record.ts';
-import { combine, FetchError } from './fetch-error.ts';
+import { combine, FetchError } from './sources/fetch-error.ts';
 import type { Expected, Fetching, FetchTools } from './fetching.ts';
 import { isStored } from './find-prepared.ts';
 import { artifactNames, manifestSchema, mustBeArtifactName, type ArtifactManifest } from './manifest.ts';
-import { createPatience, PATIENCE } from './patience.ts';
+import { createPatience, PATIENCE } from './retry-policy.ts';
 import { createMeter, type FetchProgress } from './progress.ts';
-import { mustAgree, prove } from './prove.ts';
+import { mustAgree, prove } from './verify-download.ts';
 import { publishManifest, type FoundManifest } from './publish-manifest.ts';
 import type { Source } from './sources/parse-source.ts';
 import type { ArtifactSource } from './sources/source.ts';

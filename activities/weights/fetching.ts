@@ -1,8 +1,8 @@
 /** @module What a download works with, and what the steps of one call share. */
-import type { MultipartUploads } from '../storage/multipart-uploads.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
-import type { StoredObjects } from '../storage/stored-objects.ts';
-import type { PatienceSettings } from './patience.ts';
+import type { MultipartUploads } from '../storage/ports/multipart-uploads.ts';
+import type { ObjectStore } from '../storage/ports/object-store.ts';
+import type { StoredObjects } from '../storage/ports/stored-objects.ts';
+import type { PatienceSettings } from './retry-policy.ts';
 import type { Meter } from './progress.ts';
 import type { Sources } from './sources/open-source.ts';
 

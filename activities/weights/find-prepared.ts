@@ -1,9 +1,9 @@
 /** @module Artifacts that S3 holds already, as their manifests say. */
 import type { WeightsFile } from '../../contracts/weights.ts';
 import type { StoredFile } from '../../contracts/checkpoints.ts';
-import { nameOfKey, type ObjectStore } from '../storage/object-store.ts';
+import { nameOfKey, type ObjectStore } from '../storage/ports/object-store.ts';
 import { readObject } from '../storage/schemas.ts';
-import type { StoredObjects } from '../storage/stored-objects.ts';
+import type { StoredObjects } from '../storage/ports/stored-objects.ts';
 import { artifactNames, manifestSchema } from './manifest.ts';
 
 /** Undefined when it was not brought or made yet. */

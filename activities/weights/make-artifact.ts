@@ -6,16 +6,16 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
-import { canonicalJson } from '../../configs/stage-inputs.ts';
+import { canonicalJson } from '../../planning/inputs-checksum.ts';
 import type { ArtifactPlan, PreparedArtifact } from '../../contracts/weights.ts';
-import type { MultipartUploads } from '../storage/multipart-uploads.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
+import type { MultipartUploads } from '../storage/ports/multipart-uploads.ts';
+import type { ObjectStore } from '../storage/ports/object-store.ts';
 import { readObject } from '../storage/schemas.ts';
-import type { StoredObjects } from '../storage/stored-objects.ts';
+import type { StoredObjects } from '../storage/ports/stored-objects.ts';
 import { isStored } from './find-prepared.ts';
 import { artifactNames, manifestSchema, mustBeArtifactName, type ArtifactManifest } from './manifest.ts';
-import { readBlocks } from './torch/blocks.ts';
-import type { TorchFile } from './torch/torch-file.ts';
+import { readBlocks } from '../torch-file/blocks.ts';
+import type { TorchFile } from '../torch-file/torch-file.ts';
 import { partSizeFor, PART_SIZE_BYTES, uploadParts } from './upload-parts.ts';
 
 export interface MakingTools {

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { StoredFile } from '../../contracts/checkpoints.ts';
 import { PROOFS, type Proof } from '../../contracts/weights.ts';
-import { FetchError } from './fetch-error.ts';
+import { FetchError } from './sources/fetch-error.ts';
 
 export interface ArtifactManifest {
   readonly name: string;

@@ -1,9 +1,9 @@
 /** @module The last step of a download: the conditional write that makes the artifact visible. */
 import type { StoredFile } from '../../contracts/checkpoints.ts';
-import { nameOfKey, type Version } from '../storage/object-store.ts';
+import { nameOfKey, type Version } from '../storage/ports/object-store.ts';
 import { readObject } from '../storage/schemas.ts';
 import type { Proof } from '../../contracts/weights.ts';
-import { FetchError } from './fetch-error.ts';
+import { FetchError } from './sources/fetch-error.ts';
 import type { Fetching } from './fetching.ts';
 import { artifactNames, manifestSchema, type ArtifactManifest } from './manifest.ts';
 import type { ArtifactSource, FileVersion } from './sources/source.ts';

@@ -1,6 +1,6 @@
 /** @module One version of a file as one stream, however often the connection breaks. */
-import { FetchError } from './fetch-error.ts';
-import type { Patience } from './patience.ts';
+import { FetchError } from './sources/fetch-error.ts';
+import type { Patience } from './retry-policy.ts';
 import type { ArtifactSource, FileVersion } from './sources/source.ts';
 
 /** The connection broke, and without a validator nothing proves that the rest is of the same file. */

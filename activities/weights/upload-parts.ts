@@ -3,7 +3,7 @@
  * fills. Memory is one part, and so is what a crash makes the next process repeat. While a part travels, the source goes
  * on sending into the kernel's buffers, so that its line does not rest.
  */
-import type { MultipartUpload, MultipartUploads, StoredPart } from '../storage/multipart-uploads.ts';
+import type { MultipartUpload, MultipartUploads, StoredPart } from '../storage/ports/multipart-uploads.ts';
 
 /** S3 takes no less than 5 MiB but for the last. */
 export const PART_SIZE_BYTES = 8 << 20;

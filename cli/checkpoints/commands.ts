@@ -2,8 +2,8 @@
  * @module `glee checkpoints`: its commands, and what their help teaches.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { durationMs } from '../../configs/durations.ts';
-import { JSON_OPTION, type OutputOptions } from '../output.ts';
+import { durationMs } from '../../planning/reading/durations.ts';
+import { JSON_OPTION, type OutputOptions } from '../shared/output.ts';
 import type { PruneCommandOptions } from './prune.ts';
 
 const REFS = `

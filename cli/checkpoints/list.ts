@@ -7,9 +7,9 @@ import { isEvaluationMark } from '../../activities/checkpoints/evaluation-pins.t
 import { PEOPLE } from '../../activities/checkpoints/pins.ts';
 import { takeSnapshot, type StageSnapshot } from '../../activities/checkpoints/snapshot.ts';
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
-import { print, type OutputOptions } from '../output.ts';
-import { withBucket } from '../weights/bucket.ts';
-import { sizeText } from '../weights/sizes.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
+import { withBucket } from '../shared/open-bucket.ts';
+import { sizeText } from '../shared/format-size.ts';
 import { refOf, stagesOf } from './stages.ts';
 
 export interface Listed extends Checkpoint {

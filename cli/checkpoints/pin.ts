@@ -1,8 +1,8 @@
 /** @module `glee checkpoints pin` and `unpin`. */
 import { PEOPLE, pin, unpin } from '../../activities/checkpoints/pins.ts';
-import { UserError } from '../errors.ts';
-import { print, type OutputOptions } from '../output.ts';
-import { withBucket } from '../weights/bucket.ts';
+import { UserError } from '../shared/errors.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
+import { withBucket } from '../shared/open-bucket.ts';
 import { mustFind, refOf } from './stages.ts';
 
 export async function pinOne(ref: string, options: OutputOptions): Promise<void> {

@@ -8,15 +8,15 @@ import {
 } from '../../activities/checkpoints/prune.ts';
 import { unpinEnded } from '../../activities/checkpoints/evaluation-pins.ts';
 import type { StageKey } from '../../activities/checkpoints/snapshot.ts';
-import { isRunning } from '../../activities/stages/running.ts';
+import { isRunning } from '../../activities/support/is-running.ts';
 import type { Bucket } from '../../activities/storage/bucket.ts';
 import { planSchema, readObject } from '../../activities/storage/schemas.ts';
 import { DEFAULT_RETENTION, type Retention } from '../../contracts/checkpoints.ts';
 import { keys, stageWorkflowId } from '../../contracts/ids.ts';
-import { withClient } from '../client.ts';
-import { print, type OutputOptions } from '../output.ts';
-import { withBucket } from '../weights/bucket.ts';
-import { sizeText } from '../weights/sizes.ts';
+import { withClient } from '../shared/client.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
+import { withBucket } from '../shared/open-bucket.ts';
+import { sizeText } from '../shared/format-size.ts';
 import { refOf, stagesOf } from './stages.ts';
 
 export interface PruneCommandOptions extends OutputOptions {

@@ -1,9 +1,9 @@
 /** @module `glee checkpoints pull`: a checkpoint into a file on this machine. */
 import { resolve } from 'node:path';
-import { print, type OutputOptions } from '../output.ts';
-import { withBucket } from '../weights/bucket.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
+import { withBucket } from '../shared/open-bucket.ts';
 import { copyProgress } from '../weights/progress.ts';
-import { sizeText } from '../weights/sizes.ts';
+import { sizeText } from '../shared/format-size.ts';
 import { mustFind, refOf } from './stages.ts';
 
 export async function pull(ref: string, file: string | undefined, options: OutputOptions): Promise<void> {

@@ -1,9 +1,9 @@
 /** @module `glee checkpoints show`: all that is known of one. */
 import { takeSnapshot } from '../../activities/checkpoints/snapshot.ts';
 import { idOf } from '../../activities/checkpoints/retention.ts';
-import { print, type OutputOptions } from '../output.ts';
-import { withBucket } from '../weights/bucket.ts';
-import { countText, sizeText } from '../weights/sizes.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
+import { withBucket } from '../shared/open-bucket.ts';
+import { countText, sizeText } from '../shared/format-size.ts';
 import { listed, seconds, type Listed } from './list.ts';
 import { mustFind, refOf } from './stages.ts';
 

@@ -9,7 +9,7 @@ import {
   type CheckpointRef,
 } from '../../contracts/checkpoints.ts';
 import { runIdProblem } from '../../contracts/ids.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../shared/errors.ts';
 
 /**
  * Stages that have something in S3: of all runs, of one, or one.

@@ -4,9 +4,9 @@ import { takeSnapshot } from '../../activities/checkpoints/snapshot.ts';
 import type { Bucket } from '../../activities/storage/bucket.ts';
 import { sha256OfObject } from '../../activities/storage/sha256-of-object.ts';
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
-import { print, printNote, type OutputOptions } from '../output.ts';
-import { withBucket } from '../weights/bucket.ts';
-import { sizeText } from '../weights/sizes.ts';
+import { print, printNote, type OutputOptions } from '../shared/output.ts';
+import { withBucket } from '../shared/open-bucket.ts';
+import { sizeText } from '../shared/format-size.ts';
 import { mustFind, refOf, stagesOf } from './stages.ts';
 
 interface Verified {

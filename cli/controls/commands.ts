@@ -3,8 +3,8 @@
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { HIGHEST_PRIORITY, type ControlKind } from '../../contracts/controls.ts';
-import { UserError } from '../errors.ts';
-import { JSON_OPTION } from '../output.ts';
+import { UserError } from '../shared/errors.ts';
+import { JSON_OPTION } from '../shared/output.ts';
 import type { OrderOptions } from './send.ts';
 
 /** In the order of a run's life. */

@@ -4,11 +4,11 @@
 import { hostname, userInfo } from 'node:os';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { ControlKind } from '../../contracts/controls.ts';
-import { controlUpdates } from '../../workflows/messages.ts';
-import { refusalOf, withClient } from '../client.ts';
-import { UserError } from '../errors.ts';
-import { describeKnown, RUNS } from '../known-run.ts';
-import { print, type OutputOptions } from '../output.ts';
+import { controlUpdates } from '../../workflows/base/messages.ts';
+import { refusalOf, withClient } from '../shared/client.ts';
+import { UserError } from '../shared/errors.ts';
+import { describeKnown, RUNS } from '../shared/known-run.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
 
 export interface OrderOptions extends OutputOptions {
   readonly why: string;

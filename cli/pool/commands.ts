@@ -3,7 +3,7 @@
  */
 import { userInfo } from 'node:os';
 import { Command } from 'commander';
-import { JSON_OPTION, type OutputOptions } from '../output.ts';
+import { JSON_OPTION, type OutputOptions } from '../shared/output.ts';
 import type { ShowOptions } from './show.ts';
 
 interface OrderOptions extends OutputOptions {

@@ -9,10 +9,10 @@ import {
   drainUpdate,
   reloadUpdate,
   uncordonUpdate,
-} from '../../workflows/messages.ts';
-import { refusalOf, withClient } from '../client.ts';
-import { UserError } from '../errors.ts';
-import { print, type OutputOptions } from '../output.ts';
+} from '../../workflows/base/messages.ts';
+import { refusalOf, withClient } from '../shared/client.ts';
+import { UserError } from '../shared/errors.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
 import { conditionText } from './render.ts';
 
 const UPDATES = {

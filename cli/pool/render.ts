@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import pc from 'picocolors';
 import type { HostView, LeaseView, PoolView, WaitingView } from '../../contracts/pool-view.ts';
-import { duration } from '../durations.ts';
+import { duration } from '../shared/durations.ts';
 
 export function renderPool(name: string, { hosts, queue, problem }: PoolView, nowMs: number): string {
   const gpus = hosts.reduce((sum, host) => sum + host.gpus, 0);

@@ -2,9 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogUpdate } from 'log-update';
 import { poolWorkflowId } from '../../contracts/ids.ts';
-import { poolQuery } from '../../workflows/messages.ts';
-import { withClient } from '../client.ts';
-import { print, renderText, type OutputOptions } from '../output.ts';
+import { poolQuery } from '../../workflows/base/messages.ts';
+import { withClient } from '../shared/client.ts';
+import { print, renderText, type OutputOptions } from '../shared/output.ts';
 import { accepted } from './orders.ts';
 import { renderPool } from './render.ts';
 

@@ -1,6 +1,6 @@
 /** @module `glee schedule`: its commands, and what their help teaches. */
 import { Command } from 'commander';
-import { JSON_OPTION, type OutputOptions } from '../output.ts';
+import { JSON_OPTION, type OutputOptions } from '../shared/output.ts';
 import type { CreateOptions } from './create.ts';
 import type { BackfillOptions, TriggerOptions } from './steer.ts';
 import { withTimes } from './time-options.ts';

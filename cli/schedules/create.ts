@@ -1,12 +1,12 @@
 /** @module `glee schedule create`: all is checked before anything is made. */
 import { ScheduleAlreadyRunning, type Client } from '@temporalio/client';
 import pc from 'picocolors';
-import type { AskedTimes, ScheduleTimes } from '../../configs/schedule-times.ts';
+import type { AskedTimes, ScheduleTimes } from '../../planning/schedules/schedule-times.ts';
 import { CONTROL_TASK_QUEUE, scheduleNameProblem } from '../../contracts/ids.ts';
-import { withClient } from '../client.ts';
-import { duration } from '../durations.ts';
-import { UserError } from '../errors.ts';
-import { print, type OutputOptions } from '../output.ts';
+import { withClient } from '../shared/client.ts';
+import { duration } from '../shared/durations.ts';
+import { UserError } from '../shared/errors.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
 import { findSchedule } from './find.ts';
 import { planOnWorker } from './plan-on-worker.ts';
 import { sdkName } from './policies.ts';

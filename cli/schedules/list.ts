@@ -7,9 +7,9 @@ import {
 } from '@temporalio/client';
 import pc from 'picocolors';
 import type { ScheduledRunInput, ScheduledRunResult } from '../../contracts/schedule.ts';
-import { withClient } from '../client.ts';
-import { rootCause } from '../observe.ts';
-import { print, type OutputOptions } from '../output.ts';
+import { withClient } from '../shared/client.ts';
+import { rootCause } from '../shared/observe-run.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
 import { timeIn, timeZoneOf, whenText } from './when.ts';
 
 interface Row {

@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowFailedError, type Client } from '@temporalio/client';
 import { CONTROL_TASK_QUEUE, scheduleCheckId } from '../../contracts/ids.ts';
 import type { ScheduledRunInput, ScheduledRunResult } from '../../contracts/schedule.ts';
-import { countControlWorkers } from '../client.ts';
-import { UserError } from '../errors.ts';
-import { rootCause } from '../observe.ts';
+import { countControlWorkers } from '../shared/client.ts';
+import { UserError } from '../shared/errors.ts';
+import { rootCause } from '../shared/observe-run.ts';
 
 /** Weights may have to be hashed. */
 const LONGEST = '10 minutes';

@@ -1,6 +1,6 @@
 /** @module Overlap policies by the names that the SDK has for them. */
 import { ScheduleOverlapPolicy } from '@temporalio/client';
-import type { OverlapPolicy } from '../../configs/schedule-times.ts';
+import type { OverlapPolicy } from '../../planning/schedules/schedule-times.ts';
 
 const SDK_NAMES = {
   skip: ScheduleOverlapPolicy.SKIP,

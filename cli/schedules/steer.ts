@@ -2,11 +2,11 @@
 import type { Client, ScheduleDescription, ScheduleHandle } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { OVERLAP_POLICIES, policyOf, type OverlapPolicy } from '../../configs/schedule-times.ts';
-import { alternatives } from '../../configs/problems.ts';
-import { withClient } from '../client.ts';
-import { UserError } from '../errors.ts';
-import { print, type OutputOptions } from '../output.ts';
+import { OVERLAP_POLICIES, policyOf, type OverlapPolicy } from '../../planning/schedules/schedule-times.ts';
+import { alternatives } from '../../planning/reading/problems.ts';
+import { withClient } from '../shared/client.ts';
+import { UserError } from '../shared/errors.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
 import { findSchedule } from './find.ts';
 import { sdkName } from './policies.ts';
 import { timeIn, timeZoneOf } from './when.ts';

@@ -1,5 +1,5 @@
 /** @module The line with which Temporal's own command line makes the same schedule. */
-import type { OverlapPolicy, ScheduleTimes } from '../../configs/schedule-times.ts';
+import type { OverlapPolicy, ScheduleTimes } from '../../planning/schedules/schedule-times.ts';
 import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
 
 export function stockLine(schedule: string, config: string, times: ScheduleTimes): string {

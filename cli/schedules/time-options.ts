@@ -6,8 +6,8 @@ import {
   scheduleTimes,
   type AskedTimes,
   type ScheduleTimes,
-} from '../../configs/schedule-times.ts';
-import { UserError } from '../errors.ts';
+} from '../../planning/schedules/schedule-times.ts';
+import { UserError } from '../shared/errors.ts';
 
 const { timeZone, overlap, catchUp } = DEFAULT_TIMES;
 

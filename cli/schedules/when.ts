@@ -1,6 +1,6 @@
 /** @module Times of schedules as people read them. */
 import type { ScheduleDescription } from '@temporalio/client';
-import { duration } from '../durations.ts';
+import { duration } from '../shared/durations.ts';
 
 /** `Mon 2026-11-30 03:00 Europe/Berlin` */
 export function timeIn(iso: string, timeZone: string): string {

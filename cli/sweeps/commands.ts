@@ -3,7 +3,7 @@
  */
 import { userInfo } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { JSON_OPTION, type OutputOptions } from '../output.ts';
+import { JSON_OPTION, type OutputOptions } from '../shared/output.ts';
 import type { AddOptions } from './add.ts';
 import type { ReportOptions } from './show-report.ts';
 

@@ -1,10 +1,10 @@
 /** @module `glee plan sweeps/…`: which trials there would be, and what they could cost at most. */
 import Table from 'cli-table3';
 import pc from 'picocolors';
-import type { SweepOutlook } from '../../configs/resolve-sweep.ts';
+import type { SweepOutlook } from '../../planning/sweeps/resolve-sweep.ts';
 import type { Problem, WeightsSource } from '../../contracts/plan.ts';
 import type { StoppingRule, SweepPlan } from '../../contracts/sweep.ts';
-import { verdictLines } from '../plan-verdict.ts';
+import { verdictLines } from '../shared/plan-verdict.ts';
 
 interface KindSummary {
   /** The first trial of its kind; the others differ in learning rate, weight decay and seed. */

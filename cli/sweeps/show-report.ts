@@ -1,14 +1,14 @@
 /**
  * @module `glee sweep report`: from what S3 keeps of a sweep that ended, and from the sweep itself while it runs.
  */
-import type { ObjectStore } from '../../activities/storage/object-store.ts';
-import { readComparison, readSweepPlan, readSweepState } from '../../activities/sweeps/sweep-objects.ts';
-import { sweepReport } from '../../configs/sweep-report.ts';
+import type { ObjectStore } from '../../activities/storage/ports/object-store.ts';
+import { readComparison, readSweepPlan, readSweepState } from '../../activities/plans/sweep-objects.ts';
+import { sweepReport } from '../../planning/sweeps/sweep-report.ts';
 import { compareSweeps } from '../../contracts/leaderboard.ts';
 import type { SweepReport } from '../../contracts/sweep.ts';
-import { withClient } from '../client.ts';
-import { printableData, printableJson } from '../printable.ts';
-import { withBucket } from '../weights/bucket.ts';
+import { withClient } from '../shared/client.ts';
+import { printableData, printableJson } from '../shared/printable.ts';
+import { withBucket } from '../shared/open-bucket.ts';
 import { renderReport, type ReportFormat } from './report.ts';
 import { stateOf } from './steer.ts';
 

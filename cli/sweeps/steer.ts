@@ -8,7 +8,7 @@ import {
   type Client,
   type WorkflowExecutionDescription,
 } from '@temporalio/client';
-import { readComparison } from '../../activities/sweeps/sweep-objects.ts';
+import { readComparison } from '../../activities/plans/sweep-objects.ts';
 import { CONTROL_TASK_QUEUE, runIdProblem } from '../../contracts/ids.ts';
 import {
   TRIAL_STATUSES,
@@ -16,13 +16,13 @@ import {
   type SweepState,
   type TrialOrder,
 } from '../../contracts/sweep.ts';
-import { promoteTrialUpdate, stopTrialUpdate, sweepStateQuery } from '../../workflows/messages.ts';
-import { refusalOf, withClient } from '../client.ts';
-import { oneLine, UserError } from '../errors.ts';
-import { describeKnown, SWEEPS } from '../known-run.ts';
-import { rootCause } from '../observe.ts';
-import { print, printNote, type OutputOptions } from '../output.ts';
-import { withBucket } from '../weights/bucket.ts';
+import { promoteTrialUpdate, stopTrialUpdate, sweepStateQuery } from '../../workflows/base/messages.ts';
+import { refusalOf, withClient } from '../shared/client.ts';
+import { oneLine, UserError } from '../shared/errors.ts';
+import { describeKnown, SWEEPS } from '../shared/known-run.ts';
+import { rootCause } from '../shared/observe-run.ts';
+import { print, printNote, type OutputOptions } from '../shared/output.ts';
+import { withBucket } from '../shared/open-bucket.ts';
 
 export async function startSweep(config: string, sweep: string, options: OutputOptions): Promise<void> {
   const problem = runIdProblem(sweep);

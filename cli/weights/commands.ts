@@ -2,10 +2,10 @@
  * @module `glee weights`: its commands, and what their help teaches.
  */
 import { Command } from 'commander';
-import { JSON_OPTION } from '../output.ts';
+import { JSON_OPTION } from '../shared/output.ts';
 import type { ConvertOptions } from './convert.ts';
 import type { MergeOptions } from './merge.ts';
-import type { OutputOptions } from '../output.ts';
+import type { OutputOptions } from '../shared/output.ts';
 import type { PruneOptions } from './prune.ts';
 
 // Commands are imported when they run, as in program.ts.

@@ -1,10 +1,10 @@
 /**
  * @module `glee weights convert`: a checkpoint's tensors under other names.
  */
-import { planConversion, type ConvertReport } from '../../activities/weights/torch/convert.ts';
-import { print, type OutputOptions } from '../output.ts';
-import { countText, sizeText } from './sizes.ts';
-import { interruptible, withSource } from './sources.ts';
+import { planConversion, type ConvertReport } from '../../activities/torch-file/convert.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
+import { countText, sizeText } from '../shared/format-size.ts';
+import { interruptible, withSource } from '../shared/artifact-sources.ts';
 import { mustNotOverwrite, writeWithProgress } from './write.ts';
 
 export interface ConvertOptions extends OutputOptions {

@@ -4,16 +4,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowFailedError, type Client } from '@temporalio/client';
 import { logUpdateStderr } from 'log-update';
-import { knownArtifacts, loadCatalogue, withIngredients } from '../../configs/artifacts.ts';
-import { readCatalogueDirectory } from '../../configs/env.ts';
+import { knownArtifacts, loadCatalogue, withIngredients } from '../../planning/artifact-catalog.ts';
+import { readCatalogueDirectory } from '../../planning/environment/env.ts';
 import { CONTROL_TASK_QUEUE, weightsWorkflowId } from '../../contracts/ids.ts';
 import type { ArtifactPlan, PreparedArtifact } from '../../contracts/weights.ts';
-import { withClient } from '../client.ts';
-import { UserError } from '../errors.ts';
-import { rootCause } from '../observe.ts';
-import { print, type OutputOptions } from '../output.ts';
-import { artifactLine, observePreparation } from './preparation.ts';
-import { sizeText } from './sizes.ts';
+import { withClient } from '../shared/client.ts';
+import { UserError } from '../shared/errors.ts';
+import { rootCause } from '../shared/observe-run.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
+import { artifactLine, observePreparation } from '../shared/preparation.ts';
+import { sizeText } from '../shared/format-size.ts';
 
 const REDRAW_MS = 1000;
 

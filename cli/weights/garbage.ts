@@ -1,7 +1,7 @@
 /**
  * @module What lies below artifacts/ and nothing refers to. Only looks; `prune.ts` removes.
  */
-import type { MultipartUpload } from '../../activities/storage/multipart-uploads.ts';
+import type { MultipartUpload } from '../../activities/storage/ports/multipart-uploads.ts';
 import { artifactNames, type ArtifactManifest } from '../../activities/weights/manifest.ts';
 import type { Bucket } from '../../activities/storage/bucket.ts';
 import type { References } from './references.ts';

@@ -6,10 +6,10 @@ import { z } from 'zod';
 import { planSchema, readObject } from '../../activities/storage/schemas.ts';
 import type { ArtifactManifest } from '../../activities/weights/manifest.ts';
 import { keys } from '../../contracts/ids.ts';
-import { print, type OutputOptions } from '../output.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
 import type { Bucket } from '../../activities/storage/bucket.ts';
-import { listManifests, withBucket } from './bucket.ts';
-import { sizeText } from './sizes.ts';
+import { listManifests, withBucket } from '../shared/open-bucket.ts';
+import { sizeText } from '../shared/format-size.ts';
 
 interface Listed extends ArtifactManifest {
   readonly hosts: readonly string[];

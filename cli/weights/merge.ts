@@ -2,10 +2,10 @@
  * @module `glee weights merge`: one checkpoint with a part of it from another.
  */
 import pc from 'picocolors';
-import { planMerge, type MergeReport, type Misfit } from '../../activities/weights/torch/merge.ts';
-import { print, type OutputOptions } from '../output.ts';
-import { countText, shapeText, sizeText } from './sizes.ts';
-import { interruptible, withSource } from './sources.ts';
+import { planMerge, type MergeReport, type Misfit } from '../../activities/torch-file/merge.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
+import { countText, shapeText, sizeText } from '../shared/format-size.ts';
+import { interruptible, withSource } from '../shared/artifact-sources.ts';
 import { mustNotOverwrite, writeWithProgress } from './write.ts';
 
 export interface MergeOptions extends OutputOptions {

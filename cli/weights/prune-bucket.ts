@@ -5,7 +5,7 @@
 import { artifactNames, type ArtifactManifest } from '../../activities/weights/manifest.ts';
 import { artifactWorkflowId } from '../../contracts/ids.ts';
 import type { Bucket } from '../../activities/storage/bucket.ts';
-import { listManifests } from './bucket.ts';
+import { listManifests } from '../shared/open-bucket.ts';
 import { artifactFolders, garbageOf, unusedManifests, type Garbage } from './garbage.ts';
 import { readReferences, type References } from './references.ts';
 

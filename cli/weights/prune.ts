@@ -2,14 +2,14 @@
  * @module `glee weights prune`: removes from S3 what nothing refers to, and nothing that Temporal may still be using.
  */
 import pc from 'picocolors';
-import { isRunning } from '../../activities/stages/running.ts';
-import { durationMs } from '../../configs/durations.ts';
-import { withClient } from '../client.ts';
-import { UserError } from '../errors.ts';
-import { print, type OutputOptions } from '../output.ts';
-import { withBucket } from './bucket.ts';
+import { isRunning } from '../../activities/support/is-running.ts';
+import { durationMs } from '../../planning/reading/durations.ts';
+import { withClient } from '../shared/client.ts';
+import { UserError } from '../shared/errors.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
+import { withBucket } from '../shared/open-bucket.ts';
 import { pruneBucket, type Pruned } from './prune-bucket.ts';
-import { sizeText } from './sizes.ts';
+import { sizeText } from '../shared/format-size.ts';
 
 export interface PruneOptions extends OutputOptions {
   readonly dryRun?: boolean;

@@ -8,11 +8,11 @@ import {
   readCheckpoint,
   type Checkpoint,
   type Tensor,
-} from '../../activities/weights/torch/checkpoint.ts';
-import { countOf } from '../../activities/weights/torch/tensor-count.ts';
-import { print, type OutputOptions } from '../output.ts';
-import { countText, shapeText, sizeText } from './sizes.ts';
-import { interruptible, withSource } from './sources.ts';
+} from '../../activities/torch-file/checkpoint.ts';
+import { countOf } from '../../activities/torch-file/tensor-count.ts';
+import { print, type OutputOptions } from '../shared/output.ts';
+import { countText, shapeText, sizeText } from '../shared/format-size.ts';
+import { interruptible, withSource } from '../shared/artifact-sources.ts';
 
 export async function show(place: string, options: OutputOptions): Promise<void> {
   await interruptible((signal) =>

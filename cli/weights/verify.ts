@@ -3,10 +3,10 @@
  */
 import pc from 'picocolors';
 import { sha256OfObject } from '../../activities/storage/sha256-of-object.ts';
-import { UserError } from '../errors.ts';
-import { print, printNote, type OutputOptions } from '../output.ts';
-import { listManifests, withBucket } from './bucket.ts';
-import { sizeText } from './sizes.ts';
+import { UserError } from '../shared/errors.ts';
+import { print, printNote, type OutputOptions } from '../shared/output.ts';
+import { listManifests, withBucket } from '../shared/open-bucket.ts';
+import { sizeText } from '../shared/format-size.ts';
 
 interface Verified {
   readonly name: string;

@@ -3,10 +3,10 @@
  */
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { removeAbandoned } from '../../activities/storage/files.ts';
-import type { TorchFile } from '../../activities/weights/torch/torch-file.ts';
-import { writeTorchFile } from '../../activities/weights/torch/write-file.ts';
-import { UserError } from '../errors.ts';
+import { removeAbandoned } from '../../activities/files/atomic-files.ts';
+import type { TorchFile } from '../../activities/torch-file/torch-file.ts';
+import { writeTorchFile } from '../../activities/torch-file/write-file.ts';
+import { UserError } from '../shared/errors.ts';
 import { copyProgress } from './progress.ts';
 
 export async function writeWithProgress(file: TorchFile, path: string, signal: AbortSignal): Promise<void> {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { packageRoot } from '../../configs/package-root.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 
 const lockSchema = z.object({
   packages: z.record(

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { execa } from 'execa';
-import { packageRoot } from '../../configs/package-root.ts';
-import { startRun } from '../../cli/start.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import { resultOf, startTestStack, untilIteration, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 

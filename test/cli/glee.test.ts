@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { execa } from 'execa';
 import { z } from 'zod';
-import { packageRoot } from '../../configs/package-root.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
 import { startTestStack, untilIteration, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';

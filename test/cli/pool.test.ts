@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { execa } from 'execa';
 import { z } from 'zod';
-import { packageRoot } from '../../configs/package-root.ts';
-import { startRun } from '../../cli/start.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import {
   startGpuWorker,
   stopGpuWorkers,

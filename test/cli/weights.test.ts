@@ -5,7 +5,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { execa } from 'execa';
 import { z } from 'zod';
-import { packageRoot } from '../../configs/package-root.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 import { startTestS3 } from '../activities/s3.ts';
 import { temporaryFolder } from '../fixtures/glee-checkout.ts';
 import { until } from '../support/until.ts';

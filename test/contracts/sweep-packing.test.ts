@@ -16,7 +16,7 @@ import {
 } from '../../contracts/sweep-packing.ts';
 import type { SweepEvent, SweepState, Trial } from '../../contracts/sweep.ts';
 import { jsonBytes } from '../../contracts/text-bytes.ts';
-import { afterEvent, newSweepState } from '../../workflows/sweep-state.ts';
+import { afterEvent, newSweepState } from '../../workflows/sweep/sweep-state.ts';
 
 /** What Temporal takes, with room for what is around the payload. */
 const MOST_PAYLOAD_BYTES = 2_000_000;

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { gleeProgram } from '../../cli/program.ts';
-import { packageRoot } from '../../configs/package-root.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 import { anchorsOf, commandLinesOf, linksOf, pages, pathsOf } from './shown.ts';
 
 const PAGES = pages();

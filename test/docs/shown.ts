@@ -1,7 +1,7 @@
 /** @module What the documentation shows: its pages, their links, the paths that they name, and their command lines. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../../configs/package-root.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 
 export interface Page {
   /** Relative to the repository's root. */

@@ -1,15 +1,15 @@
 /** @module Configs that users write, GLEE's own YAML, and Python's literals in it. */
-import { loadCatalogue } from '../../configs/artifacts.ts';
-import { cronProblem } from '../../configs/cron.ts';
-import { durationMs } from '../../configs/durations.ts';
-import { fineTuneConfigSchema, fineTuneJsonSchema } from '../../configs/fine-tune-schema.ts';
-import { parseConfig } from '../../configs/load.ts';
-import { loadPoolSettings } from '../../configs/pool-settings.ts';
-import { parsePythonLiteral } from '../../configs/python-literal.ts';
-import { parsePyYaml } from '../../configs/pyyaml.ts';
-import { jointConfigSchema, jointJsonSchema } from '../../configs/schema.ts';
-import { sweepConfigSchema, sweepJsonSchema } from '../../configs/sweep-schema.ts';
-import { parseYamlSource } from '../../configs/yaml-source.ts';
+import { loadCatalogue } from '../../planning/artifact-catalog.ts';
+import { cronProblem } from '../../planning/schedules/cron.ts';
+import { durationMs } from '../../planning/reading/durations.ts';
+import { fineTuneConfigSchema, fineTuneJsonSchema } from '../../planning/schemas/fine-tune-schema.ts';
+import { parseConfig } from '../../planning/load-config.ts';
+import { loadPoolSettings } from '../../planning/pool-settings.ts';
+import { parsePythonLiteral } from '../../planning/pyyaml/python-literal.ts';
+import { parsePyYaml } from '../../planning/pyyaml/read-pyyaml.ts';
+import { jointConfigSchema, jointJsonSchema } from '../../planning/schemas/joint-schema.ts';
+import { sweepConfigSchema, sweepJsonSchema } from '../../planning/schemas/sweep-schema.ts';
+import { parseYamlSource } from '../../planning/reading/yaml-source.ts';
 import { asFile } from './files.ts';
 import { textTarget, type Target } from './target.ts';
 

@@ -1,15 +1,15 @@
 /** @module What trainers and data sets leave on hosts: logs, metrics, annotations, job folders. */
-import { prefixProblem } from '../../activities/health/json-prefix.ts';
-import { sampleAnnotations } from '../../activities/health/annotations.ts';
+import { prefixProblem } from '../../activities/preflight/json-prefix.ts';
+import { sampleAnnotations } from '../../activities/preflight/annotations.ts';
 import { evaluationSchema, parseObject } from '../../activities/storage/schemas.ts';
-import { classifyExit } from '../../activities/training/classify.ts';
-import { readAnswer, readPhase, readSaves } from '../../activities/training/companion.ts';
-import { readCoverage } from '../../activities/training/coverage.ts';
-import { readExit, readTaskToken, readTrainer, type Job } from '../../activities/training/job.ts';
-import { peakMemoryMiB, readLosses, readNewestMetrics } from '../../activities/training/metrics.ts';
+import { classifyExit } from '../../activities/training/crashes/classify.ts';
+import { readAnswer, readPhase, readSaves } from '../../activities/training/progress/companion-files.ts';
+import { readCoverage } from '../../activities/training/progress/weights-coverage.ts';
+import { readExit, readTaskToken, readTrainer, type Job } from '../../activities/training/jobs/job.ts';
+import { peakMemoryMiB, readLosses, readNewestMetrics } from '../../activities/training/progress/metrics.ts';
 import { readOutcome } from '../../activities/training/outcome.ts';
-import { parseEvaluation, readEvaluation } from '../../activities/training/parse-evaluation.ts';
-import { readRanks } from '../../activities/training/rank-records.ts';
+import { parseEvaluation, readEvaluation } from '../../activities/training/evaluation/parse-evaluation.ts';
+import { readRanks } from '../../activities/training/progress/rank-records.ts';
 import { asFile } from './files.ts';
 import { textTarget, type Target } from './target.ts';
 

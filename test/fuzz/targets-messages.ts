@@ -19,10 +19,10 @@ import {
 } from '../../contracts/pool-messages.ts';
 import { parseAddedTrial, parseTrialLeg, parseTrialOrder } from '../../contracts/sweep-messages.ts';
 import { parseCarriedSweep, unpackSweepState } from '../../contracts/sweep-packing.ts';
-import { readCarriedPool } from '../../workflows/carried-pool.ts';
-import { checkLeg, checkRunInput } from '../../workflows/run-input.ts';
-import { checkStageInput } from '../../workflows/stage-input.ts';
-import { checkArtifactInput, checkWeightsInput } from '../../workflows/weights-input.ts';
+import { readCarriedPool } from '../../workflows/pool/carried-pool.ts';
+import { checkLeg, checkRunInput } from '../../workflows/run/run-input.ts';
+import { checkStageInput } from '../../workflows/stage/stage-input.ts';
+import { checkArtifactInput, checkWeightsInput } from '../../workflows/base/weights-input.ts';
 import { stagePlan } from '../fixtures/stage-plan.ts';
 import { textTarget, valueTarget, type Target } from './target.ts';
 

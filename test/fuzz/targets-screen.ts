@@ -1,6 +1,6 @@
 /** @module What people are shown: nothing of what anybody wrote may steer a terminal, or mean something in Markdown, HTML or CSV. */
 import assert from 'node:assert/strict';
-import { printable, printableJson, printableScreen } from '../../cli/printable.ts';
+import { printable, printableJson, printableScreen } from '../../cli/shared/printable.ts';
 import { markup, scriptJson, text as htmlText } from '../../cli/sweeps/html.ts';
 import { markdownText } from '../../contracts/markdown.ts';
 import { clipText, textBytes } from '../../contracts/text-bytes.ts';

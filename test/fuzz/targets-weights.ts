@@ -9,9 +9,9 @@ import {
 import { manifestSchema } from '../../activities/weights/manifest.ts';
 import { parseSource } from '../../activities/weights/sources/parse-source.ts';
 import { isPublicAddress } from '../../activities/weights/sources/public-address.ts';
-import { readCheckpoint } from '../../activities/weights/torch/checkpoint.ts';
-import { mustBeHarmless } from '../../activities/weights/torch/scan.ts';
-import { sourceProblem } from '../../configs/source-traps.ts';
+import { readCheckpoint } from '../../activities/torch-file/checkpoint.ts';
+import { mustBeHarmless } from '../../activities/torch-file/scan.ts';
+import { sourceProblem } from '../../planning/validations/source-validations.ts';
 import { secretProblem, unprovenProblem } from '../../contracts/sources.ts';
 import { fileAt, pinOf } from '../../activities/checkpoints/snapshot.ts';
 import {
@@ -21,7 +21,7 @@ import {
   textOf,
   torchFileOf,
   zipOf,
-} from '../activities/weights/torch/archives.ts';
+} from '../activities/torch-file/archives.ts';
 import { stagePlan } from '../fixtures/stage-plan.ts';
 import { textTarget, type Target } from './target.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { startRun } from '../../cli/start.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import {
   look,
   resultOf,

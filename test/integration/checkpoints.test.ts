@@ -7,10 +7,10 @@ import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3
 import { execa } from 'execa';
 import { z } from 'zod';
 import { openBucket, type Bucket } from '../../activities/storage/bucket.ts';
-import { sha256OfFile } from '../../activities/storage/files.ts';
+import { sha256OfFile } from '../../activities/files/atomic-files.ts';
 import { checkpointSchema } from '../../activities/storage/schemas.ts';
-import { startRun } from '../../cli/start.ts';
-import { packageRoot } from '../../configs/package-root.ts';
+import { startRun } from '../../cli/runs/start.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 import {
   look,
   resultOf,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startRun } from '../../cli/start.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import {
   spawnWorker,
   startGpuWorker,

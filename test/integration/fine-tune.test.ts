@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { WorkflowFailedError } from '@temporalio/client';
-import { rootCause } from '../../cli/observe.ts';
-import { startRun } from '../../cli/start.ts';
+import { rootCause } from '../../cli/shared/observe-run.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import type { EvaluateInput, EvaluationResult } from '../../contracts/evaluation.ts';
 import type { FineTuneInput, FineTuneResult } from '../../contracts/fine-tune.ts';
 import { CONTROL_TASK_QUEUE, poolWorkflowId } from '../../contracts/ids.ts';
-import { poolQuery } from '../../workflows/messages.ts';
+import { poolQuery } from '../../workflows/base/messages.ts';
 import { look, startTestStack, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { listJobs } from '../../activities/training/job.ts';
-import { livingTrainers } from '../../activities/training/processes.ts';
-import { readRanks } from '../../activities/training/rank-records.ts';
-import { renderRun } from '../../cli/render.ts';
-import { startRun } from '../../cli/start.ts';
+import { listJobs } from '../../activities/training/jobs/job.ts';
+import { livingTrainers } from '../../activities/training/jobs/processes.ts';
+import { readRanks } from '../../activities/training/progress/rank-records.ts';
+import { renderRun } from '../../cli/runs/render.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import { look, startTestStack, untilIteration, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 

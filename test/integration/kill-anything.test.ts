@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { trainerPids } from '../../activities/training/processes.ts';
-import { listJobs } from '../../activities/training/job.ts';
+import { trainerPids } from '../../activities/training/jobs/processes.ts';
+import { listJobs } from '../../activities/training/jobs/job.ts';
 import {
   look,
   resultOf,
@@ -11,7 +11,7 @@ import {
   type TestStack,
 } from '../support/stack.ts';
 import { until } from '../support/until.ts';
-import { startRun } from '../../cli/start.ts';
+import { startRun } from '../../cli/runs/start.ts';
 
 describe('a run whose parts are killed', () => {
   let stack: TestStack;

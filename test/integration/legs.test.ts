@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { resolveJointPlan } from '../../configs/resolve.ts';
+import { resolveJointPlan } from '../../planning/resolve-joint.ts';
 import { CONTROL_TASK_QUEUE, stageWorkflowId } from '../../contracts/ids.ts';
 import type { TrainStageInput } from '../../contracts/runs.ts';
-import { readSaves } from '../../activities/training/companion.ts';
-import { stageStateQuery } from '../../workflows/messages.ts';
-import type { trainStage } from '../../workflows/train-stage.ts';
+import { readSaves } from '../../activities/training/progress/companion-files.ts';
+import { stageStateQuery } from '../../workflows/base/messages.ts';
+import type { trainStage } from '../../workflows/stage/train-stage.ts';
 import { iterationsOf, jobsThatWrote } from '../support/iterations.ts';
 import { startTestStack, trainersOf, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';

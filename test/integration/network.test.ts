@@ -3,7 +3,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { S3Client } from '@aws-sdk/client-s3';
 import { readHead } from '../../activities/checkpoints/head.ts';
 import { openBucket, type Bucket } from '../../activities/storage/bucket.ts';
-import { startRun } from '../../cli/start.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import type { StageState } from '../../contracts/runs.ts';
 import { networkProblem } from '../../sandbox/network.ts';
 import {

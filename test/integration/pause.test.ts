@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { readAnswer, readSaves } from '../../activities/training/companion.ts';
-import { livingTrainers } from '../../activities/training/processes.ts';
-import { startRun } from '../../cli/start.ts';
+import { readAnswer, readSaves } from '../../activities/training/progress/companion-files.ts';
+import { livingTrainers } from '../../activities/training/jobs/processes.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import {
   look,
   resultOf,
@@ -13,7 +13,7 @@ import {
   type TestStack,
 } from '../support/stack.ts';
 import { iterationsOf, jobsThatWrote } from '../support/iterations.ts';
-import { controlUpdates } from '../../workflows/messages.ts';
+import { controlUpdates } from '../../workflows/base/messages.ts';
 import { until } from '../support/until.ts';
 
 const MAX_ITERATIONS = 300;

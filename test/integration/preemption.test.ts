@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startRun } from '../../cli/start.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import { poolWorkflowId } from '../../contracts/ids.ts';
-import { poolQuery } from '../../workflows/messages.ts';
+import { poolQuery } from '../../workflows/base/messages.ts';
 import { look, resultOf, startTestStack, untilIteration, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 

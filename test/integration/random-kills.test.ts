@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { livingTrainers } from '../../activities/training/processes.ts';
-import { startRun } from '../../cli/start.ts';
+import { livingTrainers } from '../../activities/training/jobs/processes.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import { resultOf, startTestStack, trainToTheEnd, type TestStack } from '../support/stack.ts';
 import { randomNumbers } from '../../sandbox/random.ts';
 import { until } from '../support/until.ts';

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { execa } from 'execa';
-import { packageRoot } from '../../configs/package-root.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 import type { ScheduledRunInput, ScheduledRunResult } from '../../contracts/schedule.ts';
-import { startRun } from '../../cli/start.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import { obtainServer } from '../../sandbox/obtain.ts';
-import { controlUpdates } from '../../workflows/messages.ts';
+import { controlUpdates } from '../../workflows/base/messages.ts';
 import { look, resultOf, startTestStack, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 

@@ -3,11 +3,11 @@ import { after, before, describe, it } from 'node:test';
 import { join } from 'node:path';
 import { WorkflowFailedError } from '@temporalio/client';
 import { execa } from 'execa';
-import { packageRoot } from '../../configs/package-root.ts';
-import { rootCause } from '../../cli/observe.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
+import { rootCause } from '../../cli/shared/observe-run.ts';
 import { CONTROL_TASK_QUEUE, stageWorkflowId } from '../../contracts/ids.ts';
 import type { SweepInput, SweepResult } from '../../contracts/sweep.ts';
-import { stageStateQuery, stopTrialUpdate, sweepStateQuery } from '../../workflows/messages.ts';
+import { stageStateQuery, stopTrialUpdate, sweepStateQuery } from '../../workflows/base/messages.ts';
 import { startTestStack, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 

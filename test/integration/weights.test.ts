@@ -8,12 +8,12 @@ import { after, before, describe, it } from 'node:test';
 import { ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { execa } from 'execa';
 import { z } from 'zod';
-import { packageRoot } from '../../configs/package-root.ts';
-import { pickleOf, smallCheckpoint } from '../activities/weights/torch/archives.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
+import { pickleOf, smallCheckpoint } from '../activities/torch-file/archives.ts';
 import { look, resultOf, startTestStack, trainToTheEnd, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
-import { rootCause } from '../../cli/observe.ts';
-import { startRun } from '../../cli/start.ts';
+import { rootCause } from '../../cli/shared/observe-run.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
 
 const SWIN = 'weights/swin_large_patch4_window12_384_22k.pth';

@@ -3,10 +3,10 @@
  * in plays.ts.
  */
 import assert from 'node:assert/strict';
-import { fail } from '../../activities/fail.ts';
+import { fail } from '../../activities/support/failures.ts';
 import { poolWorkflowId } from '../../contracts/ids.ts';
 import type { Lab } from '../support/lab.ts';
-import { clearUpdate, drainUpdate, joinSignal, uncordonUpdate } from '../../workflows/messages.ts';
+import { clearUpdate, drainUpdate, joinSignal, uncordonUpdate } from '../../workflows/base/messages.ts';
 import { finish, setScene, startStage, trainForEver, viewPoolOf, type Scene } from '../support/scene.ts';
 import { until } from '../support/until.ts';
 import { executionOf, type Execution, type Play } from './play.ts';

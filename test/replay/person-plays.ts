@@ -2,11 +2,11 @@
  * @module Paths on which people steer a run, and the pool takes hosts back; played in a lab as those in plays.ts.
  */
 import assert from 'node:assert/strict';
-import { fail } from '../../activities/fail.ts';
+import { fail } from '../../activities/support/failures.ts';
 import type { ControlKind } from '../../contracts/controls.ts';
 import { poolWorkflowId, stageWorkflowId } from '../../contracts/ids.ts';
 import type { StagePlan } from '../../contracts/plan.ts';
-import { controlUpdates, runStateQuery } from '../../workflows/messages.ts';
+import { controlUpdates, runStateQuery } from '../../workflows/base/messages.ts';
 import { stagePlan } from '../fixtures/stage-plan.ts';
 import {
   checkpoint,

@@ -3,7 +3,7 @@
  * which histories it leaves to be recorded.
  */
 import assert from 'node:assert/strict';
-import { fail } from '../../activities/fail.ts';
+import { fail } from '../../activities/support/failures.ts';
 import { poolWorkflowId } from '../../contracts/ids.ts';
 import type { Lab, LabOptions } from '../support/lab.ts';
 import {

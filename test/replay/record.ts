@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { execa } from 'execa';
-import { packageRoot } from '../../configs/package-root.ts';
-import { startRun } from '../../cli/start.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import { obtainServer } from '../../sandbox/obtain.ts';
 import { startSweepLab } from '../../bench/sweep-lab.ts';
 import { configured, startLab } from '../support/lab.ts';
@@ -20,7 +20,7 @@ import {
   type TestStack,
 } from '../support/stack.ts';
 import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
-import { controlUpdates } from '../../workflows/messages.ts';
+import { controlUpdates } from '../../workflows/base/messages.ts';
 import { newGate } from '../support/scene.ts';
 import { until } from '../support/until.ts';
 import type { Execution } from './play.ts';

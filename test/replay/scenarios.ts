@@ -2,7 +2,7 @@
  * @module The recorded paths through the workflows' code, each a history in `histories/<scenario>.json`.
  */
 import { join } from 'node:path';
-import { packageRoot } from '../../configs/package-root.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 
 export const SCENARIOS = [
   'joint-trained',

@@ -6,7 +6,7 @@ import { WorkflowUpdateFailedError, type Client } from '@temporalio/client';
 import { poolWorkflowId } from '../../contracts/ids.ts';
 import type { HostOrder } from '../../contracts/pool.ts';
 import type { HostView, PoolView } from '../../contracts/pool-view.ts';
-import { cordonUpdate, drainUpdate, uncordonUpdate } from '../../workflows/messages.ts';
+import { cordonUpdate, drainUpdate, uncordonUpdate } from '../../workflows/base/messages.ts';
 import { Stopwatches, type Disturbances } from './disturbances.ts';
 import { inTime } from './in-time.ts';
 import type { Violation } from './story.ts';

@@ -6,7 +6,7 @@
 import { WorkflowUpdateFailedError, type Client } from '@temporalio/client';
 import { stageWorkflowId } from '../../contracts/ids.ts';
 import type { StageState } from '../../contracts/runs.ts';
-import { controlUpdates, runStateQuery, stageStateQuery } from '../../workflows/messages.ts';
+import { controlUpdates, runStateQuery, stageStateQuery } from '../../workflows/base/messages.ts';
 import { inTime } from './in-time.ts';
 import { Stopwatches, type Disturbances } from './disturbances.ts';
 import type { Violation } from './story.ts';

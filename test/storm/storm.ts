@@ -1,10 +1,10 @@
 /** @module One storm, from the first strike to the last piece of work that has ended. */
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { livingTrainers } from '../../activities/training/processes.ts';
+import { livingTrainers } from '../../activities/training/jobs/processes.ts';
 import { poolWorkflowId, stageWorkflowId } from '../../contracts/ids.ts';
 import { ALL_STAGES } from '../../contracts/plan.ts';
-import { poolQuery } from '../../workflows/messages.ts';
+import { poolQuery } from '../../workflows/base/messages.ts';
 import { sendBadMessage } from './bad-messages.ts';
 import { Blows, type Lasting } from './blows.ts';
 import { KINDS_OF_WORK, type KindOfWork } from './configs.ts';

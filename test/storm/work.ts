@@ -4,9 +4,9 @@
  */
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
-import { rootCause } from '../../cli/observe.ts';
+import { rootCause } from '../../cli/shared/observe-run.ts';
 import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
-import { sweepStateQuery } from '../../workflows/messages.ts';
+import { sweepStateQuery } from '../../workflows/base/messages.ts';
 import { inTime } from './in-time.ts';
 import { KINDS_OF_WORK, type KindOfWork, type Weather } from './configs.ts';
 

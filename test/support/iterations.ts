@@ -4,7 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { listJobs, type Job } from '../../activities/training/job.ts';
+import { listJobs, type Job } from '../../activities/training/jobs/job.ts';
 import type { TestStack } from './stack.ts';
 
 /** Of all its attempts, in order; one that was repeated is there twice. */

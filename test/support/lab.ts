@@ -14,10 +14,10 @@ import {
   Runtime,
   Worker,
 } from '@temporalio/worker';
-import { forwardControl } from '../../activities/stages/control-activities.ts';
-import { createPoolActivities } from '../../activities/pool/pool-activities.ts';
-import { createStageActivities } from '../../activities/stages/stage-activities.ts';
-import type { ObjectStore } from '../../activities/storage/object-store.ts';
+import { forwardControl } from '../../activities/control-activities.ts';
+import { createPoolActivities } from '../../activities/pool-activities.ts';
+import { createStageActivities } from '../../activities/stage-activities.ts';
+import type { ObjectStore } from '../../activities/storage/ports/object-store.ts';
 import type {
   ControlActivities,
   HostActivities,

@@ -1,7 +1,7 @@
 /**
  * @module A stack whose servers and GPU hosts are machines of their own, with a network between them that can be cut.
  */
-import { livingTrainers } from '../../activities/training/processes.ts';
+import { livingTrainers } from '../../activities/training/jobs/processes.ts';
 import { createNetwork, type Machine, type Network } from '../../sandbox/network.ts';
 import { HERE } from '../../sandbox/place.ts';
 import type { GpuHost } from '../../sandbox/stack.ts';

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { poolWorkflowId } from '../../contracts/ids.ts';
 import type { LeaseRequest } from '../../contracts/pool.ts';
 import type { PoolView } from '../../contracts/pool-view.ts';
-import { poolQuery, releaseSignal, requestSignal } from '../../workflows/messages.ts';
+import { poolQuery, releaseSignal, requestSignal } from '../../workflows/base/messages.ts';
 import type { Lab } from './lab.ts';
 
 export interface PoolClient {

@@ -10,7 +10,7 @@ import {
   type WorkflowHandle,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
-import { refused } from '../../activities/fail.ts';
+import { refused } from '../../activities/support/failures.ts';
 import type {
   PlannedEvaluation,
   PublishStageInput,
@@ -39,8 +39,8 @@ import type {
   TrainRankInput,
   TrainRankResult,
 } from '../../contracts/training.ts';
-import { joinSignal, poolQuery, stageStateQuery } from '../../workflows/messages.ts';
-import type { trainStage } from '../../workflows/train-stage.ts';
+import { joinSignal, poolQuery, stageStateQuery } from '../../workflows/base/messages.ts';
+import type { trainStage } from '../../workflows/stage/train-stage.ts';
 import { stagePlan, stageResult } from '../fixtures/stage-plan.ts';
 import { beating, HOSTS, type Lab } from './lab.ts';
 

@@ -4,12 +4,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { livingTrainers } from '../../activities/training/processes.ts';
-import { packageRoot } from '../../configs/package-root.ts';
+import { livingTrainers } from '../../activities/training/jobs/processes.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 import type { JointTrainingResult } from '../../contracts/runs.ts';
 import type { Progress } from '../../contracts/training.ts';
-import { observeHosts, observeRun, type RunSnapshot } from '../../cli/observe.ts';
-import { startRun } from '../../cli/start.ts';
+import { observeHosts, observeRun, type RunSnapshot } from '../../cli/shared/observe-run.ts';
+import { startRun } from '../../cli/runs/start.ts';
 import { startStack, type Stack, type StackOptions } from '../../sandbox/stack.ts';
 import { until } from './until.ts';
 

@@ -4,12 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { execa } from 'execa';
-import { classifyExit } from '../../activities/training/classify.ts';
-import { datasetVariables, writeDeclaredDatasets } from '../../activities/training/declared-datasets.ts';
-import { parseEvaluation } from '../../activities/training/parse-evaluation.ts';
-import { writeGleeYaml } from '../../configs/glee-yaml.ts';
-import { packageRoot } from '../../configs/package-root.ts';
-import { resolveFineTunePlan } from '../../configs/resolve-fine-tune.ts';
+import { classifyExit } from '../../activities/training/crashes/classify.ts';
+import {
+  datasetVariables,
+  writeDeclaredDatasets,
+} from '../../activities/training/progress/declared-datasets.ts';
+import { parseEvaluation } from '../../activities/training/evaluation/parse-evaluation.ts';
+import { writeGleeYaml } from '../../planning/glee/write-glee-yaml.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
+import { resolveFineTunePlan } from '../../planning/resolve-fine-tune.ts';
 import type { DatasetPlan } from '../../contracts/datasets.ts';
 import { temporaryFolder, writeInto } from '../fixtures/glee-checkout.ts';
 import { VIDEO_CONFIGS } from '../fixtures/glee-facts.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { execa } from 'execa';
 import { z } from 'zod';
-import { packageRoot } from '../../configs/package-root.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 import { fixture } from '../activities/training/jobs.ts';
 import { DETECTRON2_PYTHON, withoutDetectron2 } from './detectron2-python.ts';
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import getPort from 'get-port';
-import { runBriefly } from '../../activities/health/run-briefly.ts';
-import { packageRoot } from '../../configs/package-root.ts';
+import { runBriefly } from '../../activities/preflight/run-briefly.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 import { pythonWithTorch } from '../../sandbox/torch-python.ts';
 
 const python = await pythonWithTorch();

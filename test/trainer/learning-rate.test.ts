@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { execa } from 'execa';
 import { z } from 'zod';
-import { packageRoot } from '../../configs/package-root.ts';
+import { packageRoot } from '../../planning/environment/package-root.ts';
 import { fixture } from '../activities/training/jobs.ts';
 import { temporaryFolder } from '../fixtures/glee-checkout.ts';
 import { makeStandIn, readMetrics, sha256, stage1, type StandIn } from '../sandbox/stand-in.ts';

@@ -10,8 +10,8 @@ import {
   type PhaseRecord,
   type SaveAnswer,
   type SaveRecord,
-} from '../../activities/training/companion.ts';
-import type { Job } from '../../activities/training/job.ts';
+} from '../../activities/training/progress/companion-files.ts';
+import type { Job } from '../../activities/training/jobs/job.ts';
 import { until } from '../support/until.ts';
 
 const startSchema = z.object({

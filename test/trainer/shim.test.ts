@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { readExit, readTrainer, type Job } from '../../activities/training/job.ts';
-import { isAlive, trainerPids } from '../../activities/training/processes.ts';
+import { readExit, readTrainer, type Job } from '../../activities/training/jobs/job.ts';
+import { isAlive, trainerPids } from '../../activities/training/jobs/processes.ts';
 import {
   PYTHON,
   exitOf,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { EnvironmentError } from '../../configs/environment-error.ts';
+import { EnvironmentError } from '../../planning/environment/environment-error.ts';
 import { countGpus } from '../../workers/gpu-count.ts';
 import { temporaryFolder, writeInto } from '../fixtures/glee-checkout.ts';
 

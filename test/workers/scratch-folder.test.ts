@@ -3,7 +3,7 @@ import { chmod, chown, mkdir, readFile, stat, symlink, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { pino } from 'pino';
-import { writeFileAtomically } from '../../activities/storage/files.ts';
+import { writeFileAtomically } from '../../activities/files/atomic-files.ts';
 import { claimScratch, prepareScratch } from '../../workers/scratch-folder.ts';
 import { temporaryFolder } from '../fixtures/glee-checkout.ts';
 import { until } from '../support/until.ts';

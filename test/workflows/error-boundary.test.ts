@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { fail } from '../../activities/fail.ts';
+import { fail } from '../../activities/support/failures.ts';
 import { FAILURES, isFailureType } from '../../contracts/failures.ts';
 import { startLab, type Lab } from '../support/lab.ts';
 import { failedAs, finish, setScene, startRun, startStage, stateOf } from '../support/scene.ts';

@@ -15,9 +15,9 @@ import {
   planningNow,
   presence,
   training,
-} from '../../workflows/activity-profiles.ts';
+} from '../../workflows/base/activity-profiles.ts';
 import * as workflows from '../../workflows/index.ts';
-import * as messages from '../../workflows/messages.ts';
+import * as messages from '../../workflows/base/messages.ts';
 import { stagePlan } from '../fixtures/stage-plan.ts';
 
 const FOR_EVER = 1_000_000;

@@ -4,13 +4,13 @@
  */
 import { mkdir, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createDirectFile } from '../direct-file.ts';
-import { sha256OfFile, writeWhole } from '../files.ts';
-import { WrongContent, type TransferOptions } from '../object-store.ts';
+import { createDirectFile } from '../../files/direct-file.ts';
+import { sha256OfFile, writeWhole } from '../../files/atomic-files.ts';
+import { WrongContent, type TransferOptions } from '../ports/object-store.ts';
 import { crc32Hex } from './crc32.ts';
-import type { DownloadSource, Promised } from './ends.ts';
+import type { DownloadSource, Promised } from './transfer-ends.ts';
 import { fetchRanges } from './fetch-ranges.ts';
-import { crc32OfPieces } from './pieces.ts';
+import { crc32OfPieces } from './cut-pieces.ts';
 
 /** @throws WrongContent when the object is not what was promised; whatever fails, the file that was there stays. */
 export async function downloadFile(

@@ -1,14 +1,14 @@
 /** @module The ranges of one version of an object, several at a time, each gone on with where its connection broke. */
 import { crc32 as updateCrc32 } from 'node:zlib';
-import { httpStatus } from '../../../configs/s3.ts';
-import type { DirectFile } from '../direct-file.ts';
-import { WrongContent } from '../object-store.ts';
-import type { DownloadSource, Promised } from './ends.ts';
+import { httpStatus } from '../../../planning/environment/s3-client.ts';
+import type { DirectFile } from '../../files/direct-file.ts';
+import { WrongContent } from '../ports/object-store.ts';
+import type { DownloadSource, Promised } from './transfer-ends.ts';
 import type { ResponseHead } from './http-response.ts';
-import { piecesOf, rangeBytesFor, type Piece } from './pieces.ts';
+import { piecesOf, rangeBytesFor, type Piece } from './cut-pieces.ts';
 import { readRange } from './read-range.ts';
 import { signGet } from './sign-request.ts';
-import { steadily, type Attempt } from './steadily.ts';
+import { steadily, type Attempt } from './with-retry.ts';
 
 /** Each has up to two buffers of two mebibytes. */
 const CONNECTIONS = 8;

@@ -4,11 +4,11 @@
  */
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { trustedAuthorities } from '../../../configs/s3.ts';
-import { alignedBuffer } from '../direct-file.ts';
+import { trustedAuthorities } from '../../../planning/environment/s3-client.ts';
+import { alignedBuffer } from '../../files/direct-file.ts';
 import { parseHead, S3Refusal, type ResponseHead } from './http-response.ts';
 import type { SignedRequest } from './sign-request.ts';
-import type { Attempt } from './steadily.ts';
+import type { Attempt } from './with-retry.ts';
 
 /** Half of it is as fast, and takes a fifth more CPU time. */
 const BUFFER_BYTES = 2 << 20;

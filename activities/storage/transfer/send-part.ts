@@ -9,8 +9,8 @@ import {
   type UploadPartCommandInput,
 } from '@aws-sdk/client-s3';
 import { crc32Base64 } from './crc32.ts';
-import { SLICE_BYTES, type Pace } from './pace.ts';
-import type { Attempt } from './steadily.ts';
+import { SLICE_BYTES, type Pace } from './upload-pace.ts';
+import type { Attempt } from './with-retry.ts';
 
 type Logger = NonNullable<S3ClientConfig['logger']>;
 

@@ -1,12 +1,12 @@
 /** @module What S3 says that it has of a file, against the file itself. */
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
-import { httpStatus, storageRefusal } from '../../../configs/s3.ts';
-import { WrongContent } from '../object-store.ts';
+import { httpStatus, storageRefusal } from '../../../planning/environment/s3-client.ts';
+import { WrongContent } from '../ports/object-store.ts';
 import { crc32Base64 } from './crc32.ts';
-import type { Sent, UploadTarget } from './ends.ts';
+import type { Sent, UploadTarget } from './transfer-ends.ts';
 import { PartReader } from './part-reader.ts';
-import { crc32OfPieces, partBytesFor } from './pieces.ts';
-import { steadily } from './steadily.ts';
+import { crc32OfPieces, partBytesFor } from './cut-pieces.ts';
+import { steadily } from './with-retry.ts';
 import type { PartsInput } from './upload-in-parts.ts';
 
 interface Stored {

@@ -6,13 +6,13 @@ import { open, stat } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { FileChanged, type UploadedFile, type UploadOptions } from '../object-store.ts';
+import { FileChanged, type UploadedFile, type UploadOptions } from '../ports/object-store.ts';
 import { crc32Hex } from './crc32.ts';
-import type { Sent, UploadTarget } from './ends.ts';
-import { Pace } from './pace.ts';
-import { partBytesFor } from './pieces.ts';
+import type { Sent, UploadTarget } from './transfer-ends.ts';
+import { Pace } from './upload-pace.ts';
+import { partBytesFor } from './cut-pieces.ts';
 import { putObject } from './send-part.ts';
-import { steadily } from './steadily.ts';
+import { steadily } from './with-retry.ts';
 import { findStored, mustBeStored } from './stored-file.ts';
 import { uploadInParts, type PartsInput } from './upload-in-parts.ts';
 

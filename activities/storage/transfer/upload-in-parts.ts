@@ -1,15 +1,15 @@
 /** @module The parts of one upload: those that S3 lacks are sent, several at a time. */
 import type { FileHandle } from 'node:fs/promises';
-import { httpStatus, storageRefusal } from '../../../configs/s3.ts';
-import type { MultipartUpload, StoredPart } from '../multipart-uploads.ts';
-import { FileChanged } from '../object-store.ts';
+import { httpStatus, storageRefusal } from '../../../planning/environment/s3-client.ts';
+import type { MultipartUpload, StoredPart } from '../ports/multipart-uploads.ts';
+import { FileChanged } from '../ports/object-store.ts';
 import { crc32Base64 } from './crc32.ts';
-import type { Sent, UploadTarget } from './ends.ts';
-import type { Pace } from './pace.ts';
+import type { Sent, UploadTarget } from './transfer-ends.ts';
+import type { Pace } from './upload-pace.ts';
 import { PartReader, type ReadPart } from './part-reader.ts';
-import { crc32OfPieces, partBytesFor } from './pieces.ts';
+import { crc32OfPieces, partBytesFor } from './cut-pieces.ts';
 import { putPart } from './send-part.ts';
-import { steadily } from './steadily.ts';
+import { steadily } from './with-retry.ts';
 
 /** What the parts under way may take of memory; two of them must find room in any case. */
 const BUFFERS_BYTES = 32 << 20;

@@ -1,5 +1,5 @@
 /** @module What an HTTP answer says of a file, and what its status means for a download. */
-import { FetchError } from '../fetch-error.ts';
+import { FetchError } from './fetch-error.ts';
 import { mayBePage } from './web-page.ts';
 import { shown, type Answer, type Hop } from './web.ts';
 

@@ -2,8 +2,8 @@
 import { constants } from 'node:fs';
 import { open, readlink, realpath, type FileHandle } from 'node:fs/promises';
 import { sep } from 'node:path';
-import { toBytes } from '../../storage/files.ts';
-import { FetchError } from '../fetch-error.ts';
+import { toBytes } from '../../files/atomic-files.ts';
+import { FetchError } from './fetch-error.ts';
 import { fileNameOf, type ArtifactSource, type FileVersion } from './source.ts';
 
 /** @param roots Folders that may be read from; links that lead out of them are not followed. */

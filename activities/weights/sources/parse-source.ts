@@ -1,8 +1,8 @@
 /** @module Source strings, as catalogues have them, parsed into a closed union. */
 import { isAbsolute, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { FetchError } from '../fetch-error.ts';
-import { shortName } from '../torch/torch-file-error.ts';
+import { FetchError } from './fetch-error.ts';
+import { shortName } from '../../torch-file/torch-file-error.ts';
 
 export type Source =
   | { readonly kind: 'http'; readonly url: string }

@@ -4,7 +4,7 @@
  */
 import { lookup as resolve, type LookupAddress, type LookupOptions } from 'node:dns';
 import { BlockList, isIP } from 'node:net';
-import { FetchError } from '../fetch-error.ts';
+import { FetchError } from './fetch-error.ts';
 
 /** IANA's special-purpose registry, and multicast. Addresses of IPv6 that hold one of IPv4 are compared as that. */
 const SPECIAL_IPV4 = [

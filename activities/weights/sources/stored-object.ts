@@ -1,7 +1,7 @@
 /** @module An object in S3 as a source, reached with the project's own client and rights. */
-import { httpStatus } from '../../../configs/s3.ts';
-import type { StoredObjects } from '../../storage/stored-objects.ts';
-import { FetchError, type FetchErrorKind } from '../fetch-error.ts';
+import { httpStatus } from '../../../planning/environment/s3-client.ts';
+import type { StoredObjects } from '../../storage/ports/stored-objects.ts';
+import { FetchError, type FetchErrorKind } from './fetch-error.ts';
 import { isPlain, UNPACK } from './http-answers.ts';
 import { fileNameOf, type ArtifactSource } from './source.ts';
 

@@ -2,7 +2,7 @@
  * @module A file at an HTTP address, read so that two versions of it are never mixed: each later request names the
  * version that the first one saw, and an answer that does not prove to be of that version ends the download.
  */
-import { FetchError } from '../fetch-error.ts';
+import { FetchError } from './fetch-error.ts';
 import { contentRange, mustBeFile, validatorOf, wholeSize } from './http-answers.ts';
 import { noPage } from './web-page.ts';
 import { decoded, fileNameOf, type ArtifactSource, type FileVersion } from './source.ts';

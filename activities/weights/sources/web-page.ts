@@ -1,5 +1,5 @@
 /** @module Web pages in the place of files: sign-in forms and errors, which many servers send with status 200. */
-import { FetchError } from '../fetch-error.ts';
+import { FetchError } from './fetch-error.ts';
 
 /** So many bytes tell a page, after white space and a byte order mark. */
 const ENOUGH_BYTES = 64;

@@ -3,7 +3,7 @@
  * ever, and with each redirect in sight, because what one origin may be told another must not.
  */
 import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici';
-import { FetchError } from '../fetch-error.ts';
+import { FetchError } from './fetch-error.ts';
 import { createAddressGuard } from './public-address.ts';
 import { createSurplus } from './surplus.ts';
 

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { keys } from '../../../contracts/ids.ts';
 import { commitCheckpoint } from '../../../activities/checkpoints/commit.ts';
 import { claimHead, readHead } from '../../../activities/checkpoints/head.ts';
-import { sha256OfFile } from '../../../activities/storage/files.ts';
+import { sha256OfFile } from '../../../activities/files/atomic-files.ts';
 import { checkpointSchema, readObject } from '../../../activities/storage/schemas.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { save } from './saved.ts';

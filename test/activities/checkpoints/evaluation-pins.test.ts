@@ -10,8 +10,8 @@ import {
 import { PEOPLE, pin } from '../../../activities/checkpoints/pins.ts';
 import { prune } from '../../../activities/checkpoints/prune.ts';
 import { takeSnapshot } from '../../../activities/checkpoints/snapshot.ts';
-import { evaluationName } from '../../../activities/evaluation/evaluation-name.ts';
-import { planEvaluation } from '../../../activities/plan/plan-evaluation.ts';
+import { evaluationName } from '../../../activities/training/evaluation/evaluation-name.ts';
+import { planEvaluation } from '../../../activities/plans/plan-evaluation.ts';
 import { keys } from '../../../contracts/ids.ts';
 import type { Plan } from '../../../contracts/plan.ts';
 import { stagePlan } from '../../fixtures/stage-plan.ts';

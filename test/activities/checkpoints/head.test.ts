@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Checkpoint } from '../../../contracts/checkpoints.ts';
 import { keys } from '../../../contracts/ids.ts';
-import type { ObjectStore } from '../../../activities/storage/object-store.ts';
+import type { ObjectStore } from '../../../activities/storage/ports/object-store.ts';
 import { claimHead, commitHead, readHead } from '../../../activities/checkpoints/head.ts';
 import { intercept, recording, startTestS3, type TestS3 } from '../s3.ts';
 

@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { join } from 'node:path';
 import { openBucket } from '../../../activities/storage/bucket.ts';
 import { ignoredCondition, withCheckedConditions } from '../../../activities/storage/conditional-writes.ts';
-import { packageRoot } from '../../../configs/package-root.ts';
+import { packageRoot } from '../../../planning/environment/package-root.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { startCarelessS3, type CarelessS3 } from '../../support/careless-s3.ts';
 import { startFaultyProxy } from '../../support/faulty-proxy.ts';

@@ -3,7 +3,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { combineCrc32, crc32Base64, crc32Hex } from '../../../activities/storage/transfer/crc32.ts';
-import { crc32OfPieces, partBytesFor, piecesOf } from '../../../activities/storage/transfer/pieces.ts';
+import { crc32OfPieces, partBytesFor, piecesOf } from '../../../activities/storage/transfer/cut-pieces.ts';
 
 describe('combineCrc32', () => {
   it('gives the checksum of two pieces together, whatever their lengths', () => {

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import type { UploadedFile } from '../../../activities/storage/object-store.ts';
+import type { UploadedFile } from '../../../activities/storage/ports/object-store.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { makeSmallDisk, noSmallDisk } from '../../support/small-disk.ts';
 import { until } from '../../support/until.ts';

@@ -10,9 +10,9 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { readHead } from '../../../activities/checkpoints/head.ts';
-import { sha256OfFile } from '../../../activities/storage/files.ts';
+import { sha256OfFile } from '../../../activities/files/atomic-files.ts';
 import { createS3ObjectStore } from '../../../activities/storage/s3-object-store.ts';
-import { storageRefusal } from '../../../configs/s3.ts';
+import { storageRefusal } from '../../../planning/environment/s3-client.ts';
 import { keys } from '../../../contracts/ids.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { until } from '../../support/until.ts';

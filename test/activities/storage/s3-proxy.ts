@@ -1,8 +1,8 @@
 /** @module A store behind a proxy, which counts requests and breaks those that a test wants broken. */
 import { S3Client } from '@aws-sdk/client-s3';
 import { createS3ObjectStore } from '../../../activities/storage/s3-object-store.ts';
-import type { ObjectStore } from '../../../activities/storage/object-store.ts';
-import type { Patience } from '../../../activities/storage/transfer/steadily.ts';
+import type { ObjectStore } from '../../../activities/storage/ports/object-store.ts';
+import type { Patience } from '../../../activities/storage/transfer/with-retry.ts';
 import { startFaultyProxy, type Fault, type ProxiedRequest as Request } from '../../support/faulty-proxy.ts';
 import type { TestS3 } from '../s3.ts';
 

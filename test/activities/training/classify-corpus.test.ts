@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { classifyExit } from '../../../activities/training/classify.ts';
-import type { TrainerExit } from '../../../activities/training/job.ts';
-import { packageRoot } from '../../../configs/package-root.ts';
+import { classifyExit } from '../../../activities/training/crashes/classify.ts';
+import type { TrainerExit } from '../../../activities/training/jobs/job.ts';
+import { packageRoot } from '../../../planning/environment/package-root.ts';
 import { FAILURES, type FailureType } from '../../../contracts/failures.ts';
 
 const FOLDER = join(packageRoot, 'test/fixtures/crash-logs');

@@ -4,7 +4,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { classifyExit, type Classified } from '../../../activities/training/classify.ts';
+import { classifyExit, type Classified } from '../../../activities/training/crashes/classify.ts';
 import { launchTwoMachines, makeStandIn, train, trainersIn, type StandIn } from '../../sandbox/stand-in.ts';
 import { until } from '../../support/until.ts';
 

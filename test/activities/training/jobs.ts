@@ -6,10 +6,10 @@ import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { openJob, readExit, type Job, type TrainerExit } from '../../../activities/training/job.ts';
-import { endTrainer, jobMark, livingTrainers } from '../../../activities/training/processes.ts';
-import { trainerEnvironment } from '../../../configs/trainer-environment.ts';
-import { packageRoot } from '../../../configs/package-root.ts';
+import { openJob, readExit, type Job, type TrainerExit } from '../../../activities/training/jobs/job.ts';
+import { endTrainer, jobMark, livingTrainers } from '../../../activities/training/jobs/processes.ts';
+import { trainerEnvironment } from '../../../planning/environment/trainer-environment.ts';
+import { packageRoot } from '../../../planning/environment/package-root.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { until } from '../../support/until.ts';
 

@@ -5,7 +5,7 @@ import type { Checkpoint } from '../../../contracts/checkpoints.ts';
 import type { Gang } from '../../../contracts/plan.ts';
 import type { TrainRankInput } from '../../../contracts/training.ts';
 import { trainerArguments } from '../../../activities/training/launch.ts';
-import { packageRoot } from '../../../configs/package-root.ts';
+import { packageRoot } from '../../../planning/environment/package-root.ts';
 
 const companion = join(packageRoot, 'trainer/companion.py');
 const sum = 'a'.repeat(64);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { hasLoaded, phaseOf, type PhaseSigns } from '../../../activities/training/supervise.ts';
-import type { PhaseRecord } from '../../../activities/training/companion.ts';
+import type { PhaseRecord } from '../../../activities/training/progress/companion-files.ts';
 
 const said = (phase: PhaseRecord['phase']): PhaseRecord => ({ phase, since: 0, at: 0 });
 const nothing: PhaseSigns = { metrics: undefined, behind: false, said: undefined, ranks: [], started: true };

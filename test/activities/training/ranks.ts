@@ -9,7 +9,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { z } from 'zod';
 import type { TrainRankInput, TrainRankResult } from '../../../contracts/training.ts';
 import type { Bucket } from '../../../activities/storage/bucket.ts';
-import { listJobs, readTrainer, type Job } from '../../../activities/training/job.ts';
+import { listJobs, readTrainer, type Job } from '../../../activities/training/jobs/job.ts';
 import { Supervisors } from '../../../activities/training/supervisors.ts';
 import type { TrainingDependencies } from '../../../activities/training/rank.ts';
 import { trainRank } from '../../../activities/training/train-rank.ts';

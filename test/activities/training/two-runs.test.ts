@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { readHead } from '../../../activities/checkpoints/head.ts';
-import { listJobs, readTrainer } from '../../../activities/training/job.ts';
+import { listJobs, readTrainer } from '../../../activities/training/jobs/job.ts';
 import { until } from '../../support/until.ts';
 import { startTestS3, type TestS3 } from '../s3.ts';
 import { makeHost, pidOf, startRank, type TestHost } from './ranks.ts';

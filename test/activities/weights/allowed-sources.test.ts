@@ -10,7 +10,7 @@ import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { mustBeAllowed } from '../../../activities/weights/allowed-recipe.ts';
 import { createAddressGuard, isPublicAddress } from '../../../activities/weights/sources/public-address.ts';
-import { createWeightsActivities } from '../../../activities/weights/weights-activities.ts';
+import { createWeightsActivities } from '../../../activities/weights-activities.ts';
 import { hasSecret, secretProblem } from '../../../contracts/sources.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { startTestS3, type TestS3 } from '../s3.ts';

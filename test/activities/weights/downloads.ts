@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { createS3MultipartUploads } from '../../../activities/storage/s3-multipart-uploads.ts';
 import { createS3StoredObjects } from '../../../activities/storage/s3-stored-objects.ts';
-import type { FetchErrorKind } from '../../../activities/weights/fetch-error.ts';
+import type { FetchErrorKind } from '../../../activities/weights/sources/fetch-error.ts';
 import {
   fetchIntoS3,
   type FetchRequest,

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
-import type { MultipartUploads } from '../../../activities/storage/multipart-uploads.ts';
+import type { MultipartUploads } from '../../../activities/storage/ports/multipart-uploads.ts';
 import { parseObject } from '../../../activities/storage/schemas.ts';
 import { manifestSchema } from '../../../activities/weights/manifest.ts';
 import { PART_SIZE_BYTES } from '../../../activities/weights/upload-parts.ts';

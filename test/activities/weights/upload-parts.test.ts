@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { StoredPart } from '../../../activities/storage/multipart-uploads.ts';
+import type { StoredPart } from '../../../activities/storage/ports/multipart-uploads.ts';
 import { uploadParts } from '../../../activities/weights/upload-parts.ts';
 import { someBytes } from './downloads.ts';
 

@@ -1,9 +1,0 @@
-import type { EvaluationTask } from '../../contracts/evaluation.ts';
-
-/** Iterations for people; the checksum is of all that decides the figures. */
-export function evaluationName({
-  iterations,
-  inputs,
-}: Pick<EvaluationTask, 'iterations' | 'inputs'>): string {
-  return `${String(iterations)}-${inputs.slice(0, 12)}`;
-}

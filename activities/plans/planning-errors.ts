@@ -1,0 +1,29 @@
+/**
+ * @module How planning fails: by name, at once, with what a person has to mend.
+ */
+import { Context } from '@temporalio/activity';
+import { ConfigError } from '../../planning/reading/problems.ts';
+import { storageRefusal } from '../../planning/environment/s3-client.ts';
+import { fail } from '../support/failures.ts';
+import type { ObjectStore } from '../storage/ports/object-store.ts';
+
+const HEARTBEAT_MS = 2000;
+
+/** Heartbeats while the deed goes on; a config or a bucket that will not do fails by name. */
+export async function refusing<T>(store: ObjectStore, deed: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const context = Context.current();
+  const beat = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+  try {
+    return await deed(context.cancellationSignal);
+  } catch (error) {
+    if (error instanceof ConfigError) throw fail('InvalidConfig', error.message);
+    const refusal = storageRefusal(error);
+    if (refusal === undefined) throw error;
+    throw fail(
+      'StorageRefused',
+      `bucket '${store.bucket}' refuses: ${refusal} (GLEE_BUCKET, AWS_*; 'glee doctor' tells more)`,
+    );
+  } finally {
+    clearInterval(beat);
+  }
+}
