@@ -38,7 +38,7 @@ import {
   standingOf,
   withoutLacking,
 } from '../stage/stage-state.ts';
-import { onYield } from '../stage/yields.ts';
+import { onYield } from '../stage/on-yield.ts';
 
 const plans = proxyActivities<PlanActivities>(planning);
 

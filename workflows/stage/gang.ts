@@ -12,15 +12,17 @@ import { blame, iterationsBefore, nameFailure } from './recovery.ts';
 
 export type GangOutcome =
   | { readonly kind: 'finished'; readonly iterationsRun: number; readonly coverage?: Coverage }
-  | {
-      readonly kind: 'failed';
-      readonly failure: NamedFailure;
-      readonly iterationsRun: number;
-      /** What the check of its hosts says besides. */
-      readonly unfit?: UnfitGang;
-    }
+  | FailedAttempt
   /** It was ended for the pool's sake or a person's. */
   | { readonly kind: 'stopped'; readonly iterationsRun: number };
+
+export interface FailedAttempt {
+  readonly kind: 'failed';
+  readonly failure: NamedFailure;
+  readonly iterationsRun: number;
+  /** What the check of its hosts says besides. */
+  readonly unfit?: UnfitGang;
+}
 
 export const STOPPED: GangOutcome = { kind: 'stopped', iterationsRun: 0 };
 

@@ -1,0 +1,62 @@
+/** @module What a stage does after a failed attempt: it notes it, asks `recovery.ts` for a decision, and follows it. */
+import { condition, workflowInfo } from '@temporalio/workflow';
+import type { NamedFailure } from '../../contracts/failures.ts';
+import type { FailedAttempt } from './gang.ts';
+import { lackedIn, noneLeft, triesOthers } from './lacking-steps.ts';
+import { backoffMs, blamesOf, decide, failureOf, type Decision } from './recovery.ts';
+import { questionText } from './stage-events.ts';
+import type { StageRun } from './stage-run.ts';
+import { afterFailure, afterLacking, standingOf } from './stage-state.ts';
+
+/** Resolves when the next attempt may begin. Throws the failure when the stage is over. */
+export async function recover(stage: StageRun, failed: FailedAttempt): Promise<void> {
+  const { failure, unfit } = failed;
+  const decision = await decideAfter(stage, failed);
+  // Whether the hosts still reach each other is not known after these.
+  if (failure.type === 'Hang' || failure.type === 'RendezvousFailed') stage.forgetChecks();
+  const blames = unfit?.blames ?? blamesOf(failure, workflowInfo().workflowId, standing(stage, failure));
+  await stage.lease.blame(blames);
+  switch (decision.kind) {
+    case 'stop':
+      throw failureOf(decision.failure);
+    case 'ask':
+      stage.update({ question: decision.failure }, questionText(stage.input.run));
+      return;
+    case 'back':
+      stage.update({ goBack: { kind: 'one' }, wentBack: true });
+      break;
+    case 'elsewhere':
+      stage.update({ avoid: unfit?.avoid ?? decision.avoid });
+      if (decision.afterMs === 0) stage.lease.replaceNext();
+      else await stage.releaseHosts();
+      break;
+    case 'again':
+      break;
+  }
+  await backOff(stage, decision.afterMs);
+}
+
+async function decideAfter(stage: StageRun, failed: FailedAttempt): Promise<Decision> {
+  const { plan } = stage.input;
+  const { failure, iterationsRun } = failed;
+  const lacked = lackedIn(failed, stage.state.attempt);
+  if (lacked.length > 0) stage.replaceState(afterLacking(stage.state, lacked));
+  const elsewhere = await triesOthers(plan, stage.state, failed);
+  const ended = { iterationsRun, at: Date.now(), limits: plan.limits, spendsBudget: !elsewhere };
+  stage.replaceState(afterFailure(stage.state, failure, ended));
+  const now = standing(stage, failure);
+  if (elsewhere) return { kind: 'elsewhere', afterMs: backoffMs(now.attempts), avoid: [] };
+  return decide(lacked.length > 0 ? noneLeft(failure, stage.state) : failure, now);
+}
+
+function standing({ state, input }: StageRun, failure: NamedFailure) {
+  return standingOf(state, failure, input.plan.limits);
+}
+
+async function backOff(stage: StageRun, afterMs: number): Promise<void> {
+  const { scope } = stage;
+  if (afterMs === 0 || scope.isAsked) return;
+  stage.update({ phase: 'backing off' });
+  const summary = `wait before attempt ${String(stage.state.attempt + 1)}`;
+  await condition(() => scope.isAsked, afterMs, { summary });
+}
