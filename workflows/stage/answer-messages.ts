@@ -54,7 +54,6 @@ async function obey(stage: StageRun, order: StageControl): Promise<string> {
 function controlOf({ input }: StageRun, kind: ControlKind, order: unknown): StageControl {
   const parsed = parseControl(kind, order);
   if (!parsed.ok) throw refused(parsed.problem);
-  if (isForRun(parsed.control))
-    throw refused(`'${kind}' is asked of the run '${input.run}', not of a stage`);
+  if (isForRun(parsed.control)) throw refused(`'${kind}' is asked of the run '${input.run}', not of a stage`);
   return parsed.control;
 }

@@ -1,5 +1,5 @@
 /**
- * @module Takes a person's orders on hosts, and refuses those that make no sense before they are in the history.
+ * @module A person's orders on hosts. One that makes no sense is refused by its validator, before it is in the history.
  */
 import { setHandler } from '@temporalio/workflow';
 import { parse } from '../../contracts/parsing.ts';
@@ -8,29 +8,30 @@ import type { HostOrder } from '../../contracts/pool.ts';
 import { checkOrder, type Order } from './host-orders.ts';
 import { clearUpdate, cordonUpdate, drainUpdate, uncordonUpdate } from '../base/messages.ts';
 import { clearHost, cordonHost, drainHost, uncordonHost } from './pool-hosts.ts';
+import type { PoolRun } from './pool-run.ts';
 import type { PoolState } from './pool-state.ts';
 import { viewHost } from './pool-view.ts';
 import { refused } from '../base/refused.ts';
 
-type Deed = (state: PoolState, order: HostOrder, nowMs: number) => PoolState;
+type Apply = (state: PoolState, order: HostOrder, nowMs: number) => PoolState;
 
-const ORDERS: readonly (readonly [Order, typeof cordonUpdate, Deed])[] = [
+const ORDERS: readonly (readonly [Order, typeof cordonUpdate, Apply])[] = [
   ['cordon', cordonUpdate, cordonHost],
   ['uncordon', uncordonUpdate, uncordonHost],
   ['drain', drainUpdate, drainHost],
   ['clear', clearUpdate, clearHost],
 ];
 
-export function handleOrders(stateNow: () => PoolState, update: (next: PoolState) => void): void {
-  for (const [order, message, deed] of ORDERS) {
+export function answerHostOrders(pool: PoolRun): void {
+  for (const [order, message, apply] of ORDERS) {
     setHandler(
       message,
       (given: unknown) => {
-        const said = orderOf(given);
-        update(deed(stateNow(), said, Date.now()));
-        return viewHost(stateNow(), said.host);
+        const parsed = orderOf(given);
+        pool.update(apply(pool.state, parsed, Date.now()));
+        return viewHost(pool.state, parsed.host);
       },
-      { validator: (given: unknown) => checkOrder(stateNow(), order, orderOf(given)) },
+      { validator: (given: unknown) => checkOrder(pool.state, order, orderOf(given)) },
     );
   }
 }
