@@ -41,6 +41,8 @@ export class Blows {
         return this.#freeze(this.#targetsAmong(blow.victims, pick), blow.seconds);
       case 'zombie':
         return this.#freeze(this.#workerWithTrainer(pick), blow.seconds);
+      case 'cut from Temporal':
+        return this.#cutFromTemporal(pick, blow.seconds);
       case 'S3 fault':
         return this.#failS3(blow.fault, blow.share, blow.seconds);
       case 'cut off':
@@ -116,6 +118,29 @@ export class Blows {
       this.#disturbances.end(host.name);
     };
     return { text: `${host.name} is cut off for ${seconds.toFixed(1)} s`, lasting: { seconds, end } };
+  }
+
+  /** Of a gang of one host, where there is one: the other hosts of a larger one end their trainers, and so end its own. */
+  async #cutFromTemporal(pick: number, seconds: number): Promise<Struck | undefined> {
+    const { network, stack } = this.#lab;
+    const trainers = this.trainers().filter(({ isShim }) => !isShim);
+    const alone = trainers.filter(({ job }) => job.startsWith('storm-finetune'));
+    const among = alone.length > 0 ? alone : trainers;
+    const name = among[Math.floor(pick * among.length)]?.host;
+    const host = stack.hosts.find((one) => one.name === name);
+    const machine = host && this.#lab.machineOf(host);
+    const temporal = network?.machines.filter((one) => one.name === 'temporal') ?? [];
+    if (network === undefined || host === undefined || machine === undefined) return undefined;
+    this.#disturbances.begin(host.name);
+    await network.cut(machine, temporal);
+    const end = async () => {
+      await network.mend(machine, temporal);
+      this.#disturbances.end(host.name);
+    };
+    return {
+      text: `${host.name} is cut off from Temporal for ${seconds.toFixed(1)} s`,
+      lasting: { seconds, end },
+    };
   }
 
   async #fillDisk(host: GpuHost, seconds: number): Promise<Struck | undefined> {

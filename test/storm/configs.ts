@@ -55,11 +55,11 @@ earlyStopping:
 
 /**
  * Seconds per iteration. What the same work ends with does not depend on them: the undisturbed one need not take long. In
- * a storm, stage1 of the joint training outlasts the loss of a host, so that an attempt can wake up beside a newer one.
+ * a storm, stage1 and the fine-tune outlast the loss of a host, so that an attempt can train beside a newer one.
  */
 const PACES = {
-  calm: { stage1: 0.001, other: 0.001 },
-  storm: { stage1: 0.24, other: 0.04 },
+  calm: { stage1: 0.001, finetune: 0.001, other: 0.001 },
+  storm: { stage1: 0.24, finetune: 0.15, other: 0.04 },
 } as const;
 export type Weather = keyof typeof PACES;
 
@@ -73,7 +73,7 @@ export async function writeConfigs(folder: string): Promise<void> {
     ['pools/default.yaml', 'heartbeatTimeout: 8s\nstrikes: 1000\n'],
     ...(['calm', 'storm'] as const).flatMap((weather): [string, string][] => [
       [`joint/${weather}.yaml`, joint(PACES[weather].other, PACES[weather].stage1)],
-      [`finetune/${weather}.yaml`, tune(PACES[weather].other)],
+      [`finetune/${weather}.yaml`, tune(PACES[weather].finetune)],
       [`finetune/${weather}-trial.yaml`, trial(PACES[weather].other)],
       [`sweeps/${weather}.yaml`, sweep(`${weather}-trial`)],
     ]),

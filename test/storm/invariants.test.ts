@@ -207,6 +207,6 @@ describe('the strikes of a storm', () => {
     assert.deepEqual(drawStrikes(7, 180), drawStrikes(7, 180));
     assert.notDeepEqual(drawStrikes(7, 180), drawStrikes(8, 180));
     const kinds = new Set(drawStrikes(7, 1200).map(({ blow }) => blow.kind));
-    assert.equal(kinds.size, 11);
+    assert.equal(kinds.size, 12);
   });
 });

@@ -28,6 +28,8 @@ export type Blow =
   | { readonly kind: 'cut off'; readonly seconds: number }
   /** A GPU worker with a trainer is frozen until another attempt has its stage, and wakes up in the midst of its work. */
   | { readonly kind: 'zombie'; readonly seconds: number }
+  /** A host with a trainer reaches S3, but not Temporal: it trains and saves beside the attempt that replaces it. */
+  | { readonly kind: 'cut from Temporal'; readonly seconds: number }
   | { readonly kind: 'disk full'; readonly seconds: number }
   | { readonly kind: 'upgrade' }
   | { readonly kind: 'pool lost' }
@@ -53,6 +55,7 @@ const KINDS: readonly Blow['kind'][] = [
   ...([
     'cut off',
     'zombie',
+    'cut from Temporal',
     'disk full',
     'upgrade',
     'pool lost',
@@ -93,6 +96,7 @@ export function describeBlow(blow: Blow): string {
       return `order '${blow.order}' on a host${lasting}`;
     case 'cut off':
     case 'zombie':
+    case 'cut from Temporal':
     case 'disk full':
     case 'upgrade':
     case 'pool lost':
@@ -118,6 +122,7 @@ function drawBlow(random: Random, kind: Blow['kind']): Blow {
     case 'disk full':
       return { kind, seconds: drawSeconds(random) };
     case 'zombie':
+    case 'cut from Temporal':
       return { kind, seconds: 16 + 16 * random() };
     case 'order':
       return { kind, order: oneOf(random, ORDERS), seconds: 1 + 4 * random() };
