@@ -20,7 +20,7 @@ import {
 import { parseAddedTrial, parseTrialLeg, parseTrialOrder } from '../../contracts/sweep-messages.ts';
 import { parseCarriedSweep, unpackSweepState } from '../../contracts/sweep-packing.ts';
 import { readCarriedPool } from '../../workflows/pool/carried-pool.ts';
-import { checkLeg, checkRunInput } from '../../workflows/run/run-input.ts';
+import { checkSegment, checkRunInput } from '../../workflows/run/run-input.ts';
 import { checkStageInput } from '../../workflows/stage/stage-input.ts';
 import { checkArtifactInput, checkWeightsInput } from '../../workflows/base/weights-input.ts';
 import { stagePlan } from '../fixtures/stage-plan.ts';
@@ -103,7 +103,7 @@ export const MESSAGE_TARGETS: readonly Target[] = [
     seeds: [{ config: 'joint/x' }],
     errors: INVALID,
   }),
-  valueTarget('leg-input', checkLeg, {
+  valueTarget('leg-input', checkSegment, {
     seeds: [{ trial: { sweep: 's', place: 1 }, until: 10 }, { trial: { sweep: 's', added: ADDED } }],
     errors: INVALID,
   }),

@@ -2,7 +2,8 @@
  * @module Who has which GPUs: requests come, are granted whole or not at all, and end. Pure.
  */
 import type { Lease, LeaseRequest } from '../../contracts/pool.ts';
-import { effectivePriority, judge } from './pool-order.ts';
+import { judge } from './judge-requests.ts';
+import { effectivePriority } from './pool-order.ts';
 import type { HeldLease, PoolState, Waiting } from './pool-state.ts';
 
 /**

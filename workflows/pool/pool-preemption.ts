@@ -3,7 +3,8 @@
  */
 import type { YieldRequest } from '../../contracts/pool.ts';
 import { freeGpus, suitableHosts } from './pool-hosts.ts';
-import { canPass, effectivePriority, higher, judge, levelOf, type Level, type Ranked } from './pool-order.ts';
+import { judge } from './judge-requests.ts';
+import { canPass, effectivePriority, higher, levelOf, type Level, type Ranked } from './pool-order.ts';
 import type { HeldLease, PoolState, Waiting } from './pool-state.ts';
 
 export interface Ask {

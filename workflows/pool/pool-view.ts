@@ -4,7 +4,8 @@
 import type { HostView, LeaseView, PoolView } from '../../contracts/pool-view.ts';
 import { meets } from '../../contracts/host-needs.ts';
 import { findHost, freeGpus, isUsable, leasesOn, suitableHosts } from './pool-hosts.ts';
-import { effectivePriority, gpusByTeam, judge, quotaOf, type Judged } from './pool-order.ts';
+import { judge, type Judged } from './judge-requests.ts';
+import { effectivePriority, gpusByTeam, quotaOf } from './pool-order.ts';
 import type { HeldLease, PoolHost, PoolState, Waiting } from './pool-state.ts';
 
 export function viewPool(state: PoolState, nowMs: number): PoolView {

@@ -13,25 +13,20 @@ import {
 } from '../../contracts/controls.ts';
 import { stageWorkflowId } from '../../contracts/ids.ts';
 import type { StagePlan } from '../../contracts/plan.ts';
-import type { RunState, StageResult, StageStatus, TrainStageInput } from '../../contracts/runs.ts';
+import type { StageResult, TrainStageInput } from '../../contracts/runs.ts';
 import { bookkeeping } from '../base/activity-profiles.ts';
 import { orEnded } from '../base/attempt-scope.ts';
 import { controlUpdates } from '../base/messages.ts';
 import { orRefused, refused } from '../base/refused.ts';
+import type { RunStatus } from './run-status.ts';
 
 const control = proxyActivities<ControlActivities>(bookkeeping);
 
 type Skip = Extract<Control, { kind: 'skip' }>;
 
-/** How a run shows what becomes of its stages. */
-export interface RunDisplay {
-  readonly show: (change: Partial<RunState>) => void;
-  readonly showStage: (status: StageStatus) => void;
-}
-
 export class RunControls {
   readonly #run: string;
-  readonly #display: RunDisplay;
+  readonly #status: RunStatus;
   /** The stage that waits for its approval or trains. */
   #current: TrainStageInput | null = null;
   #isApproved = false;
@@ -39,9 +34,9 @@ export class RunControls {
   #training: CancellationScope | null = null;
 
   /** Call it before the workflow's first await. */
-  constructor(run: string, display: RunDisplay) {
+  constructor(run: string, status: RunStatus) {
     this.#run = run;
-    this.#display = display;
+    this.#status = status;
     for (const kind of CONTROL_KINDS) {
       setHandler(controlUpdates[kind], (order) => this.#obey(this.#parse(kind, order)), {
         validator: (order) => this.#validate(this.#parse(kind, order)),
@@ -60,14 +55,14 @@ export class RunControls {
       if (approval === true) await this.#approved(input.plan);
       const result = this.#isSkipped() ? undefined : await this.#unlessSkipped(() => train(input));
       if (result !== undefined) {
-        this.#display.showStage({ stage, status: 'done', result, reused: false });
+        this.#status.updateStage({ stage, status: 'done', result, reused: false });
         return result;
       }
       const skipped = await control.publishSkipped.executeWithOptions(
         { ...bookkeeping, summary: `take what stands in for the final weights of ${stage}` },
         [this.#skipInput(input, this.#skip)],
       );
-      this.#display.showStage({ stage, status: 'done', result: skipped, reused: false, skipped: true });
+      this.#status.updateStage({ stage, status: 'done', result: skipped, reused: false, skipped: true });
       return skipped;
     } finally {
       [this.#current, this.#isApproved, this.#skip] = [null, false, null];
@@ -79,11 +74,11 @@ export class RunControls {
    * nothing is replayed together with the one after it, in which `approve` would come first, and be refused.
    */
   async #approved({ stage }: StagePlan): Promise<void> {
-    this.#display.show({ phase: 'waiting for approval' });
+    this.#status.update({ phase: 'waiting for approval' });
     upsertMemo({ waitsFor: `approval of ${stage}` });
     await condition(() => this.#isApproved || this.#isSkipped());
     upsertMemo({ waitsFor: null });
-    this.#display.show({ phase: 'training' });
+    this.#status.update({ phase: 'training' });
   }
 
   #isSkipped(): boolean {

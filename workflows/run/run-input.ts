@@ -44,7 +44,7 @@ export function checkRunInput(run: string, input: unknown, byDefault: string | u
 }
 
 /** What a sweep gives a fine-tune besides. @throws InvalidConfig where somebody else gave what no sweep does. */
-export function checkLeg(given: unknown): TrialLeg {
+export function checkSegment(given: unknown): TrialLeg {
   if (typeof given !== 'object' || given === null) return {};
   const { trial, until }: { readonly trial?: unknown; readonly until?: unknown } = given;
   const parsed = parseTrialLeg({

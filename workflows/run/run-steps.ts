@@ -1,16 +1,17 @@
 /**
- * @module The steps that every run is made of: weights brought, a stage handed its inputs and trained as a child.
+ * @module The steps of every run: prepare its weights, give a stage its input, train the stage as a child workflow.
  */
 import { executeChild, ParentClosePolicy } from '@temporalio/workflow';
 import type { RunChanges } from '../../contracts/activities.ts';
 import { stageWorkflowId, weightsWorkflowId } from '../../contracts/ids.ts';
 import type { StagePlan } from '../../contracts/plan.ts';
-import type { RunState, StageResult, StageStatus, TrainStageInput } from '../../contracts/runs.ts';
+import type { StageResult, TrainStageInput } from '../../contracts/runs.ts';
 import type { InitialWeights } from '../../contracts/training.ts';
 import type { ArtifactPlan, PlacedFile, PreparedArtifact } from '../../contracts/weights.ts';
 import { invalid } from '../base/errors.ts';
 import { onceFree } from './once-free.ts';
 import { prepareWeights } from './prepare-weights.ts';
+import type { RunStatus } from './run-status.ts';
 import { checkRoom } from './wait-for-room.ts';
 import { trainStage } from '../stage/train-stage.ts';
 
@@ -18,11 +19,14 @@ import { trainStage } from '../stage/train-stage.ts';
 export async function prepareArtifacts(
   run: string,
   artifacts: readonly ArtifactPlan[] = [],
-  show: (change: Partial<RunState>) => void,
+  status: RunStatus,
 ): Promise<readonly PreparedArtifact[]> {
   if (artifacts.length === 0) return [];
   const workflowId = weightsWorkflowId(run);
-  show({ phase: 'preparing weights', weights: artifacts.map(({ name }) => ({ name, status: 'waiting' })) });
+  status.update({
+    phase: 'preparing weights',
+    weights: artifacts.map(({ name }) => ({ name, status: 'waiting' })),
+  });
   const prepared = await onceFree('wait for an earlier preparation of this run to end', () =>
     executeChild(prepareWeights, {
       workflowId,
@@ -31,7 +35,9 @@ export async function prepareArtifacts(
       staticSummary: `${run}: ${artifacts.map(({ name }) => name).join(', ')}`,
     }),
   );
-  show({ weights: prepared.map((artifact) => ({ name: artifact.name, status: 'ready', artifact })) });
+  status.update({
+    weights: prepared.map((artifact) => ({ name: artifact.name, status: 'ready', artifact })),
+  });
   return prepared;
 }
 
@@ -49,14 +55,11 @@ export function stageInput(
 }
 
 /** The stage of an execution that was terminated may still be ending its trainers. */
-export async function trainAsChild(
-  input: TrainStageInput,
-  showStage: (status: StageStatus) => void,
-): Promise<StageResult> {
+export async function trainAsChild(input: TrainStageInput, status: RunStatus): Promise<StageResult> {
   const { run, plan } = input;
   const { stage, gang, maxIterations } = plan;
   const workflowId = stageWorkflowId(run, stage);
-  showStage({ stage, status: 'running', workflowId });
+  status.updateStage({ stage, status: 'running', workflowId });
   await checkRoom(input);
   return onceFree(`wait for an earlier ${stage} of this run to end`, () =>
     executeChild(trainStage, {

@@ -1,47 +1,45 @@
 /**
- * @module What people ask of a sweep that runs: a trial more, one stopped, one sent on whatever the rule says.
+ * @module People's orders on a sweep that runs: add a trial, stop one, or promote one whatever the rule says.
  */
 import { setHandler, workflowInfo } from '@temporalio/workflow';
 import { runIdProblem, trialRunId } from '../../contracts/ids.ts';
 import type { Parsed } from '../../contracts/parsing.ts';
 import { parseAddedTrial, parseTrialOrder } from '../../contracts/sweep-messages.ts';
-import type { SweepEvent, SweepState, Trial, TrialOrder } from '../../contracts/sweep.ts';
+import type { SweepState, Trial, TrialOrder } from '../../contracts/sweep.ts';
 import { addTrialUpdate, promoteTrialUpdate, stopTrialUpdate } from '../base/messages.ts';
 import { refused } from '../base/refused.ts';
+import type { SweepRun } from './sweep-run.ts';
 import { addProblem, orderProblem } from './sweep-state.ts';
 
-/** @param stateNow Undefined while the sweep is being planned. */
-export function handleSweepOrders(
-  stateNow: () => SweepState | undefined,
-  happen: (event: SweepEvent) => void,
-): void {
-  const sweep = workflowInfo().workflowId;
+export function answerSweepOrders(sweep: SweepRun): void {
+  const id = workflowInfo().workflowId;
+  const plannedState = () => (sweep.rules === undefined ? undefined : sweep.state);
   setHandler(
     addTrialUpdate,
     (input) => {
       const trial = orRefuse(parseAddedTrial(input));
-      happen({ kind: 'added', trial });
+      sweep.apply({ kind: 'added', trial });
       return `trial '${trial.id}' is added`;
     },
-    { validator: (input) => checkAdded(sweep, stateNow(), orRefuse(parseAddedTrial(input))) },
+    { validator: (input) => checkAdded(id, plannedState(), orRefuse(parseAddedTrial(input))) },
   );
   setHandler(
     stopTrialUpdate,
     (input) => {
       const { trial, by, why } = orRefuse(parseTrialOrder(input));
-      happen({ kind: 'stopped by a person', trial, why: `${why} (${by})` });
+      sweep.apply({ kind: 'stopped by a person', trial, why: `${why} (${by})` });
       return `trial '${trial}' is stopped, by ${by}: ${why}`;
     },
-    { validator: (input) => checkOrder(stateNow(), orRefuse(parseTrialOrder(input))) },
+    { validator: (input) => checkOrder(plannedState(), orRefuse(parseTrialOrder(input))) },
   );
   setHandler(
     promoteTrialUpdate,
     (input) => {
       const { trial, by, why } = orRefuse(parseTrialOrder(input));
-      happen({ kind: 'promoted by a person', trial });
+      sweep.apply({ kind: 'promoted by a person', trial });
       return `trial '${trial}' goes on, by ${by}: ${why}`;
     },
-    { validator: (input) => checkOrder(stateNow(), orRefuse(parseTrialOrder(input))) },
+    { validator: (input) => checkOrder(plannedState(), orRefuse(parseTrialOrder(input))) },
   );
 }
 

@@ -18,12 +18,12 @@ import { awaitingTrial, bookkeeping } from '../base/activity-profiles.ts';
 import { fineTune } from '../run/fine-tune.ts';
 import { onceFree } from '../run/once-free.ts';
 
-export type LegEnd =
+export type SegmentEnd =
   | { readonly result: FineTuneResult }
   /** For so long it held its hosts all the same. */
   | { readonly error: unknown; readonly gpuHours: number };
 
-export class SweepLegs {
+export class TrialSegments {
   readonly #running = new Map<string, CancellationScope>();
   /** By run: only these will have a result. */
   readonly #begun = new Set<string>();
@@ -47,7 +47,7 @@ export class SweepLegs {
     return this.#starting === 0;
   }
 
-  start(run: string, input: FineTuneInput, summary: string, tell: (end: LegEnd) => void): void {
+  start(run: string, input: FineTuneInput, summary: string, tell: (end: SegmentEnd) => void): void {
     const leg = async () => {
       const child = await this.#begin(run, input, summary);
       return child.result();
@@ -56,7 +56,7 @@ export class SweepLegs {
   }
 
   /** Waits for a leg that an earlier execution of the sweep began. @param stopping It has been asked to stop. */
-  resume(run: string, stopping: boolean, tell: (end: LegEnd) => void): void {
+  resume(run: string, stopping: boolean, tell: (end: SegmentEnd) => void): void {
     this.#begun.add(run);
     const leg = async () => {
       // The word of the execution before may have been lost with it.
@@ -89,10 +89,10 @@ export class SweepLegs {
     }
   }
 
-  #track(run: string, leg: () => Promise<FineTuneResult>, tell: (end: LegEnd) => void): void {
+  #track(run: string, leg: () => Promise<FineTuneResult>, tell: (end: SegmentEnd) => void): void {
     const scope = new CancellationScope();
     this.#running.set(run, scope);
-    const end = (how: LegEnd) => {
+    const end = (how: SegmentEnd) => {
       this.#running.delete(run);
       this.#begun.delete(run);
       tell(how);
