@@ -26,6 +26,8 @@ export interface Struck {
 export class Blows {
   readonly #lab: StormLab;
   readonly #disturbances: Disturbances;
+  /** Hosts that do not reach Temporal. */
+  readonly #cutFrom = new Set<string>();
 
   constructor(lab: StormLab, disturbances: Disturbances) {
     this.#lab = lab;
@@ -131,10 +133,13 @@ export class Blows {
     const machine = host && this.#lab.machineOf(host);
     const temporal = network?.machines.filter((one) => one.name === 'temporal') ?? [];
     if (network === undefined || host === undefined || machine === undefined) return undefined;
+    if (this.#cutFrom.has(host.name)) return undefined;
+    this.#cutFrom.add(host.name);
     this.#disturbances.begin(host.name);
     await network.cut(machine, temporal);
     const end = async () => {
       await network.mend(machine, temporal);
+      this.#cutFrom.delete(host.name);
       this.#disturbances.end(host.name);
     };
     return {
@@ -252,6 +257,8 @@ function faultOfKind(fault: S3Fault, count: number): Fault {
       return { kind: 'cut', afterBytes: (count * 61) % 9000 };
     case 'late':
       return { kind: 'late', ms: 300 + ((count * 131) % 2500) };
+    case 'belated':
+      return { kind: 'belated', ms: 4000 + ((count * 1031) % 12_000) };
     case 'lost':
       return { kind: 'lost' };
     case 'reset':

@@ -12,7 +12,7 @@ export const VICTIMS = [
 ] as const;
 export type Victim = (typeof VICTIMS)[number];
 
-export const S3_FAULTS = ['503', 'stall', 'cut', 'late', 'lost', 'reset'] as const;
+export const S3_FAULTS = ['503', 'stall', 'cut', 'late', 'belated', 'lost', 'reset'] as const;
 export type S3Fault = (typeof S3_FAULTS)[number];
 
 export const ORDERS = ['pause', 'yield', 'retry', 'priority'] as const;

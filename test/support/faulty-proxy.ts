@@ -22,6 +22,8 @@ export type Fault =
   | { readonly kind: 'reset' }
   /** S3 hears of it only after a while. */
   | { readonly kind: 'late'; readonly ms: number }
+  /** S3 hears of it after a while, also when the client has given up: a network may hold a request back for long. */
+  | { readonly kind: 'belated'; readonly ms: number }
   | { readonly kind: 'silence' };
 
 export interface FaultyProxy {
@@ -49,7 +51,8 @@ export async function startFaultyProxy(
     else if (fault?.kind === 'late') {
       const timer = setTimeout(() => forward(endpoint, incoming, answer, undefined), fault.ms);
       answer.on('close', () => clearTimeout(timer));
-    } else forward(endpoint, incoming, answer, fault);
+    } else if (fault?.kind === 'belated') forwardBelatedly(endpoint, incoming, answer, fault.ms);
+    else forward(endpoint, incoming, answer, fault);
   });
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const address = server.address();
@@ -71,6 +74,29 @@ function refuse(
   incoming.resume();
   answer.writeHead(status, { 'content-type': 'application/xml', connection: 'close' });
   answer.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>a test wants it</Message></Error>`);
+}
+
+function forwardBelatedly(
+  endpoint: string,
+  incoming: IncomingMessage,
+  answer: ServerResponse,
+  ms: number,
+): void {
+  const { method, url: path, headers } = incoming;
+  const { hostname, port } = new URL(endpoint);
+  const body: Buffer[] = [];
+  const send = () => {
+    const onward = request({ hostname, port, path, method, headers }, (response) => {
+      if (answer.destroyed) return void response.resume();
+      answer.writeHead(response.statusCode ?? 502, response.headers);
+      response.pipe(answer);
+      response.on('error', () => answer.destroy());
+    });
+    onward.on('error', () => answer.destroy());
+    onward.end(Buffer.concat(body));
+  };
+  incoming.on('data', (chunk: Buffer) => body.push(chunk));
+  incoming.on('end', () => setTimeout(send, ms).unref());
 }
 
 /** The signature is over the host that the client named, so the headers go on as they are. */
