@@ -12,133 +12,172 @@ import type { MultipartUpload, MultipartUploads, StoredPart } from './ports/mult
 import { explain } from './s3-errors.ts';
 import { PATIENCE, soon, type Patience } from './transfer/with-retry.ts';
 
+/** Where an adapter works. */
+export interface S3Place {
+  readonly client: S3Client;
+  readonly bucket: string;
+  /** Names are below it. */
+  readonly prefix: string;
+  readonly patience: Patience;
+}
+
 export function createS3MultipartUploads(
   client: S3Client,
   bucket: string,
   prefix: string,
   patience: Patience = PATIENCE,
 ): MultipartUploads {
-  const keyOf = (name: string) => `${prefix}${name}`;
-  const target = ({ name, uploadId }: MultipartUpload) => ({
-    Bucket: bucket,
-    Key: keyOf(name),
-    UploadId: uploadId,
-  });
-  /** Throws every error but the one that S3 does not know the upload. */
-  const mustBeGone = (operation: string, name: string, error: unknown): void => {
-    if (error instanceof Error && error.name === 'NoSuchUpload') return;
-    throw explain(operation, error, bucket, keyOf(name));
-  };
-  const list: MultipartUploads['list'] = async (folder, signal) => {
-    try {
-      const look = (abortSignal: AbortSignal) => listUploads(client, bucket, keyOf(folder), abortSignal);
-      const found = await soon(client, patience, signal, look);
-      return found.map(({ key, uploadId }) => ({ name: key.slice(prefix.length), uploadId }));
-    } catch (error) {
-      throw explain('list of uploads', error, bucket, keyOf(folder));
-    }
-  };
-  const abort: MultipartUploads['abort'] = async (upload, signal) => {
-    try {
-      const end = new AbortMultipartUploadCommand(target(upload));
-      await soon(client, patience, signal, (abortSignal) => client.send(end, { abortSignal }));
-    } catch (error) {
-      mustBeGone('end of the upload', upload.name, error);
-    }
-  };
+  const s3: S3Place = { client, bucket, prefix, patience };
   return {
-    async begin(name, signal) {
-      try {
-        const begin = new CreateMultipartUploadCommand({
-          Bucket: bucket,
-          Key: keyOf(name),
-          ChecksumAlgorithm: 'CRC32',
-          // One of the whole object, which S3 combines from the parts', and not a checksum of checksums.
-          ChecksumType: 'FULL_OBJECT',
-        });
-        const begun = await client.send(begin, { abortSignal: signal });
-        if (begun.UploadId === undefined) throw new Error('S3 answered without an upload id');
-        return { name, uploadId: begun.UploadId };
-      } catch (error) {
-        throw explain('upload', error, bucket, keyOf(name));
-      }
+    begin: (name, signal) => begin(s3, name, signal),
+    find: (name, signal) => find(s3, name, signal),
+    putPart: (upload, number, bytes, signal) => putPart(s3, upload, number, bytes, signal),
+    listParts: (upload, signal) => listParts(s3, upload, signal),
+    complete: (upload, parts, signal, whole) => complete(s3, upload, parts, signal, whole),
+    list: (folder, signal) => list(s3, folder, signal),
+    abort: (upload, signal) => abort(s3, upload, signal),
+    abortAll: async (folder, signal) => {
+      for (const upload of await list(s3, folder, signal)) await abort(s3, upload, signal);
     },
-
-    async find(name, signal) {
-      try {
-        const found = await listUploads(client, bucket, keyOf(name), signal);
-        return found
-          .filter(({ key }) => key === keyOf(name))
-          .sort((one, other) => other.begunAtMs - one.begunAtMs)
-          .map(({ uploadId }) => ({ name, uploadId }));
-      } catch (error) {
-        throw explain('list of uploads', error, bucket, keyOf(name));
-      }
-    },
-
-    async putPart(upload, number, bytes, signal) {
-      try {
-        const part = {
-          ...target(upload),
-          PartNumber: number,
-          Body: bytes,
-          ChecksumAlgorithm: 'CRC32' as const,
-        };
-        const put = await client.send(new UploadPartCommand(part), { abortSignal: signal });
-        return storedPart(number, bytes.length, put.ETag, put.ChecksumCRC32);
-      } catch (error) {
-        throw explain(`upload of part ${String(number)}`, error, bucket, keyOf(upload.name));
-      }
-    },
-
-    async listParts(upload, signal) {
-      try {
-        const parts: StoredPart[] = [];
-        // Not the SDK's paginator: it goes by the marker alone, which versitygw also gives with the last page.
-        for (let marker: string | undefined, more = true; more;) {
-          const list = new ListPartsCommand({ ...target(upload), PartNumberMarker: marker });
-          const page = await client.send(list, { abortSignal: signal });
-          for (const { PartNumber, Size, ETag, ChecksumCRC32 } of page.Parts ?? [])
-            // One that was sent without a checksum proves nothing: as if it were not there.
-            if (ChecksumCRC32 !== undefined) parts.push(storedPart(PartNumber, Size, ETag, ChecksumCRC32));
-          marker = page.NextPartNumberMarker;
-          more = page.IsTruncated === true;
-        }
-        return parts.sort((one, other) => one.number - other.number);
-      } catch (error) {
-        mustBeGone('list of parts', upload.name, error);
-        return undefined;
-      }
-    },
-
-    async complete(upload, parts, signal, whole) {
-      const Parts = parts.map(({ number, etag, crc32 }) => ({
-        PartNumber: number,
-        ETag: etag,
-        ChecksumCRC32: crc32,
-      }));
-      try {
-        const complete = new CompleteMultipartUploadCommand({
-          ...target(upload),
-          MultipartUpload: { Parts },
-          ...(whole && { ChecksumCRC32: whole.crc32, MpuObjectSize: whole.sizeBytes }),
-        });
-        await client.send(complete, { abortSignal: signal });
-        return 'completed';
-      } catch (error) {
-        mustBeGone('completion of the upload', upload.name, error);
-        return 'noSuchUpload';
-      }
-    },
-
-    list,
-
-    async abortAll(folder, signal) {
-      for (const upload of await list(folder, signal)) await abort(upload, signal);
-    },
-
-    abort,
   };
+}
+
+async function begin(s3: S3Place, name: string, signal: AbortSignal): Promise<MultipartUpload> {
+  const { client, bucket } = s3;
+  try {
+    const command = new CreateMultipartUploadCommand({
+      Bucket: bucket,
+      Key: keyOf(s3, name),
+      ChecksumAlgorithm: 'CRC32',
+      // One of the whole object, which S3 combines from the parts', and not a checksum of checksums.
+      ChecksumType: 'FULL_OBJECT',
+    });
+    const { UploadId } = await client.send(command, { abortSignal: signal });
+    if (UploadId === undefined) throw new Error('S3 answered without an upload id');
+    return { name, uploadId: UploadId };
+  } catch (error) {
+    throw explain('upload', error, bucket, keyOf(s3, name));
+  }
+}
+
+async function find(s3: S3Place, name: string, signal: AbortSignal): Promise<readonly MultipartUpload[]> {
+  const key = keyOf(s3, name);
+  try {
+    const found = await listUploads(s3, key, signal);
+    return found
+      .filter((upload) => upload.key === key)
+      .sort((one, other) => other.begunAtMs - one.begunAtMs)
+      .map(({ uploadId }) => ({ name, uploadId }));
+  } catch (error) {
+    throw explain('list of uploads', error, s3.bucket, key);
+  }
+}
+
+async function putPart(
+  s3: S3Place,
+  upload: MultipartUpload,
+  number: number,
+  bytes: Uint8Array,
+  signal: AbortSignal,
+): Promise<StoredPart> {
+  try {
+    const command = new UploadPartCommand({
+      ...target(s3, upload),
+      PartNumber: number,
+      Body: bytes,
+      ChecksumAlgorithm: 'CRC32',
+    });
+    const put = await s3.client.send(command, { abortSignal: signal });
+    return storedPart(number, bytes.length, put.ETag, put.ChecksumCRC32);
+  } catch (error) {
+    throw explain(`upload of part ${String(number)}`, error, s3.bucket, keyOf(s3, upload.name));
+  }
+}
+
+async function listParts(
+  s3: S3Place,
+  upload: MultipartUpload,
+  signal: AbortSignal,
+): Promise<readonly StoredPart[] | undefined> {
+  try {
+    const parts: StoredPart[] = [];
+    // Not the SDK's paginator: it goes by the marker alone, which versitygw also gives with the last page.
+    for (let marker: string | undefined, more = true; more;) {
+      const command = new ListPartsCommand({ ...target(s3, upload), PartNumberMarker: marker });
+      const page = await s3.client.send(command, { abortSignal: signal });
+      for (const { PartNumber, Size, ETag, ChecksumCRC32 } of page.Parts ?? [])
+        // One that was sent without a checksum proves nothing: as if it were not there.
+        if (ChecksumCRC32 !== undefined) parts.push(storedPart(PartNumber, Size, ETag, ChecksumCRC32));
+      marker = page.NextPartNumberMarker;
+      more = page.IsTruncated === true;
+    }
+    return parts.sort((one, other) => one.number - other.number);
+  } catch (error) {
+    mustBeUnknownUpload(s3, 'list of parts', upload.name, error);
+    return undefined;
+  }
+}
+
+async function complete(
+  s3: S3Place,
+  upload: MultipartUpload,
+  parts: readonly StoredPart[],
+  signal: AbortSignal,
+  whole: { readonly sizeBytes: number; readonly crc32: string } | undefined,
+): Promise<'completed' | 'noSuchUpload'> {
+  const Parts = parts.map(({ number, etag, crc32 }) => ({
+    PartNumber: number,
+    ETag: etag,
+    ChecksumCRC32: crc32,
+  }));
+  try {
+    const command = new CompleteMultipartUploadCommand({
+      ...target(s3, upload),
+      MultipartUpload: { Parts },
+      ...(whole && { ChecksumCRC32: whole.crc32, MpuObjectSize: whole.sizeBytes }),
+    });
+    await s3.client.send(command, { abortSignal: signal });
+    return 'completed';
+  } catch (error) {
+    mustBeUnknownUpload(s3, 'completion of the upload', upload.name, error);
+    return 'noSuchUpload';
+  }
+}
+
+async function list(s3: S3Place, folder: string, signal: AbortSignal): Promise<readonly MultipartUpload[]> {
+  const key = keyOf(s3, folder);
+  try {
+    const found = await soon(s3.client, s3.patience, signal, (abortSignal) =>
+      listUploads(s3, key, abortSignal),
+    );
+    return found.map((one) => ({ name: one.key.slice(s3.prefix.length), uploadId: one.uploadId }));
+  } catch (error) {
+    throw explain('list of uploads', error, s3.bucket, key);
+  }
+}
+
+async function abort(s3: S3Place, upload: MultipartUpload, signal: AbortSignal): Promise<void> {
+  const { client, patience } = s3;
+  try {
+    const command = new AbortMultipartUploadCommand(target(s3, upload));
+    await soon(client, patience, signal, (abortSignal) => client.send(command, { abortSignal }));
+  } catch (error) {
+    mustBeUnknownUpload(s3, 'end of the upload', upload.name, error);
+  }
+}
+
+function keyOf({ prefix }: S3Place, name: string): string {
+  return `${prefix}${name}`;
+}
+
+function target(s3: S3Place, { name, uploadId }: MultipartUpload) {
+  return { Bucket: s3.bucket, Key: keyOf(s3, name), UploadId: uploadId };
+}
+
+/** Throws every error but the one that S3 does not know the upload. */
+function mustBeUnknownUpload(s3: S3Place, operation: string, name: string, error: unknown): void {
+  if (error instanceof Error && error.name === 'NoSuchUpload') return;
+  throw explain(operation, error, s3.bucket, keyOf(s3, name));
 }
 
 interface UnfinishedUpload {
@@ -149,8 +188,7 @@ interface UnfinishedUpload {
 
 /** Those of all keys that begin so. */
 async function listUploads(
-  client: S3Client,
-  bucket: string,
+  { client, bucket }: S3Place,
   start: string,
   signal: AbortSignal,
 ): Promise<readonly UnfinishedUpload[]> {

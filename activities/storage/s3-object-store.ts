@@ -5,10 +5,11 @@ import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/clie
 import { httpStatus } from '../../planning/environment/s3-client.ts';
 import { textOf } from './bodies.ts';
 import { UnreadableObject } from '../files/bounded-json.ts';
-import type { Condition, ObjectStore } from './ports/object-store.ts';
+import type { Condition, ObjectStore, Version } from './ports/object-store.ts';
 import { explain } from './s3-errors.ts';
 import { createS3MultipartUploads } from './s3-multipart-uploads.ts';
 import { downloadFile } from './transfer/download-file.ts';
+import type { DownloadSource } from './transfer/transfer-ends.ts';
 import { PATIENCE, soon, type Patience } from './transfer/with-retry.ts';
 import { uploadFile } from './transfer/upload-file.ts';
 
@@ -22,55 +23,18 @@ export function createS3ObjectStore(
   patience: Patience = PATIENCE,
 ): ObjectStore {
   const keyOf = (name: string) => `${prefix}${name}`;
+  const object = (key: string) => ({ client, bucket, key, patience });
   const uploads = createS3MultipartUploads(client, bucket, '', patience);
   return {
     bucket,
     keyOf,
-
-    async readText(name, signal) {
-      try {
-        const get = new GetObjectCommand({ Bucket: bucket, Key: keyOf(name) });
-        const { text, version } = await soon(client, patience, signal, async (abortSignal) => {
-          const found = await client.send(get, { abortSignal });
-          const most = (found.ContentLength ?? 0) > LARGEST_TEXT_BYTES ? 0 : LARGEST_TEXT_BYTES;
-          return { text: await textOf(found.Body, most, abortSignal), version: found.ETag ?? '' };
-        });
-        if (text !== undefined) return { text, version };
-        throw new UnreadableObject(
-          `it has more than ${String(LARGEST_TEXT_BYTES)} bytes, which this pipeline never writes: find out who did, and move it away`,
-        );
-      } catch (error) {
-        if (error instanceof Error && error.name === 'NoSuchKey') return undefined;
-        throw explain('read', error, bucket, keyOf(name));
-      }
-    },
-
-    async writeText(name, text, condition, signal) {
-      if (Buffer.byteLength(text) > LARGEST_TEXT_BYTES) {
-        const tooLarge = new UnreadableObject(`it would have more than ${String(LARGEST_TEXT_BYTES)} bytes`);
-        throw explain('write', tooLarge, bucket, keyOf(name));
-      }
-      const put = new PutObjectCommand({
-        Bucket: bucket,
-        Key: keyOf(name),
-        Body: text,
-        ContentType: 'application/json',
-        ...asHeaders(condition),
-      });
-      try {
-        await soon(client, patience, signal, (abortSignal) => client.send(put, { abortSignal }));
-        return 'written';
-      } catch (error) {
-        // 409: another conditional write to the same key is under way (S3's own answer to a race).
-        if (httpStatus(error) === 412 || httpStatus(error) === 409) return 'conflict';
-        throw explain('write', error, bucket, keyOf(name));
-      }
-    },
+    readText: (name, signal) => readText(object(keyOf(name)), signal),
+    writeText: (name, text, condition, signal) => writeText(object(keyOf(name)), text, condition, signal),
 
     async upload(name, path, signal, options) {
       const key = keyOf(name);
       try {
-        return await uploadFile({ client, uploads, bucket, key, patience }, path, signal, options);
+        return await uploadFile({ ...object(key), uploads }, path, signal, options);
       } catch (error) {
         throw explain('upload', error, bucket, key);
       }
@@ -78,12 +42,60 @@ export function createS3ObjectStore(
 
     async download({ fullKey, ...file }, path, signal, options) {
       try {
-        await downloadFile({ client, bucket, key: fullKey, patience }, file, path, signal, options);
+        await downloadFile(object(fullKey), file, path, signal, options);
       } catch (error) {
         throw explain('download', error, bucket, fullKey);
       }
     },
   };
+}
+
+async function readText(
+  { client, bucket, key, patience }: DownloadSource,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly text: string; readonly version: Version } | undefined> {
+  try {
+    const get = new GetObjectCommand({ Bucket: bucket, Key: key });
+    const { text, version } = await soon(client, patience, signal, async (abortSignal) => {
+      const found = await client.send(get, { abortSignal });
+      const most = (found.ContentLength ?? 0) > LARGEST_TEXT_BYTES ? 0 : LARGEST_TEXT_BYTES;
+      return { text: await textOf(found.Body, most, abortSignal), version: found.ETag ?? '' };
+    });
+    if (text !== undefined) return { text, version };
+    throw new UnreadableObject(
+      `it has more than ${String(LARGEST_TEXT_BYTES)} bytes, which this pipeline never writes: find out who did, and move it away`,
+    );
+  } catch (error) {
+    if (error instanceof Error && error.name === 'NoSuchKey') return undefined;
+    throw explain('read', error, bucket, key);
+  }
+}
+
+async function writeText(
+  { client, bucket, key, patience }: DownloadSource,
+  text: string,
+  condition: Condition | undefined,
+  signal: AbortSignal | undefined,
+): Promise<'written' | 'conflict'> {
+  if (Buffer.byteLength(text) > LARGEST_TEXT_BYTES) {
+    const tooLarge = new UnreadableObject(`it would have more than ${String(LARGEST_TEXT_BYTES)} bytes`);
+    throw explain('write', tooLarge, bucket, key);
+  }
+  const put = new PutObjectCommand({
+    Bucket: bucket,
+    Key: key,
+    Body: text,
+    ContentType: 'application/json',
+    ...asHeaders(condition),
+  });
+  try {
+    await soon(client, patience, signal, (abortSignal) => client.send(put, { abortSignal }));
+    return 'written';
+  } catch (error) {
+    // 409: another conditional write to the same key is under way (S3's own answer to a race).
+    if (httpStatus(error) === 412 || httpStatus(error) === 409) return 'conflict';
+    throw explain('write', error, bucket, key);
+  }
 }
 
 function asHeaders(condition: Condition | undefined): { IfMatch?: string; IfNoneMatch?: string } {

@@ -11,7 +11,9 @@ import {
 import { httpStatus } from '../../planning/environment/s3-client.ts';
 import { bytesOf } from './bodies.ts';
 import { explain } from './s3-errors.ts';
-import type { StoredObject, StoredObjects } from './ports/stored-objects.ts';
+import type { Version } from './ports/object-store.ts';
+import type { FoundObject, StoredObject, StoredObjects } from './ports/stored-objects.ts';
+import type { S3Place } from './s3-multipart-uploads.ts';
 import { PATIENCE, soon, type Patience } from './transfer/with-retry.ts';
 
 export function createS3StoredObjects(
@@ -20,80 +22,93 @@ export function createS3StoredObjects(
   prefix: string,
   patience: Patience = PATIENCE,
 ): StoredObjects {
-  const target = (name: string) => ({ Bucket: bucket, Key: `${prefix}${name}` });
+  const s3: S3Place = { client, bucket, prefix, patience };
   return {
-    async find(name, signal) {
-      try {
-        const head = new HeadObjectCommand(target(name));
-        const found = await soon(client, patience, signal, (abortSignal) =>
-          client.send(head, { abortSignal }),
-        );
-        const { ContentLength: sizeBytes = 0, ETag: version = '', ContentEncoding } = found;
-        return { sizeBytes, version, ...(ContentEncoding && { contentEncoding: ContentEncoding }) };
-      } catch (error) {
-        // An answer to HEAD has no body: a missing bucket looks like a missing object.
-        if (httpStatus(error) === 404) return undefined;
-        throw explain('look-up', error, bucket, target(name).Key);
-      }
-    },
-
-    async read(name, { offset, version }, signal) {
-      const range = offset === 0 ? {} : { Range: `bytes=${String(offset)}-` };
-      try {
-        const get = new GetObjectCommand({ ...target(name), IfMatch: version, ...range });
-        const found = await client.send(get, { abortSignal: signal });
-        if (!(found.Body instanceof Readable)) throw new Error('S3 answered without a body');
-        return bytesOf(found.Body, signal);
-      } catch (error) {
-        throw explain('read', error, bucket, target(name).Key);
-      }
-    },
-
-    async list(folder, signal) {
-      const names: string[] = [];
-      const what = { Bucket: bucket, Prefix: `${prefix}${folder}`, Delimiter: '/' };
-      for await (const { Contents = [], CommonPrefixes = [] } of pages(client, patience, what, signal)) {
-        for (const { Key = '' } of Contents) names.push(Key.slice(prefix.length));
-        for (const { Prefix = '' } of CommonPrefixes) names.push(Prefix.slice(prefix.length));
-      }
-      return names;
-    },
-
-    async listAll(folder, signal) {
-      const found: StoredObject[] = [];
-      const what = { Bucket: bucket, Prefix: `${prefix}${folder}` };
-      for await (const { Contents = [] } of pages(client, patience, what, signal)) {
-        for (const { Key = '', Size = 0, LastModified } of Contents) {
-          const modifiedAt = LastModified?.getTime() ?? 0;
-          found.push({ name: Key.slice(prefix.length), sizeBytes: Size, modifiedAt });
-        }
-      }
-      return found;
-    },
-
-    async remove(name, signal) {
-      try {
-        const remove = new DeleteObjectCommand(target(name));
-        await soon(client, patience, signal, (abortSignal) => client.send(remove, { abortSignal }));
-      } catch (error) {
-        // S3 says nothing of it; versitygw does when two delete the same at the same time.
-        if (httpStatus(error) === 404) return;
-        throw explain('delete', error, bucket, target(name).Key);
-      }
-    },
+    find: (name, signal) => find(s3, name, signal),
+    read: (name, from, signal) => read(s3, name, from, signal),
+    list: (folder, signal) => list(s3, folder, signal),
+    listAll: (folder, signal) => listAll(s3, folder, signal),
+    remove: (name, signal) => remove(s3, name, signal),
   };
 }
 
-async function* pages(
-  client: S3Client,
-  patience: Patience,
-  what: { readonly Bucket: string; readonly Prefix: string; readonly Delimiter?: string },
+async function find(s3: S3Place, name: string, signal: AbortSignal): Promise<FoundObject | undefined> {
+  const { client, patience } = s3;
+  const object = target(s3, name);
+  try {
+    const head = new HeadObjectCommand(object);
+    const found = await soon(client, patience, signal, (abortSignal) => client.send(head, { abortSignal }));
+    const { ContentLength: sizeBytes = 0, ETag: version = '', ContentEncoding } = found;
+    return { sizeBytes, version, ...(ContentEncoding && { contentEncoding: ContentEncoding }) };
+  } catch (error) {
+    // An answer to HEAD has no body: a missing bucket looks like a missing object.
+    if (httpStatus(error) === 404) return undefined;
+    throw explain('look-up', error, object.Bucket, object.Key);
+  }
+}
+
+async function read(
+  s3: S3Place,
+  name: string,
+  { offset, version }: { readonly offset: number; readonly version: Version },
   signal: AbortSignal,
+): Promise<AsyncIterable<Uint8Array>> {
+  const object = target(s3, name);
+  const range = offset === 0 ? {} : { Range: `bytes=${String(offset)}-` };
+  try {
+    const get = new GetObjectCommand({ ...object, IfMatch: version, ...range });
+    const found = await s3.client.send(get, { abortSignal: signal });
+    if (!(found.Body instanceof Readable)) throw new Error('S3 answered without a body');
+    return bytesOf(found.Body, signal);
+  } catch (error) {
+    throw explain('read', error, object.Bucket, object.Key);
+  }
+}
+
+async function list(s3: S3Place, folder: string, signal: AbortSignal): Promise<readonly string[]> {
+  const names: string[] = [];
+  for await (const { Contents = [], CommonPrefixes = [] } of pages(s3, folder, signal, '/')) {
+    for (const { Key = '' } of Contents) names.push(nameIn(s3, Key));
+    for (const { Prefix = '' } of CommonPrefixes) names.push(nameIn(s3, Prefix));
+  }
+  return names;
+}
+
+async function listAll(s3: S3Place, folder: string, signal: AbortSignal): Promise<readonly StoredObject[]> {
+  const found: StoredObject[] = [];
+  for await (const { Contents = [] } of pages(s3, folder, signal)) {
+    for (const { Key = '', Size = 0, LastModified } of Contents)
+      found.push({ name: nameIn(s3, Key), sizeBytes: Size, modifiedAt: LastModified?.getTime() ?? 0 });
+  }
+  return found;
+}
+
+async function remove(s3: S3Place, name: string, signal: AbortSignal): Promise<void> {
+  const { client, patience } = s3;
+  const object = target(s3, name);
+  try {
+    const command = new DeleteObjectCommand(object);
+    await soon(client, patience, signal, (abortSignal) => client.send(command, { abortSignal }));
+  } catch (error) {
+    // S3 itself does not mind; versitygw does when two delete the same at the same time.
+    if (httpStatus(error) === 404) return;
+    throw explain('delete', error, object.Bucket, object.Key);
+  }
+}
+
+async function* pages(
+  { client, bucket, prefix, patience }: S3Place,
+  folder: string,
+  signal: AbortSignal,
+  delimiter?: '/',
 ): AsyncGenerator<ListObjectsV2CommandOutput> {
+  const what = { Bucket: bucket, Prefix: `${prefix}${folder}`, Delimiter: delimiter };
   try {
     for (let token: string | undefined, more = true; more;) {
-      const list = new ListObjectsV2Command({ ...what, ContinuationToken: token });
-      const page = await soon(client, patience, signal, (abortSignal) => client.send(list, { abortSignal }));
+      const command = new ListObjectsV2Command({ ...what, ContinuationToken: token });
+      const page = await soon(client, patience, signal, (abortSignal) =>
+        client.send(command, { abortSignal }),
+      );
       yield page;
       token = page.NextContinuationToken;
       more = page.IsTruncated === true;
@@ -101,4 +116,12 @@ async function* pages(
   } catch (error) {
     throw explain('list', error, what.Bucket, what.Prefix);
   }
+}
+
+function target({ bucket, prefix }: S3Place, name: string) {
+  return { Bucket: bucket, Key: `${prefix}${name}` };
+}
+
+function nameIn({ prefix }: S3Place, key: string): string {
+  return key.slice(prefix.length);
 }
