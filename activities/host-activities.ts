@@ -42,25 +42,7 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
       if (job !== undefined) await endTrainer(job);
     });
   return {
-    async bePresent({ host }) {
-      const context = Context.current();
-      checkIsOurs(host, dependencies);
-      const every = Math.min(PRESENCE_BEAT_MS, (context.info.heartbeatTimeoutMs ?? Infinity) / 3);
-      const beat = setInterval(() => context.heartbeat(), every);
-      try {
-        await context.cancelled;
-      } catch (error) {
-        const details = context.cancellationDetails;
-        if (details?.workerShutdown === true) return;
-        // Whatever else ends it, as a pool that is gone or goes on under a new history, is answered by joining again.
-        if (details?.cancelRequested === true)
-          dependencies.leave('a newer worker of this machine has the host');
-        else await dependencies.join();
-        throw error;
-      } finally {
-        clearInterval(beat);
-      }
-    },
+    bePresent: ({ host }) => bePresent(host, dependencies),
 
     leave({ host }) {
       checkIsOurs(host, dependencies);
@@ -101,6 +83,26 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
       return bounded({ run, stage: plan.stage, token }, () => trainRank(dependencies, input));
     },
   };
+}
+
+/** Resolves when this worker stops; throws when the pool has ended the activity. */
+async function bePresent(host: Host, dependencies: HostDependencies): Promise<void> {
+  const context = Context.current();
+  checkIsOurs(host, dependencies);
+  const every = Math.min(PRESENCE_BEAT_MS, (context.info.heartbeatTimeoutMs ?? Infinity) / 3);
+  const beat = setInterval(() => context.heartbeat(), every);
+  try {
+    await context.cancelled;
+  } catch (error) {
+    const details = context.cancellationDetails;
+    if (details?.workerShutdown === true) return;
+    // Whatever else ends it, as a pool that is gone or has continued as new, is answered by joining again.
+    if (details?.cancelRequested === true) dependencies.leave('a newer worker of this machine has the host');
+    else await dependencies.join();
+    throw error;
+  } finally {
+    clearInterval(beat);
+  }
 }
 
 /** A worker that dies in the middle of it is known to be gone long before the work would have taken too long. */

@@ -4,14 +4,8 @@ import type { Artifact, Gang, Plan, StageName } from './plan.ts';
 import type { Host, HostNeeds, Lease, LeaseAccount, LeaseRequest, PoolSettings } from './pool.ts';
 import type { StageChanges, StageResult, TrainStageInput } from './runs.ts';
 import type { News } from './schedule.ts';
-import type {
-  PackedSweepState,
-  SweepComparison,
-  SweepResult,
-  SweepRules,
-  TrialName,
-  TrialRef,
-} from './sweep.ts';
+import type { PackedSweepState, SweepRules, TrialName, TrialRef } from './sweep.ts';
+import type { SweepComparison, SweepResult } from './sweep-results.ts';
 import type { ArtifactPlan, PreparedArtifact, Recipe } from './weights.ts';
 import type {
   EvaluateInput,

@@ -1,14 +1,14 @@
 /** @module The best trial of each group, and what got better or worse from one sweep to another. Pure. */
 import type { ConfigValue } from './plan.ts';
 import { twoSidedP } from './student-t.ts';
+import type { Objective } from './sweep.ts';
 import type {
   ComparedRow,
   LeaderboardRow,
-  Objective,
   ReportedTrial,
   SweepComparison,
-  Verdict,
-} from './sweep.ts';
+  ComparisonVerdict,
+} from './sweep-results.ts';
 
 /** Chance of calling a difference one where there is none. */
 export const SIGNIFICANCE = 0.05;
@@ -93,7 +93,7 @@ function compareRow(
   };
 }
 
-function verdictOf(p: number, gain: number): Verdict {
+function verdictOf(p: number, gain: number): ComparisonVerdict {
   if (p >= SIGNIFICANCE) return 'within noise';
   return gain > 0 ? 'better' : 'worse';
 }

@@ -1,5 +1,5 @@
 /** @module Configs that are run again and again on Temporal's own Schedules. Plain JSON. */
-import type { SweepComparison } from './sweep.ts';
+import type { SweepComparison } from './sweep-results.ts';
 
 /** Input of `scheduledRun`. Which schedule it is of, and for which time, Temporal says by itself. */
 export interface ScheduledRunInput {

@@ -66,7 +66,7 @@ export interface Stack {
 
 /** @throws when a server cannot be had or does not start; nothing is left running then. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { directory, onProgress, onEvent, signal } = options;
+  const { directory, onProgress, onEvent } = options;
   const placement = options.placement ?? onThisMachine(options);
   refuseUnsafeFolder(directory);
   quietAwsVersionWarning();
@@ -75,50 +75,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     for (let next = stops.pop(); next !== undefined; next = stops.pop()) await next();
   };
   try {
-    const obtaining = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
-    const temporalPath = await obtainServer('temporal', obtaining);
-    const s3Path = await obtainServer('versitygw', obtaining);
-    onProgress?.('starting the servers');
-    const common = { ...(onEvent && { onEvent }), ...(signal && { signal }) };
-    const temporal = await startTemporal({
-      ...common,
-      directory: join(directory, 'temporal'),
-      executable: temporalPath,
-      place: placement.temporal,
-    });
-    stops.push(() => temporal.process.stop());
-    const s3 = await startS3({
-      ...common,
-      directory: join(directory, 's3'),
-      executable: s3Path,
-      place: placement.s3,
-      bucket: 'glee',
-    });
-    stops.push(() => s3.process.stop());
+    const { temporal, s3 } = await startServers(options, placement, stops);
     onProgress?.('making the data sets and weights of the sandbox');
     const env = { ...serverEnvironment(temporal, s3), ...(await makeCheckout(directory)), ...options.env };
     onProgress?.('starting the workers');
     const worker = startWorker(directory, env, onEvent);
     const control = worker({ ...HERE, name: 'control' }, ['control'], {});
     stops.push(() => control.stop());
-    const hosts = placement.hosts.map((host): GpuHost => {
-      const { name, address } = host;
-      const scratch = join(directory, 'hosts', name);
-      const gpus = String(options.gpusPerHost ?? 2);
-      return {
-        name,
-        scratch,
-        // Upgrades and ends: SIGTERM leaves at once.
-        worker: worker(host, ['gpu', '--handover'], {
-          GLEE_HOST: name,
-          GLEE_SCRATCH: scratch,
-          GLEE_ADDRESS: address,
-          GLEE_GPUS: gpus,
-          GLEE_PRETEND_GPUS: '1',
-          ...host.env,
-        }),
-      };
-    });
+    const hosts = placement.hosts.map((host) => startHost(options, host, worker));
     for (const host of hosts) stops.push(() => stopHost(host));
     const { address } = temporal;
     const connection = await Connection.connect({ address, channelArgs: channelArguments(address) });
@@ -136,6 +100,57 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await stop();
     throw error;
   }
+}
+
+/** @param stops Gets what ends each server that has started. */
+async function startServers(
+  { directory, onProgress, onEvent, signal }: StackOptions,
+  placement: Placement,
+  stops: (() => Promise<void>)[],
+) {
+  const obtaining = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
+  const temporalPath = await obtainServer('temporal', obtaining);
+  const s3Path = await obtainServer('versitygw', obtaining);
+  onProgress?.('starting the servers');
+  const common = { ...(onEvent && { onEvent }), ...(signal && { signal }) };
+  const temporal = await startTemporal({
+    ...common,
+    directory: join(directory, 'temporal'),
+    executable: temporalPath,
+    place: placement.temporal,
+  });
+  stops.push(() => temporal.process.stop());
+  const s3 = await startS3({
+    ...common,
+    directory: join(directory, 's3'),
+    executable: s3Path,
+    place: placement.s3,
+    bucket: 'glee',
+  });
+  stops.push(() => s3.process.stop());
+  return { temporal, s3 };
+}
+
+function startHost(
+  { directory, gpusPerHost = 2 }: StackOptions,
+  host: Placement['hosts'][number],
+  worker: ReturnType<typeof startWorker>,
+): GpuHost {
+  const { name, address } = host;
+  const scratch = join(directory, 'hosts', name);
+  return {
+    name,
+    scratch,
+    // Upgrades and ends: SIGTERM leaves at once.
+    worker: worker(host, ['gpu', '--handover'], {
+      GLEE_HOST: name,
+      GLEE_SCRATCH: scratch,
+      GLEE_ADDRESS: address,
+      GLEE_GPUS: String(gpusPerHost),
+      GLEE_PRETEND_GPUS: '1',
+      ...host.env,
+    }),
+  };
 }
 
 function onThisMachine({ hosts = 2 }: StackOptions): Placement {

@@ -3,9 +3,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
-import { Worker } from '@temporalio/worker';
+import { Worker, type NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { createHostActivities } from '../activities/host-activities.ts';
+import { createHostActivities, type HostDependencies } from '../activities/host-activities.ts';
 import { livingJobs } from '../activities/training/living-jobs.ts';
 import { machineIdentity } from '../activities/training/jobs/machine-identity.ts';
 import { isRunning } from '../activities/support/is-running.ts';
@@ -46,47 +46,28 @@ export async function runGpuWorker(leaving: Leaving): Promise<void> {
   }
 }
 
-async function serveHost({ drain, stop }: Leaving): Promise<void> {
+async function serveHost(leaving: Leaving): Promise<void> {
+  const { drain, stop } = leaving;
   const { signal } = stop;
-  const said = readHostSettings();
-  passedNames();
-  const settings = { ...said, scratch: await prepareScratch(said.scratch) };
-  const { labels, scratch } = settings;
-  const { place } = await machineIdentity(scratch);
-  const workerSince = Date.now();
-  const host = {
-    ...{ name: settings.host, address: settings.address, place, workerSince },
-    ...(await countGpus(settings)),
-    ...(Object.keys(labels).length > 0 && { labels }),
-  };
-  checkHost(host);
+  const { settings, host } = await describeHost();
   const log = installLogging(host.name);
-  const { kept } = await claimScratch({ scratch, host: host.name, log, signal });
-  void kept.catch((error: unknown) => {
-    log.error({ error: String(error) }, 'leaving at once');
-    process.exitCode = 2;
-    stop.abort();
-  });
+  await keepScratchClaimed(settings, log, stop);
   const bucket = await openCheckedBucket(createS3Client(), settings, log, signal);
   const { connection, namespace } = await connectWorker(log, signal);
   const client = new Client({ connection, namespace });
+  const { scratch } = settings;
   const origin = await originOf(connection, namespace, bucket.store, log, signal);
   const supervisors = new Supervisors();
-  let refusal: string | undefined;
+  const refusal: { why?: string } = {};
   const membership = new Membership({
     ...{ client, pool: settings.pool, scratch, log, signal },
     host: () => asItIs(host, drain),
     jobs: () => livingJobs(scratch, supervisors),
     onRefused: (why) => {
-      refusal = why;
+      refusal.why = why;
       stop.abort();
     },
   });
-  const join = () => membership.join();
-  const leave = (why: string) => {
-    log.info(why);
-    stop.abort();
-  };
   await giveBack(client, scratch, origin, log);
   const guard = guardTrainers(
     { scratch, store: bucket.store, supervisors, isRunning: (id) => isRunning(client, id), origin, log },
@@ -94,31 +75,72 @@ async function serveHost({ drain, stop }: Leaving): Promise<void> {
   );
   try {
     if (!(await membership.beginServing())) return;
-    const worker = await Worker.create({
-      connection,
-      namespace,
-      taskQueue: hostTaskQueue(host.name),
-      activities: createHostActivities({
-        ...{ ...bucket, settings, supervisors, origin },
-        ...{ join, leave, place, workerSince },
-      }),
-      // When this machine dies unheard, the server hands work to each of its open polls before it knows, and waits a
-      // heartbeat time-out for each.
-      activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
-      // A cancellation comes with a heartbeat's answer: at most this much later.
-      maxHeartbeatThrottleInterval: '1s',
-      shutdownGraceTime: '0s',
-      shutdownForceTime: '15s',
-    });
-    log.info({ host, taskQueue: hostTaskQueue(host.name), namespace, scratch }, 'GPU worker is ready');
-    const draining = drainWhenTold({ drain, stop }, settings, join, log);
-    await worker.runUntil(Promise.all([guard, draining]));
+    const join = () => membership.join();
+    const leave = (why: string) => {
+      log.info(why);
+      stop.abort();
+    };
+    const { place, workerSince } = host;
+    const dependencies = { ...bucket, settings, supervisors, origin, join, leave, place, workerSince };
+    const worker = await createWorker(connection, namespace, dependencies);
+    log.info({ host, namespace, scratch }, 'GPU worker is ready');
+    await worker.runUntil(Promise.all([guard, drainWhenTold(leaving, settings, join, log)]));
   } finally {
     stop.abort();
     await guard;
     await connection.close();
   }
-  if (refusal !== undefined) throw new EnvironmentError(refusal);
+  if (refusal.why !== undefined) throw new EnvironmentError(refusal.why);
+}
+
+/** This host as the pool is to know it. Its scratch folder is there afterwards. */
+async function describeHost() {
+  const read = readHostSettings();
+  passedNames();
+  const settings = { ...read, scratch: await prepareScratch(read.scratch) };
+  const { labels, scratch } = settings;
+  const { place } = await machineIdentity(scratch);
+  const host = {
+    ...{ name: settings.host, address: settings.address, place, workerSince: Date.now() },
+    ...(await countGpus(settings)),
+    ...(Object.keys(labels).length > 0 && { labels }),
+  };
+  checkHost(host);
+  return { settings, host };
+}
+
+/** The worker leaves at once when another machine has taken the folder. */
+async function keepScratchClaimed(
+  { scratch, host }: HostSettings,
+  log: Logger,
+  stop: AbortController,
+): Promise<void> {
+  const { kept } = await claimScratch({ scratch, host, log, signal: stop.signal });
+  void kept.catch((error: unknown) => {
+    log.error({ error: String(error) }, 'leaving at once');
+    process.exitCode = 2;
+    stop.abort();
+  });
+}
+
+function createWorker(
+  connection: NativeConnection,
+  namespace: string,
+  dependencies: HostDependencies,
+): Promise<Worker> {
+  return Worker.create({
+    connection,
+    namespace,
+    taskQueue: hostTaskQueue(dependencies.settings.host),
+    activities: createHostActivities(dependencies),
+    // When this machine dies unheard, the server hands work to each of its open polls before it knows, and waits a
+    // heartbeat time-out for each.
+    activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
+    // A cancellation comes with a heartbeat's answer: at most this much later.
+    maxHeartbeatThrottleInterval: '1s',
+    shutdownGraceTime: '0s',
+    shutdownForceTime: '15s',
+  });
 }
 
 /** What the pool would not read would never be accepted. */

@@ -5,13 +5,12 @@ import { expandSweep } from '../../planning/sweeps/sweep-space.ts';
 import { keys } from '../../contracts/ids.ts';
 import {
   TRIAL_STATUSES,
-  type LeaderboardRow,
-  type SweepComparison,
   type SweepPlan,
   type SweepState,
   type Trial,
   type TrialRef,
 } from '../../contracts/sweep.ts';
+import type { LeaderboardRow, SweepComparison } from '../../contracts/sweep-results.ts';
 import { fail } from '../support/failures.ts';
 import type { ObjectStore } from '../storage/ports/object-store.ts';
 import { configValue, overrides, readObject } from '../storage/schemas.ts';

@@ -1,7 +1,8 @@
 /** @module One host's part in the gang's meeting: the way to each of the others, and a sum that all GPUs add up together. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { gpuVariables, type HostSettings } from '../../planning/environment/env.ts';
+import { type HostSettings } from '../../planning/environment/env.ts';
+import { gpuVariables } from '../../planning/environment/visible-gpus.ts';
 import { urlHost } from '../../contracts/addresses.ts';
 import { packageRoot } from '../../planning/environment/package-root.ts';
 import type { HostCheck, MeetHostsInput, MeetReport } from '../../contracts/health.ts';

@@ -1,7 +1,7 @@
 /** @module Whether GLEE's torch sees the GPUs that the driver has, and whether they compute as fast as they should. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { gpuVariables, visibleDevices } from '../../planning/environment/env.ts';
+import { gpuVariables, visibleDevices } from '../../planning/environment/visible-gpus.ts';
 import { packageRoot } from '../../planning/environment/package-root.ts';
 import type { HostCheck } from '../../contracts/health.ts';
 import { failed, faulty, passed, type Finding } from './finding.ts';

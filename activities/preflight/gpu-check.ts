@@ -1,5 +1,5 @@
 /** @module Whether the lease's GPUs are there, whole and free. */
-import { visibleDevices } from '../../planning/environment/env.ts';
+import { visibleDevices } from '../../planning/environment/visible-gpus.ts';
 import { listJobs } from '../training/jobs/job.ts';
 import { livingTrainers } from '../training/jobs/processes.ts';
 import type { CheckHostInput } from '../../contracts/health.ts';

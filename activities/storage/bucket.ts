@@ -1,6 +1,6 @@
 /** @module All that the pipeline does with one bucket and prefix, put together once for whoever needs it. */
 import type { S3Client } from '@aws-sdk/client-s3';
-import { readS3Settings } from '../../planning/environment/env.ts';
+import { readS3Settings } from '../../planning/environment/s3-settings.ts';
 import type { MultipartUploads } from './ports/multipart-uploads.ts';
 import type { ObjectStore } from './ports/object-store.ts';
 import { createS3MultipartUploads } from './s3-multipart-uploads.ts';

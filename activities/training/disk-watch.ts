@@ -14,7 +14,8 @@ import type { Classified } from './crashes/classify.ts';
 import { listJobs, type Job } from './jobs/job.ts';
 import { livingTrainers } from './jobs/processes.ts';
 import type { Supervisors } from './supervisors.ts';
-import { iterationsOf, type Uploader } from './files/uploader.ts';
+import { type Uploader } from './files/uploader.ts';
+import { iterationsOf } from './files/checkpoint-names.ts';
 
 /** A save needs the size of the one before, and metrics and logs go on as well. */
 const MARGIN = 1.1;

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { gpuVariables } from '../../planning/environment/env.ts';
+import { gpuVariables } from '../../planning/environment/visible-gpus.ts';
 import { EnvironmentError } from '../../planning/environment/environment-error.ts';
 import { packageRoot } from '../../planning/environment/package-root.ts';
 import { trainerEnvironment } from '../../planning/environment/trainer-environment.ts';

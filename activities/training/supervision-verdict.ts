@@ -23,10 +23,10 @@ const verdictSchema = z.object({
   ofGang: z.literal(true).exactOptional(),
 });
 
-export type Verdict = z.infer<typeof verdictSchema>;
+export type TrainerVerdict = z.infer<typeof verdictSchema>;
 
 /** Undefined for a trainer that ended by itself. */
-export async function passVerdict(rank: Rank, end: TrainerEnd): Promise<Verdict | undefined> {
+export async function passVerdict(rank: Rank, end: TrainerEnd): Promise<TrainerVerdict | undefined> {
   const { job } = rank;
   const before = await readJobFile(job, 'verdict.json', verdictSchema);
   if (before !== undefined || end.kind === 'exited') return before;
@@ -36,7 +36,7 @@ export async function passVerdict(rank: Rank, end: TrainerEnd): Promise<Verdict 
   return verdict;
 }
 
-function hanging({ hang }: Extract<TrainerEnd, { kind: 'hangs' }>, line: string): Verdict {
+function hanging({ hang }: Extract<TrainerEnd, { kind: 'hangs' }>, line: string): TrainerVerdict {
   const message = `${hangText(hang)}; its last line: ${line}`;
   return {
     ...{ type: 'Hang', message, line, at: hang.at, keepsLast: true },
@@ -49,7 +49,7 @@ async function spiking(
   { uploader }: Rank,
   { spike }: Extract<TrainerEnd, { kind: 'spikes' }>,
   line: string,
-): Promise<Verdict> {
+): Promise<TrainerVerdict> {
   const [first] = spike.lines;
   const keepsLast = first !== undefined && ((await uploader.newestIterations()) ?? 0) < first.iteration;
   const message = `${spikeText(spike)}; so the trainer was ended`;

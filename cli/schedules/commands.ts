@@ -2,7 +2,8 @@
 import { Command } from 'commander';
 import { JSON_OPTION, type OutputOptions } from '../shared/output.ts';
 import type { CreateOptions } from './create.ts';
-import type { BackfillOptions, TriggerOptions } from './steer.ts';
+import type { BackfillOptions } from './backfill.ts';
+import type { TriggerOptions } from './trigger.ts';
 import { withTimes } from './time-options.ts';
 
 export function scheduleCommand(): Command {
@@ -36,24 +37,24 @@ noise of the seeds are listed here, in glee sweep status and in the worker's log
     named(schedule, action, description)
       .requiredOption('--why <text>', 'the reason, kept with the schedule')
       .action(async (name: string, { why, ...options }: OutputOptions & { readonly why: string }) =>
-        (await import('./steer.ts')).pauseSchedule(name, action, why, options),
+        (await import('./pause.ts')).pauseSchedule(name, action, why, options),
       );
   }
   named(schedule, 'trigger', 'start a run now, even if the schedule is paused')
     .option('--overlap <policy>', "what to do while the previous run still runs  [the schedule's policy]")
     .action(async (name: string, options: TriggerOptions) =>
-      (await import('./steer.ts')).triggerSchedule(name, options),
+      (await import('./trigger.ts')).triggerSchedule(name, options),
     );
   named(schedule, 'backfill', 'start the runs of past times')
     .requiredOption('--from <time>', 'as 2026-11-01 (UTC) or 2026-11-01T03:00:00+01:00')
     .requiredOption('--to <time>')
     .option('--overlap <policy>', 'what to do while the previous run still runs', 'buffer-all')
     .action(async (name: string, options: BackfillOptions) =>
-      (await import('./steer.ts')).backfillSchedule(name, options),
+      (await import('./backfill.ts')).backfillSchedule(name, options),
     );
   named(schedule, 'delete', 'delete the schedule; what it trained stays').action(
     async (name: string, options: OutputOptions) =>
-      (await import('./steer.ts')).deleteSchedule(name, options),
+      (await import('./delete.ts')).deleteSchedule(name, options),
   );
   return schedule;
 }

@@ -1,6 +1,8 @@
 /** @module Overlap policies by the names that the SDK has for them. */
 import { ScheduleOverlapPolicy } from '@temporalio/client';
-import type { OverlapPolicy } from '../../planning/schedules/schedule-times.ts';
+import { alternatives } from '../../planning/reading/problems.ts';
+import { OVERLAP_POLICIES, policyOf, type OverlapPolicy } from '../../planning/schedules/schedule-times.ts';
+import { UserError } from '../shared/errors.ts';
 
 const SDK_NAMES = {
   skip: ScheduleOverlapPolicy.SKIP,
@@ -13,4 +15,11 @@ const SDK_NAMES = {
 
 export function sdkName(policy: OverlapPolicy): ScheduleOverlapPolicy {
   return SDK_NAMES[policy];
+}
+
+/** @throws UserError for another word. */
+export function knownPolicy(text: string): OverlapPolicy {
+  const policy = policyOf(text);
+  if (policy !== undefined) return policy;
+  throw new UserError(`--overlap '${text}' is none: say ${alternatives(OVERLAP_POLICIES)}`);
 }

@@ -17,7 +17,8 @@ import { refusalOf, withClient } from '../shared/client.ts';
 import { UserError } from '../shared/errors.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
 import { withBucket } from '../shared/open-bucket.ts';
-import { renderAnswer, stateOf } from './steer.ts';
+import { renderAnswer } from './order-trial.ts';
+import { stateOf } from './status.ts';
 
 export interface AddOptions extends OutputOptions {
   /** `key=value`, each. */

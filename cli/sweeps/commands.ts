@@ -7,12 +7,7 @@ import { JSON_OPTION, type OutputOptions } from '../shared/output.ts';
 import type { AddOptions } from './add.ts';
 import type { ReportOptions } from './show-report.ts';
 
-export function sweepCommand(): Command {
-  const sweep = new Command('sweep')
-    .description('search over fine-tunes that differ in some keys: start, control, compare')
-    .addHelpText(
-      'after',
-      `
+const EXAMPLES = `
 Examples:
   glee sweep start sweeps/odinw13-lr --id odinw13-1
   glee sweep status odinw13-1                          how many trials run, are paused, have ended
@@ -23,8 +18,22 @@ Examples:
 
 Each trial is a run with the id <sweep>.<trial>: 'glee status odinw13-1.rabbits-lr0.0001-s1' shows it. A sweep that
 starts again under its id trains only the missing trials. 'glee plan sweeps/odinw13-lr' lists the trials, and
-'glee schedule' runs sweeps again and again.`,
-    );
+'glee schedule' runs sweeps again and again.`;
+
+export function sweepCommand(): Command {
+  const sweep = new Command('sweep')
+    .description('search over fine-tunes that differ in some keys: start, control, compare')
+    .addHelpText('after', EXAMPLES);
+  addStart(sweep);
+  addStatus(sweep);
+  addAdd(sweep);
+  addOrder(sweep, 'stop', 'end a trial; its metrics stay');
+  addOrder(sweep, 'promote', 'continue a trial against the stopping rule');
+  addReport(sweep);
+  return sweep;
+}
+
+function addStart(sweep: Command): void {
   sweep
     .command('start')
     .description('start a sweep; the id of a sweep that ended continues that sweep')
@@ -32,16 +41,22 @@ starts again under its id trains only the missing trials. 'glee plan sweeps/odin
     .requiredOption('--id <id>', 'id of the sweep')
     .option(...JSON_OPTION)
     .action(async (config: string, { id, ...options }: OutputOptions & { readonly id: string }) =>
-      (await import('./steer.ts')).startSweep(config, id, options),
+      (await import('./start.ts')).startSweep(config, id, options),
     );
+}
+
+function addStatus(sweep: Command): void {
   sweep
     .command('status')
     .description('state of the trials')
     .argument('<sweep>')
     .option(...JSON_OPTION)
     .action(async (id: string, options: OutputOptions) =>
-      (await import('./steer.ts')).sweepStatus(id, options),
+      (await import('./status.ts')).sweepStatus(id, options),
     );
+}
+
+function addAdd(sweep: Command): void {
   sweep
     .command('add')
     .description('add a trial to a running sweep')
@@ -53,24 +68,25 @@ starts again under its id trains only the missing trials. 'glee plan sweeps/odin
     .option('--seed <n>', 'its seed', wholeNumber, 1)
     .option(...JSON_OPTION)
     .action(async (id: string, options: AddOptions) => (await import('./add.ts')).addTrial(id, options));
-  for (const [order, description] of [
-    ['stop', 'end a trial; its metrics stay'],
-    ['promote', 'continue a trial against the stopping rule'],
-  ] as const) {
-    sweep
-      .command(order)
-      .description(description)
-      .argument('<sweep>')
-      .argument('<trial>')
-      .requiredOption('--why <text>', 'the reason, kept in the history')
-      .option(...JSON_OPTION)
-      .action(
-        async (id: string, trial: string, { why, ...options }: OutputOptions & { readonly why: string }) => {
-          const said = { trial, why, by: userInfo().username };
-          await (await import('./steer.ts')).orderTrial(id, order, said, options);
-        },
-      );
-  }
+}
+
+function addOrder(sweep: Command, order: 'stop' | 'promote', description: string): void {
+  sweep
+    .command(order)
+    .description(description)
+    .argument('<sweep>')
+    .argument('<trial>')
+    .requiredOption('--why <text>', 'the reason, kept in the history')
+    .option(...JSON_OPTION)
+    .action(
+      async (id: string, trial: string, { why, ...options }: OutputOptions & { readonly why: string }) => {
+        const given = { trial, why, by: userInfo().username };
+        await (await import('./order-trial.ts')).orderTrial(id, order, given, options);
+      },
+    );
+}
+
+function addReport(sweep: Command): void {
   sweep
     .command('report')
     .description('leaderboard and trials of a sweep, running or ended')
@@ -80,7 +96,6 @@ starts again under its id trains only the missing trials. 'glee plan sweeps/odin
     .action(async (id: string, options: ReportOptions) =>
       (await import('./show-report.ts')).showReport(id, options),
     );
-  return sweep;
 }
 
 function wholeNumber(text: string): number {

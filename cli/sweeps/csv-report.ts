@@ -1,5 +1,5 @@
 /** @module All trials of a sweep as CSV (RFC 4180), one line each, for spreadsheets and pandas. */
-import type { SweepReport } from '../../contracts/sweep.ts';
+import type { SweepReport } from '../../contracts/sweep-results.ts';
 import { valueText } from './report-figures.ts';
 
 export function csvReport({ trials, metric }: SweepReport): string {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { SweepReport } from '../../contracts/sweep.ts';
+import type { SweepReport } from '../../contracts/sweep-results.ts';
 import { markup, scriptJson, text, type Html } from './html.ts';
 import { parallelCoordinates } from './parallel-coordinates.ts';
 import { CURVES_SCRIPT, curvesOf } from './report-curves.ts';

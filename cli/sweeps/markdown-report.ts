@@ -1,5 +1,5 @@
 /** @module A sweep's report in Markdown. */
-import type { SweepReport } from '../../contracts/sweep.ts';
+import type { SweepReport } from '../../contracts/sweep-results.ts';
 import {
   COMPARISON_HEAD,
   comparisonCells,

@@ -1,6 +1,6 @@
 /** @module Parallel coordinates of a sweep as SVG: an axis for each parameter that varies, a line for each trial. */
 import type { ConfigValue } from '../../contracts/plan.ts';
-import type { ReportedTrial, SweepReport } from '../../contracts/sweep.ts';
+import type { ReportedTrial, SweepReport } from '../../contracts/sweep-results.ts';
 import { markup, text, type Html } from './html.ts';
 import { figure, valueText } from './report-figures.ts';
 

@@ -1,5 +1,5 @@
 /** @module The metric against iterations, one plot a group. */
-import type { SweepReport } from '../../contracts/sweep.ts';
+import type { SweepReport } from '../../contracts/sweep-results.ts';
 
 /** More lines than that in one plot tell nothing, and make the page slow: the best are shown. */
 const MOST_CURVES = 60;

@@ -1,12 +1,11 @@
 /** @module Figures and words that all forms of a sweep's report share. */
-import {
-  TRIAL_STATUSES,
-  type ComparedRow,
-  type LeaderboardRow,
-  type SweepComparison,
-  type SweepReport,
-  type TrialParameters,
-} from '../../contracts/sweep.ts';
+import { TRIAL_STATUSES, type TrialParameters } from '../../contracts/sweep.ts';
+import type {
+  ComparedRow,
+  LeaderboardRow,
+  SweepComparison,
+  SweepReport,
+} from '../../contracts/sweep-results.ts';
 import type { ConfigValue } from '../../contracts/plan.ts';
 
 const DIGITS = 4;

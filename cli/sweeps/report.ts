@@ -1,5 +1,5 @@
 /** @module A sweep's report as Markdown, CSV, JSON or one HTML page that needs nothing else. */
-import type { SweepReport } from '../../contracts/sweep.ts';
+import type { SweepReport } from '../../contracts/sweep-results.ts';
 import { csvReport } from './csv-report.ts';
 import { htmlReport } from './html-report.ts';
 import { markdownReport } from './markdown-report.ts';

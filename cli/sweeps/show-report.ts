@@ -5,12 +5,12 @@ import type { ObjectStore } from '../../activities/storage/ports/object-store.ts
 import { readComparison, readSweepPlan, readSweepState } from '../../activities/plans/sweep-objects.ts';
 import { sweepReport } from '../../planning/sweeps/sweep-report.ts';
 import { compareSweeps } from '../../contracts/leaderboard.ts';
-import type { SweepReport } from '../../contracts/sweep.ts';
+import type { SweepReport } from '../../contracts/sweep-results.ts';
 import { withClient } from '../shared/client.ts';
 import { printableData, printableJson } from '../shared/printable.ts';
 import { withBucket } from '../shared/open-bucket.ts';
 import { renderReport, type ReportFormat } from './report.ts';
-import { stateOf } from './steer.ts';
+import { stateOf } from './status.ts';
 
 export interface ReportOptions {
   readonly format: ReportFormat;

@@ -1,13 +1,10 @@
-/**
- * @module The only reader of process.env, but for what Temporal's, AWS's and undici's own code reads (TEMPORAL_*, AWS_*,
- * HTTP_PROXY, HTTPS_PROXY, NO_PROXY), and trainer-environment.ts, which passes parts of it on.
- */
+/** @module Settings of workers and of the command line, from the environment. */
 import { homedir, hostname } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { addressProblem } from '../../contracts/addresses.ts';
-import { EnvironmentError } from './environment-error.ts';
 import { packageRoot } from './package-root.ts';
+import { readVariables } from './read-variables.ts';
 
 /** What GLEE's own code and the scripts around it take as it is; an unusual character would fail far from here. */
 const safePath = z
@@ -81,29 +78,6 @@ const hostSchema = storageSchema.extend({
 });
 
 /** The names that Hugging Face's own tools read. */
-const downloadSchema = z.object({
-  HF_ENDPOINT: z
-    .url({ protocol: /^https?$/, error: 'must be an address as https://huggingface.co' })
-    .default('https://huggingface.co'),
-  HF_TOKEN: z.string().optional(),
-  GLEE_ALLOW_PRIVATE_SOURCES: z
-    .string()
-    .regex(/^[A-Za-z0-9._:,[\]-]*$/, "must be names or addresses of hosts with ',' between them")
-    .transform(listed(','))
-    .default([]),
-  GLEE_FILE_ROOTS: z
-    .string()
-    .transform(listed(':'))
-    .refine((folders) => folders.every((folder) => isAbsolute(folder) && folder !== '/'), {
-      error: "must be absolute paths of folders with ':' between them, and not '/'",
-    })
-    .default([]),
-});
-
-function listed(separator: string): (text: string) => string[] {
-  return (text) => text.split(separator).flatMap((item) => (item.trim() === '' ? [] : [item.trim()]));
-}
-
 /** Bucket and key prefix; everything else about S3 comes from AWS's own default chain. */
 export interface StorageSettings {
   readonly bucket: string;
@@ -150,14 +124,14 @@ export function pathProblem(path: string): string | undefined {
 
 /** @throws EnvironmentError naming each variable that will not do. */
 export function readPlanSettings(): PlanSettings {
-  const env = parse(settingsSchema);
+  const env = readVariables(settingsSchema);
   const { GLEE_CONFIG_DIR: configDirectory, GLEE_CHECKOUT: checkout, GLEE_PYTHON: python } = env;
   return { ...storage(env), configDirectory, checkout, python };
 }
 
 /** @throws EnvironmentError naming each variable that is missing or will not do. */
 export function readHostSettings(): HostSettings {
-  const env = parse(hostSchema);
+  const env = readVariables(hostSchema);
   return {
     ...storage(env),
     checkout: env.GLEE_CHECKOUT,
@@ -185,66 +159,7 @@ function privateFolder(stateHome: string | undefined, host: string): string {
 
 /** Folder with the user's configs and catalogue. */
 export function readCatalogueDirectory(): string {
-  return parse(settingsSchema.pick({ GLEE_CONFIG_DIR: true })).GLEE_CONFIG_DIR;
-}
-
-/** What downloads of weights need besides S3. */
-export interface DownloadSettings {
-  readonly huggingFace: {
-    readonly endpoint: string;
-    /** A secret: sent to the endpoint's own origin, and written nowhere. */
-    readonly token: string | undefined;
-  };
-  /** Hosts that weights may come from though their addresses are private. */
-  readonly privateHosts: readonly string[];
-  /** Folders besides the checkout and the configs that `file://` sources may lie in. */
-  readonly fileRoots: readonly string[];
-}
-
-/** @throws EnvironmentError naming each variable that will not do. */
-export function readDownloadSettings(): DownloadSettings {
-  const { HF_ENDPOINT: endpoint, HF_TOKEN: token, ...env } = parse(downloadSchema);
-  return {
-    huggingFace: { endpoint, token: token === '' ? undefined : token },
-    privateHosts: env.GLEE_ALLOW_PRIVATE_SOURCES,
-    fileRoots: env.GLEE_FILE_ROOTS,
-  };
-}
-
-const s3Schema = z.object({
-  GLEE_S3_SSE: z.enum(['AES256', 'aws:kms']).optional(),
-  GLEE_S3_SSE_KMS_KEY: z.string().min(1).optional(),
-  GLEE_S3_PATH_STYLE: z.enum(['true', 'false']).optional(),
-  GLEE_S3_STALL_SECONDS: z.coerce.number().min(1).default(60),
-  AWS_CA_BUNDLE: z.string().optional(),
-});
-
-/** What AWS's default chain does not say of S3. */
-export interface S3Settings {
-  readonly encryption: 'AES256' | 'aws:kms' | undefined;
-  /** Undefined: the bucket's default key. */
-  readonly kmsKey: string | undefined;
-  /** Undefined: as the SDK decides by the endpoint. */
-  readonly pathStyle: boolean | undefined;
-  /** Of which nothing has come for so long is asked for again. */
-  readonly stallMs: number;
-  /** PEM file of the authorities that are trusted instead of the usual ones; the `aws` command line reads it too. */
-  readonly caBundle: string | undefined;
-}
-
-/** @throws EnvironmentError naming each variable that will not do. */
-export function readS3Settings(): S3Settings {
-  const env = parse(s3Schema);
-  if (env.GLEE_S3_SSE_KMS_KEY !== undefined && env.GLEE_S3_SSE !== 'aws:kms') {
-    throw new EnvironmentError('GLEE_S3_SSE_KMS_KEY is set: set GLEE_S3_SSE=aws:kms too');
-  }
-  return {
-    encryption: env.GLEE_S3_SSE,
-    kmsKey: env.GLEE_S3_SSE_KMS_KEY,
-    pathStyle: env.GLEE_S3_PATH_STYLE === undefined ? undefined : env.GLEE_S3_PATH_STYLE === 'true',
-    stallMs: env.GLEE_S3_STALL_SECONDS * 1000,
-    caBundle: env.AWS_CA_BUNDLE === '' ? undefined : env.AWS_CA_BUNDLE,
-  };
+  return readVariables(settingsSchema.pick({ GLEE_CONFIG_DIR: true })).GLEE_CONFIG_DIR;
 }
 
 /** What `glee doctor` looks at: a missing checkout is one of its findings, not an error. */
@@ -256,39 +171,8 @@ export interface DoctorSettings extends StorageSettings {
 
 /** @throws EnvironmentError naming each variable that will not do. */
 export function readDoctorSettings(): DoctorSettings {
-  const env = parse(hostSchema.partial({ GLEE_CHECKOUT: true }));
+  const env = readVariables(hostSchema.partial({ GLEE_CHECKOUT: true }));
   return { ...storage(env), checkout: env.GLEE_CHECKOUT, python: env.GLEE_PYTHON, pool: env.GLEE_POOL };
-}
-
-/**
- * The part of a host's GPUs that a trainer gets. Where the worker has CUDA_VISIBLE_DEVICES itself, the indices count
- * what that names; else they are nvidia-smi's, which CUDA counts alike only when it is told to.
- *
- * @throws EnvironmentError when the worker has not so many.
- */
-export function gpuVariables(indices: readonly number[] | undefined): Record<string, string> {
-  if (indices === undefined) return {};
-  const { CUDA_VISIBLE_DEVICES: own, CUDA_DEVICE_ORDER: order = 'PCI_BUS_ID' } = process.env;
-  const devices = visibleDevices();
-  if (devices === undefined) return { CUDA_VISIBLE_DEVICES: indices.join(','), CUDA_DEVICE_ORDER: order };
-  // A worker that hides its GPUs, as where they are pretended, has none to give.
-  if (devices.length === 0) return {};
-  const given = indices.map((index) => {
-    const device = devices[index];
-    if (device !== undefined) return device;
-    const message = `GPU ${String(index)} of this host was asked for, but its worker's CUDA_VISIBLE_DEVICES is '${own ?? ''}'`;
-    throw new EnvironmentError(message);
-  });
-  return { CUDA_VISIBLE_DEVICES: given.join(',') };
-}
-
-/** The GPUs that this process may use, as its CUDA_VISIBLE_DEVICES names them; undefined: all. CUDA stops at a -1. */
-export function visibleDevices(): readonly string[] | undefined {
-  const own = process.env.CUDA_VISIBLE_DEVICES;
-  if (own === undefined) return undefined;
-  const devices = own.split(',').map((device) => device.trim());
-  const end = devices.findIndex((device) => device === '' || device === '-1');
-  return end === -1 ? devices : devices.slice(0, end);
 }
 
 /** Variables of the caller's shell that would point a worker of the sandbox elsewhere; undefined removes them. */
@@ -305,18 +189,3 @@ export function quietAwsVersionWarning(): void {
 function storage(env: z.infer<typeof storageSchema>): StorageSettings {
   return { bucket: env.GLEE_BUCKET, prefix: env.GLEE_PREFIX };
 }
-
-function parse<T>(schema: z.ZodType<T>): T {
-  const parsed = schema.safeParse(process.env);
-  if (parsed.success) return parsed.data;
-  const lines = parsed.error.issues.map((issue) => {
-    const variable = issue.path.join('.');
-    const missing = process.env[variable] === undefined;
-    return missing ? `${variable} is not set${hints[variable] ?? ''}` : `${variable}: ${issue.message}`;
-  });
-  throw new EnvironmentError(lines.join('\n'));
-}
-
-const hints: Readonly<Record<string, string>> = {
-  GLEE_CHECKOUT: ': the path of a GLEE checkout (https://github.com/FoundationVision/GLEE) on this machine',
-};

@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { S3Client } from '@aws-sdk/client-s3';
-import { quietAwsVersionWarning, readS3Settings, type S3Settings } from './env.ts';
+import { quietAwsVersionWarning } from './env.ts';
+import { readS3Settings, type S3Settings } from './s3-settings.ts';
 import { EnvironmentError } from './environment-error.ts';
 import { CREDENTIALS_REFUSED, watchCredentials } from './s3-credentials.ts';
 import { httpStatus, isExpired } from './s3-status.ts';

@@ -30,64 +30,57 @@ export function schemaProblems(
 
 function describe(issue: Issue, path: Path, source: YamlSource, schema: unknown): Problem[] {
   const value = at(source.value, path);
-  const problem = (key: Path, message: string): Problem => {
-    const dotted = key.map(String).join('.');
-    const line = source.lineOf(dotted);
-    return {
-      level: 'error',
-      file: source.file,
-      key: dotted,
-      ...(line === undefined ? {} : { line }),
-      message,
-    };
-  };
-  if (typeof value === 'number' && !Number.isFinite(value))
-    return [problem(path, `must be a finite number, not ${String(value)}: plans have no other`)];
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    const message = `must be a finite number, not ${String(value)}: plans have no other`;
+    return [problemAt(source, path, message)];
+  }
+  if (issue.code === 'unrecognized_keys') {
+    const known = keysAt(schema, path);
+    return issue.keys.map((key) => problemAt(source, [...path, key], unknownKey(key, known)));
+  }
+  if (issue.code === 'invalid_union') {
+    const closest = closestBranch(issue.errors);
+    return closest.flatMap((inner) => describe(inner, [...path, ...inner.path], source, schema));
+  }
+  return [problemAt(source, path, messageOf(issue, value, path))];
+}
+
+function problemAt(source: YamlSource, path: Path, message: string): Problem {
+  const key = path.map(String).join('.');
+  const line = source.lineOf(key);
+  return { level: 'error', file: source.file, key, ...(line === undefined ? {} : { line }), message };
+}
+
+/** What is wrong with one value, and what would be right. */
+function messageOf(
+  issue: Exclude<Issue, { readonly code: 'unrecognized_keys' | 'invalid_union' }>,
+  value: unknown,
+  path: Path,
+): string {
   switch (issue.code) {
-    case 'unrecognized_keys': {
-      const known = keysAt(schema, path);
-      return issue.keys.map((key) => problem([...path, key], unknownKey(key, known)));
-    }
-    case 'invalid_union': {
-      const closest = closestBranch(issue.errors);
-      return closest.flatMap((inner) => describe(inner, [...path, ...inner.path], source, schema));
-    }
     case 'invalid_value': {
       const right = issue.values.map(String);
-      const message =
-        value === undefined
-          ? `is missing: ${alternatives(right)}`
-          : `${show(value)} is none of ${alternatives(right)}${didYouMean(show(value), right)}`;
-      return [problem(path, message)];
+      if (value === undefined) return `is missing: ${alternatives(right)}`;
+      return `${show(value)} is none of ${alternatives(right)}${didYouMean(show(value), right)}`;
     }
     case 'invalid_type': {
       const expected = TYPE_NAMES.get(issue.expected) ?? issue.expected;
-      const message =
-        value === undefined
-          ? `is missing: ${expected}`
-          : value === null && path.length === 0
-            ? 'is empty'
-            : `must be ${expected}, not ${show(value)}`;
-      return [problem(path, message)];
+      if (value === undefined) return `is missing: ${expected}`;
+      return value === null && path.length === 0 ? 'is empty' : `must be ${expected}, not ${show(value)}`;
     }
     case 'too_small':
-      return [
-        problem(path, `must ${sizeOf(issue.origin)} at least ${issue.minimum}, not ${shownSize(value)}`),
-      ];
-    case 'too_big': {
+      return `must ${sizeOf(issue.origin)} at least ${issue.minimum}, not ${shownSize(value)}`;
+    case 'too_big':
       // Texts have messages of their own.
-      if (issue.origin === 'string') return [problem(path, issue.message)];
-      return [
-        problem(path, `must ${sizeOf(issue.origin)} at most ${issue.maximum}, not ${shownSize(value)}`),
-      ];
-    }
+      if (issue.origin === 'string') return issue.message;
+      return `must ${sizeOf(issue.origin)} at most ${issue.maximum}, not ${shownSize(value)}`;
     case 'invalid_format':
-      return [problem(path, `${show(value)} ${issue.message}`)];
+      return `${show(value)} ${issue.message}`;
     case 'custom':
     case 'invalid_element':
     case 'invalid_key':
     case 'not_multiple_of':
-      return [problem(path, issue.message)];
+      return issue.message;
   }
 }
 

@@ -1,14 +1,12 @@
 /** @module What a report shows of a sweep: its plan's trials, each with how it stands. */
 import { leaderboardOf } from '../../contracts/leaderboard.ts';
-import {
-  TRIAL_STATUSES,
-  type ReportedTrial,
-  type SweepComparison,
-  type SweepPlan,
-  type SweepReport,
-  type SweepResult,
-  type SweepState,
-} from '../../contracts/sweep.ts';
+import { TRIAL_STATUSES, type SweepPlan, type SweepState } from '../../contracts/sweep.ts';
+import type {
+  ReportedTrial,
+  SweepComparison,
+  SweepReport,
+  SweepResult,
+} from '../../contracts/sweep-results.ts';
 import { jsonBytes } from '../../contracts/text-bytes.ts';
 import { expandSweep } from './sweep-space.ts';
 

@@ -20,10 +20,10 @@ import type { PoolHost, PoolState, Waiting } from './pool-state.ts';
 
 export interface Judged {
   readonly request: Waiting;
-  readonly verdict: Verdict;
+  readonly verdict: RequestVerdict;
 }
 
-export type Verdict =
+export type RequestVerdict =
   | { readonly kind: 'granted'; readonly hosts: readonly LeasedHost[] }
   /** The hosts that there are could never serve it: it holds up nobody. */
   | { readonly kind: 'no hosts' }
@@ -57,7 +57,7 @@ class Judgement {
     this.#claimedBy = claimsOf(state);
   }
 
-  of(one: Ranked): Verdict {
+  of(one: Ranked): RequestVerdict {
     const { request } = one;
     const { hosts, gpusPerHost } = request;
     const suitable = suitableHosts(this.#state, request);

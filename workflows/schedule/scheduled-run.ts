@@ -15,7 +15,7 @@ import type { ScheduleActivities } from '../../contracts/activities.ts';
 import { kindOfConfig, scheduledRunId } from '../../contracts/ids.ts';
 import { markdownText } from '../../contracts/markdown.ts';
 import type { ScheduledRunInput, ScheduledRunResult } from '../../contracts/schedule.ts';
-import type { SweepComparison } from '../../contracts/sweep.ts';
+import type { SweepComparison } from '../../contracts/sweep-results.ts';
 import { bookkeeping, planning, planningNow } from '../base/activity-profiles.ts';
 import { fineTuneSweep } from '../sweep/fine-tune-sweep.ts';
 import { fineTune } from '../run/fine-tune.ts';

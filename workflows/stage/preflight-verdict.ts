@@ -11,7 +11,7 @@ export interface HostAnswer<T> {
   readonly failure?: NamedFailure;
 }
 
-export type Verdict =
+export type GangVerdict =
   | { readonly kind: 'fit'; readonly said: string }
   | {
       readonly kind: 'unfit';
@@ -42,7 +42,7 @@ const FAR_BELOW = 0.5;
 export function judgeGang(
   looks: readonly HostAnswer<HostReport>[],
   meetings: readonly HostAnswer<MeetReport>[] = [],
-): Verdict {
+): GangVerdict {
   const reports = looks.flatMap(({ report }) => report ?? []);
   const findings = findingsOf([...reports, ...meetings.flatMap(({ report }) => report ?? [])]);
   const everywhere = namesOnAll(findings, reports.length);
@@ -104,7 +104,7 @@ function isOfNobody({ name, hostFault }: HostCheck, everywhere: ReadonlySet<stri
   return name === NOT_OURS && hostFault !== true && everywhere.has(name);
 }
 
-function stopped(name: string, findings: readonly Found[]): Verdict {
+function stopped(name: string, findings: readonly Found[]): GangVerdict {
   const same = findings.filter(({ check }) => check.name === name);
   const texts = [...new Set(same.map(({ check }) => check.said))];
   const message = `on all hosts of the gang (${same.map(({ host }) => host).join(', ')}): ${name}: ${texts.join('; ')}`;

@@ -15,7 +15,7 @@ import type {
 import type { HostBlame, Lease, LeasedHost } from '../../contracts/pool.ts';
 import type { LackingHost } from '../../contracts/runs.ts';
 import { looking } from '../base/activity-profiles.ts';
-import { judgeGang, type HostAnswer, type Verdict } from './preflight-verdict.ts';
+import { judgeGang, type HostAnswer, type GangVerdict } from './preflight-verdict.ts';
 import { nameFailure } from './recovery.ts';
 
 export type GangHealth =
@@ -51,7 +51,7 @@ export async function checkGang(
   return healthOf(judgeGang(looks, meetings), lease);
 }
 
-function healthOf(verdict: Verdict, { holder }: Lease): GangHealth {
+function healthOf(verdict: GangVerdict, { holder }: Lease): GangHealth {
   if (verdict.kind === 'fit') return verdict;
   return { ...verdict, blames: verdict.blames.map((blame) => ({ ...blame, holder })) };
 }

@@ -17,18 +17,13 @@ import {
 import type { StageActivities } from '../../contracts/activities.ts';
 import { poolWorkflowId } from '../../contracts/ids.ts';
 import { parse } from '../../contracts/parsing.ts';
-import type { Gang, StagePlan } from '../../contracts/plan.ts';
-import {
-  LONGEST_REASON,
-  MAX_GANG_HOSTS,
-  readCarriedLease,
-  readLease,
-  readRequest,
-} from '../../contracts/pool-messages.ts';
+import type { StagePlan } from '../../contracts/plan.ts';
+import { LONGEST_REASON, MAX_GANG_HOSTS, readLease, readRequest } from '../../contracts/pool-messages.ts';
 import type { CarriedLease, HostBlame, Lease, LeaseAccount, LeaseRequest } from '../../contracts/pool.ts';
 import { bookkeeping } from '../base/activity-profiles.ts';
 import { askAgainAfterMs } from './ask-again.ts';
 import { invalid } from '../base/errors.ts';
+import { carriedLease, fits } from './lease-checks.ts';
 import {
   blameSignal,
   leaseAccountQuery,
@@ -66,7 +61,7 @@ export class StageLease {
   constructor(plan: StagePlan, carried: unknown) {
     this.#plan = plan;
     this.#priority = plan.priority ?? 0;
-    const before = carriedOf(carried);
+    const before = carriedLease(carried);
     // Of the first execution: the pool takes a later start for another holder, to whom nothing belongs.
     this.#holderSince = before?.holderSince ?? workflowInfo().startTime.getTime();
     this.#held = before?.held ?? null;
@@ -233,20 +228,4 @@ export class StageLease {
       log.warn('the pool did not take a signal', { signal: what, error: String(error) });
     }
   }
-}
-
-/** The gang that the plan asks for, on hosts of its own. */
-function fits({ hosts }: Lease, { hosts: wanted, gpusPerHost }: Gang): boolean {
-  return (
-    hosts.length === wanted &&
-    new Set(hosts.map(({ name }) => name)).size === wanted &&
-    hosts.every(({ gpus, gpuIndices }) => (gpuIndices?.length ?? gpus) === gpusPerHost)
-  );
-}
-
-function carriedOf(given: unknown): CarriedLease | undefined {
-  if (given === null || given === undefined) return undefined;
-  const parsed = parse(readCarriedLease, given, 'input.carried.lease');
-  if (parsed.ok) return parsed.value;
-  throw invalid(`a stage is started without a lease: ${parsed.problem}`);
 }

@@ -17,7 +17,8 @@ import {
 } from '@temporalio/workflow';
 import type { SweepActivities } from '../../contracts/activities.ts';
 import { answerOf, packSweepState } from '../../contracts/sweep-packing.ts';
-import type { SweepInput, SweepResult, SweepRules } from '../../contracts/sweep.ts';
+import type { SweepInput, SweepRules } from '../../contracts/sweep.ts';
+import type { SweepResult } from '../../contracts/sweep-results.ts';
 import { bookkeeping, planning } from '../base/activity-profiles.ts';
 import { sweepStateQuery } from '../base/messages.ts';
 import { checkRunInput, typedInput } from '../run/run-input.ts';

@@ -12,7 +12,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import {
   DEFAULT_RETENTION,
-  isMilestone,
   type Checkpoint,
   type CheckpointTimes,
   type Retention,
@@ -29,10 +28,10 @@ import type { Bucket } from '../../storage/bucket.ts';
 import { statRegular } from '../../files/regular-files.ts';
 import { within } from '../../support/time-limit.ts';
 import { readJobTail } from '../jobs/job-files.ts';
+import { FINAL, isKept, iterationsOf } from './checkpoint-names.ts';
 
 const RETRY_MS = 1000;
 const POINTER_BYTES = 256;
-const FINAL = 'model_final.pth';
 /** Tidying S3 is worth no more than this of the time to the next checkpoint. */
 const TIDY_MS = 60_000;
 
@@ -248,15 +247,4 @@ export class Uploader {
 
 function stateOf({ size, mtimeMs }: { readonly size: number; readonly mtimeMs: number }): string {
   return `${String(size)} ${String(mtimeMs)}`;
-}
-
-function isKept(name: string, retention = DEFAULT_RETENTION): boolean {
-  const iterations = iterationsOf(name);
-  return iterations !== undefined && isMilestone(retention, iterations);
-}
-
-/** 50 for `model_0000049.pth`; undefined for the final one and for all other files. */
-export function iterationsOf(name: string): number | undefined {
-  const number = /^model_(\d{7,})\.pth$/.exec(name)?.[1];
-  return number === undefined ? undefined : Number(number) + 1;
 }

@@ -1,6 +1,6 @@
 /** @module A process that fetches one artifact, for tests that kill it: `fetch-process.js <name> <source>`. */
 import { createS3Client } from '../../../planning/environment/s3-client.ts';
-import { readDownloadSettings } from '../../../planning/environment/env.ts';
+import { readDownloadSettings } from '../../../planning/environment/download-settings.ts';
 import { createS3MultipartUploads } from '../../../activities/storage/s3-multipart-uploads.ts';
 import { createS3ObjectStore } from '../../../activities/storage/s3-object-store.ts';
 import { createS3StoredObjects } from '../../../activities/storage/s3-stored-objects.ts';

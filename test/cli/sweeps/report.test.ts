@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { compareSweeps } from '../../../contracts/leaderboard.ts';
-import type { SweepReport } from '../../../contracts/sweep.ts';
+import type { SweepReport } from '../../../contracts/sweep-results.ts';
 import { renderReport } from '../../../cli/sweeps/report.ts';
 import { temporaryFolder } from '../../fixtures/glee-checkout.ts';
 import { AP, reportOf, trialWith } from '../../fixtures/sweep-report.ts';
