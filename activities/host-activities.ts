@@ -9,12 +9,12 @@ import { claimStage } from './checkpoints/claim.ts';
 import { EVALUATION_JOB, evaluateOnHost } from './training/evaluation/evaluate-on-host.ts';
 import { fail, handOver } from './support/failures.ts';
 import { checkHost, type CheckedHost } from './preflight/check-host.ts';
-import { meetHosts } from './preflight/collective-check.ts';
+import { checkCollective } from './preflight/collective-check.ts';
 import { awaitCheckpoint } from './training/files/await-checkpoint.ts';
 import { findJob, type JobKey } from './training/jobs/job.ts';
 import { endTrainer } from './training/jobs/processes.ts';
 import { UnnamedErrors } from './training/crashes/unnamed-errors.ts';
-import { measureRoom } from './training/files/checkpoint-room.ts';
+import { measureFreeSpace } from './training/files/checkpoint-room.ts';
 import type { TrainingDependencies } from './training/rank.ts';
 import { trainRank } from './training/train-rank.ts';
 
@@ -22,7 +22,7 @@ export interface HostDependencies extends TrainingDependencies {
   readonly settings: TrainingDependencies['settings'] & CheckedHost['settings'];
   /** Tells the pool that this host is there; called when the pool seems to have forgotten it. */
   readonly join: () => Promise<void>;
-  /** Ends the worker. Trainers that run go on. */
+  /** Ends the worker. Trainers that run continue. */
   readonly leave: (why: string) => void;
   /** When this worker was started, epoch milliseconds: another worker may serve the same queue. */
   readonly workerSince: number;
@@ -42,7 +42,7 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
       if (job !== undefined) await endTrainer(job);
     });
   return {
-    bePresent: ({ host }) => bePresent(host, dependencies),
+    keepPresence: ({ host }) => keepPresence(host, dependencies),
 
     leave({ host }) {
       checkIsOurs(host, dependencies);
@@ -50,7 +50,7 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
       return Promise.resolve();
     },
 
-    measureRoom: (input) => measureRoom(dependencies.settings, input),
+    measureFreeSpace: (input) => measureFreeSpace(dependencies.settings, input),
 
     async openAttempt({ run, stage, token, ...options }) {
       const { cancellationSignal } = Context.current();
@@ -68,7 +68,7 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
 
     checkHost: (input) => beating((signal) => checkHost(dependencies, input, signal)),
 
-    meetHosts: (input) => beating((signal) => meetHosts(dependencies.settings, input, signal)),
+    checkCollective: (input) => beating((signal) => checkCollective(dependencies.settings, input, signal)),
 
     async evaluateOnHost(input) {
       const { task, token, place } = input;
@@ -86,7 +86,7 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
 }
 
 /** Resolves when this worker stops; throws when the pool has ended the activity. */
-async function bePresent(host: Host, dependencies: HostDependencies): Promise<void> {
+async function keepPresence(host: Host, dependencies: HostDependencies): Promise<void> {
   const context = Context.current();
   checkIsOurs(host, dependencies);
   const every = Math.min(PRESENCE_BEAT_MS, (context.info.heartbeatTimeoutMs ?? Infinity) / 3);

@@ -24,7 +24,7 @@ import { findPrepared } from './weights/find-prepared.ts';
 import { asPlanned, describeChanges, readChanges } from './plans/person-changes.ts';
 import { planEvaluation } from './plans/plan-evaluation.ts';
 import { planText } from './plans/plan-text.ts';
-import { refusing } from './plans/planning-errors.ts';
+import { withPlanningErrors } from './plans/planning-errors.ts';
 import { asPlan, resolveFineTune, resolveJoint, type AskedFineTune } from './plans/resolve-config.ts';
 import { parseObject, planSchema, readObject, stageResultSchema } from './storage/schemas.ts';
 
@@ -34,7 +34,7 @@ export function createPlanActivities(bucket: Bucket, settings: PlanSettings): Pl
     resolveFineTune(bucket, settings, asked, signal);
   return {
     resolvePlan: ({ run, config }) =>
-      refusing(store, async (signal) => {
+      withPlanningErrors(store, async (signal) => {
         const { plan, changes } = await freeze(
           store,
           await resolveJoint(bucket, settings, { run, config }, signal),
@@ -44,7 +44,7 @@ export function createPlanActivities(bucket: Bucket, settings: PlanSettings): Pl
       }),
 
     resolveFineTune: ({ trial, ...asked }) =>
-      refusing(store, async (signal) => {
+      withPlanningErrors(store, async (signal) => {
         const tried = trial && (await settingsOf(store, trial, signal));
         const plan = await fineTune({ ...asked, ...tried }, signal);
         const { plan: frozen, changes } = await freeze(store, asPlan(plan));
@@ -55,14 +55,14 @@ export function createPlanActivities(bucket: Bucket, settings: PlanSettings): Pl
       }),
 
     listCheckpoints: (stage) =>
-      refusing(store, async (signal) => {
+      withPlanningErrors(store, async (signal) => {
         const { head, checkpoints } = await takeSnapshot(bucket, stage, signal);
         const onLine = checkpoints.filter((one) => isOnLine(one, head?.left));
         return [...new Set(onLine.map(({ iterations }) => iterations))];
       }),
 
     planEvaluation: (input) =>
-      refusing(store, (signal) => {
+      withPlanningErrors(store, (signal) => {
         const { workflowExecution } = activityInfo();
         const resolve = (run: string, config: string) =>
           fineTune({ run, config, evaluatesOnly: true }, signal);

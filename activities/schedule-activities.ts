@@ -13,7 +13,7 @@ import { STAGES, type Plan } from '../contracts/plan.ts';
 import type { ScheduleRecord } from '../contracts/schedule.ts';
 import type { SweepPlan } from '../contracts/sweep.ts';
 import type { SweepComparison, SweepReport } from '../contracts/sweep-results.ts';
-import { refusing } from './plans/planning-errors.ts';
+import { withPlanningErrors } from './plans/planning-errors.ts';
 import { finder } from './checkpoints/start-from.ts';
 import { asPlan, resolveFineTune, resolveJoint, sound } from './plans/resolve-config.ts';
 import type { Bucket } from './storage/bucket.ts';
@@ -25,8 +25,8 @@ import { addToRecord, readRecord } from './plans/schedule-record.ts';
 export function createScheduleActivities(bucket: Bucket, settings: PlanSettings): ScheduleActivities {
   const { store } = bucket;
   return {
-    lookForNews: (input) =>
-      refusing(store, async (signal) => {
+    findScheduledChanges: (input) =>
+      withPlanningErrors(store, async (signal) => {
         const { follows, starts, isAsBefore } = await outlook(bucket, settings, input, signal);
         const { runs } = await readRecord(store, input.schedule, signal);
         const last = runs.at(-1);

@@ -15,11 +15,11 @@ import { keys } from '../contracts/ids.ts';
 import { unpackSweepState } from '../contracts/sweep-packing.ts';
 import type { SweepPlan, Trial, TrialName } from '../contracts/sweep.ts';
 import { fail, handOver } from './support/failures.ts';
-import { refusing } from './plans/planning-errors.ts';
+import { withPlanningErrors } from './plans/planning-errors.ts';
 import { sound } from './plans/resolve-config.ts';
 import type { ObjectStore } from './storage/ports/object-store.ts';
 import { planText } from './plans/plan-text.ts';
-import { measureLeg } from './plans/measure-segment.ts';
+import { measureSegment } from './plans/measure-segment.ts';
 import { decisive, readSweepPlan, sweepPlanSchema } from './plans/sweep-objects.ts';
 
 const HEARTBEAT_MS = 2000;
@@ -37,7 +37,7 @@ export function createSweepActivities(
 ): SweepActivities {
   return {
     resolveSweep: ({ sweep, config }) =>
-      refusing(store, async (signal) => {
+      withPlanningErrors(store, async (signal) => {
         const asked = { run: sweep, config, configDirectory, mostKinds: PLANNED_TRIALS };
         const resolved =
           surroundings === undefined
@@ -50,7 +50,7 @@ export function createSweepActivities(
       }),
 
     publishSweep: ({ sweep, state: packed }) =>
-      refusing(store, async (signal) => {
+      withPlanningErrors(store, async (signal) => {
         const unpacked = unpackSweepState(packed);
         if (!unpacked.ok) throw fail('InvalidConfig', unpacked.problem);
         const plan = await readSweepPlan(store, sweep, signal);
@@ -58,7 +58,7 @@ export function createSweepActivities(
         return sweepResult(sweepReport(sweep, plan, unpacked.value));
       }),
 
-    measureLeg: ({ run }) => measureLeg(store, run),
+    measureSegment: ({ run }) => measureSegment(store, run),
 
     awaitTrial,
   };
@@ -76,7 +76,7 @@ async function awaitTrial({ run }: { readonly run: string }): Promise<TrialEnd> 
   try {
     return { result: await Promise.race([trial.result(), context.cancelled]) };
   } catch (error) {
-    if (error instanceof CancelledFailure) throw handOver('the worker leaves, the trial goes on');
+    if (error instanceof CancelledFailure) throw handOver('the worker leaves, the trial continues');
     if (!(error instanceof WorkflowFailedError)) throw error;
     return error.cause instanceof CancelledFailure
       ? { cancelled: true }
@@ -93,7 +93,7 @@ async function soundSweep(input: ResolveSweepInput): Promise<SweepPlan> {
 
 /**
  * A sweep's id stands for one plan: what its trials have reported is compared. Only how many run at once may change. One
- * that goes on does so from the weights that it began with, whatever the run that it follows has trained since.
+ * that continues does so from the weights that it began with, whatever the run that it follows has trained since.
  */
 async function freeze(
   store: ObjectStore,

@@ -104,7 +104,7 @@ async function problemOf(
       await checkSource(sources.of(parseSource(address)), expected, signal);
       return undefined;
     } catch (error) {
-      // Nobody answers: that may pass, and is no reason to refuse the run.
+      // No one answers: that may pass, and is no reason to refuse the run.
       if (!(error instanceof FetchError) || error.kind === 'unavailable') throw error;
       refusals.push(error.message);
     }
@@ -112,7 +112,7 @@ async function problemOf(
   return `${name}: ${refusals.join('; ')}`;
 }
 
-/** Undefined where nothing is to be looked for: nobody unpickles the file, or a person vouches for it. */
+/** Undefined where nothing is to be looked for: no one unpickles the file, or a person vouches for it. */
 function inspectionOf(
   { client, store: { bucket } }: WeightsDependencies,
   { name, path, recipe }: ArtifactPlan,

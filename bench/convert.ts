@@ -117,8 +117,8 @@ function casesOf(rounds: readonly Round[]): readonly Case[] {
   ];
 }
 
-async function secondsOf(deed: () => Promise<unknown>): Promise<number> {
+async function secondsOf(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
-  await deed();
+  await work();
   return (performance.now() - began) / 1000;
 }

@@ -35,7 +35,7 @@ export interface Blow {
   readonly survives?: boolean;
 }
 
-/** Waits for the moment, strikes, and waits for the first iteration that rank 0 finishes after it, anew or still. */
+/** Waits for the moment, strikes, and waits for the first iteration that rank 0 finishes after it, again or still. */
 export async function killAndWait(where: Omit<Wait, 'what'>, name: string, blow: Blow = {}): Promise<Killed> {
   const { strike = kill, survives = false } = blow;
   const victim = await waitForIteration(

@@ -17,7 +17,7 @@ const STAGE = 'stage1';
 
 export interface Pipeline {
   readonly trainerEnv: TrainerEnv;
-  /** Starts a run of a config below bench/configs/, kills its trainer or strikes otherwise, waits until it goes on, and cancels it. */
+  /** Starts a run of a config below bench/configs/, kills its trainer or strikes otherwise, waits until it continues, and cancels it. */
   kill(run: string, config: string, blow?: Blow): Promise<Killed & { readonly timeline: readonly Step[] }>;
   readonly hosts: readonly GpuHost[];
   /** Seconds from the spawn of the run's newest trainer, by itself, to its first iteration. The run must have ended. */

@@ -30,7 +30,7 @@ export async function obtainRay(progress: (text: string) => void, signal: AbortS
   return { python, name: `Ray Train ${version.trim()}` };
 }
 
-/** The venv gets its name when it is complete: one that was begun and left is made anew. */
+/** The venv gets its name when it is complete: one that was begun and left is made again. */
 async function install(venv: string, progress: (text: string) => void, signal: AbortSignal): Promise<void> {
   const run = (command: string, args: readonly string[]) =>
     runInGroup(command, args, { env: process.env, signal });

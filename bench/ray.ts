@@ -26,7 +26,7 @@ export interface RayOptions {
   readonly signal: AbortSignal;
 }
 
-/** Starts Ray and a training, kills one worker, waits until it goes on, and ends Ray with all that belongs to it. */
+/** Starts Ray and a training, kills one worker, waits until it continues, and ends Ray with all that belongs to it. */
 export async function killUnderRay(options: RayOptions): Promise<Killed> {
   // Ray's sockets lie below: a longer path would not do.
   const folder = await mkdtemp('/tmp/glee-ray-');

@@ -8,7 +8,7 @@ import type { FineTuneInput, FineTuneResult } from '../contracts/fine-tune.ts';
 export { fineTuneSweep } from '../workflows/sweep/fine-tune-sweep.ts';
 
 export interface EmptyTrialActivities {
-  doNothing(leg: { readonly run: string; readonly until?: number }): Promise<void>;
+  doNothing(segment: { readonly run: string; readonly until?: number }): Promise<void>;
 }
 
 const END = 100;

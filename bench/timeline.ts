@@ -12,7 +12,7 @@ export interface HostJobs {
   readonly host: string;
   /** The attempt that was killed. */
   readonly killed: Job;
-  /** The attempt that goes on. */
+  /** The attempt that continues. */
   readonly newest: Job;
 }
 

@@ -51,7 +51,7 @@ async function hasRclone(): Promise<boolean> {
   return !(await execa('rclone', ['version'], { reject: false })).failed;
 }
 
-/** The venv's `bin` gets its last command when it is complete: one that was begun and left is made anew. */
+/** The venv's `bin` gets its last command when it is complete: one that was begun and left is made again. */
 async function obtainVenv(progress: (text: string) => void, signal: AbortSignal): Promise<string> {
   const caches = process.env.XDG_CACHE_HOME ?? '';
   const venv = join(caches === '' ? join(homedir(), '.cache') : caches, 'glee-pipeline/bench/transfer-venv');

@@ -15,7 +15,7 @@ export interface Measured {
   readonly mebibytes: number;
 }
 
-/** One transfer of everybody, in turns. */
+/** One transfer of everyone, in turns. */
 export interface Round {
   readonly ours: Measured;
   /** s5cmd, then the other. */

@@ -3,7 +3,7 @@ import type { Control } from './controls.ts';
 import type { Artifact, Gang, Plan, StageName } from './plan.ts';
 import type { Host, HostNeeds, Lease, LeaseAccount, LeaseRequest, PoolSettings } from './pool.ts';
 import type { StageChanges, StageResult, TrainStageInput } from './runs.ts';
-import type { News } from './schedule.ts';
+import type { ScheduledChanges } from './schedule.ts';
 import type { PackedSweepState, SweepRules, TrialName, TrialRef } from './sweep.ts';
 import type { SweepComparison, SweepResult } from './sweep-results.ts';
 import type { ArtifactPlan, PreparedArtifact, Recipe } from './weights.ts';
@@ -15,7 +15,7 @@ import type {
   PinnedCheckpoint,
 } from './evaluation.ts';
 import type { FineTunePlan, FineTuneResult } from './fine-tune.ts';
-import type { CheckHostInput, HostReport, MeetHostsInput, MeetReport } from './health.ts';
+import type { CheckHostInput, HostReport, CheckCollectiveInput, CollectiveReport } from './health.ts';
 import type {
   AwaitCheckpointInput,
   DiskRoom,
@@ -50,8 +50,8 @@ export interface SweepActivities {
   resolveSweep(input: { readonly sweep: string; readonly config: string }): Promise<ResolvedSweep>;
   /** Keeps how the sweep ended, and makes its leaderboard. */
   publishSweep(input: { readonly sweep: string; readonly state: PackedSweepState }): Promise<SweepResult>;
-  /** For how many GPU-hours the newest leg of a trial held its hosts, however it ended. */
-  measureLeg(input: { readonly run: string }): Promise<number>;
+  /** For how many GPU-hours the newest segment of a trial held its hosts, however it ended. */
+  measureSegment(input: { readonly run: string }): Promise<number>;
   /** Waits for the end of a trial that runs, or has just ended. */
   awaitTrial(input: { readonly run: string }): Promise<TrialEnd>;
 }
@@ -65,7 +65,7 @@ export type TrialEnd =
 /** What executions of a schedule do besides what they run. */
 export interface ScheduleActivities {
   /** Resolves and checks the config as `run`, and says whether the schedule has trained from all of it already. Changes nothing. */
-  lookForNews(input: ScheduledInput): Promise<News>;
+  findScheduledChanges(input: ScheduledInput): Promise<ScheduledChanges>;
   /** Keeps that the run has ended. A sweep is compared with the one before, and the comparison kept beside its leaderboard. */
   concludeScheduled(input: ScheduledInput): Promise<{ readonly comparison?: SweepComparison }>;
 }
@@ -110,9 +110,9 @@ export interface ResolvedPlan {
 export interface StageActivities {
   /** Queues a request at the pool, starting the pool where it does not run. The grant comes as a signal. */
   requestLease(input: { readonly pool: string; readonly request: LeaseRequest }): Promise<void>;
-  /** The lease of a request as the pool has it; null where the pool has none. A signal proves nothing: anybody can send one. */
+  /** The lease of a request as the pool has it; null where the pool has none. A signal proves nothing: anyone can send one. */
   confirmLease(input: { readonly pool: string; readonly requestId: string }): Promise<Lease | null>;
-  /** Hosts of the pool that could be asked for room; none while no gang could be formed, or when the stage goes on from a checkpoint. */
+  /** Hosts of the pool that could be asked for room; none while no gang could be formed, or when the stage continues from a checkpoint. */
   findCandidates(input: FindCandidatesInput): Promise<readonly string[]>;
   /** Names of the pool's hosts that new work may be given to and that suit the stage, whether they are free or not. */
   findSuitable(input: FindSuitableInput): Promise<readonly string[]>;
@@ -178,7 +178,7 @@ export interface PublishStageInput {
 export interface WeightsActivities {
   /** Fails by name when a source is not there, refuses, or is another file than the catalogue says. Fetches nothing. */
   checkSources(input: { readonly artifacts: readonly ArtifactPlan[] }): Promise<void>;
-  /** Downloads into S3, unless it is there; goes on where an earlier try was cut off. */
+  /** Downloads into S3, unless it is there; continues where an earlier try was cut off. */
   fetchArtifact(input: RecipeInput<'download'>): Promise<PreparedArtifact>;
   /** Converts from S3 to S3, unless that was done. */
   convertArtifact(
@@ -208,11 +208,11 @@ export interface PoolActivities {
 /** Work that must happen on one host; run on the host's own queue. */
 export interface HostActivities {
   /** Runs for as long as the host is there: its heartbeat is the host's life. Returns when the worker leaves. */
-  bePresent(input: { readonly host: Host }): Promise<void>;
+  keepPresence(input: { readonly host: Host }): Promise<void>;
   /** The pool lets the host's worker leave: nothing is trained there, and nothing will be. */
   leave(input: { readonly host: Host }): Promise<void>;
   /** What the disks of this host have free, and what of these files would have to be placed on them. */
-  measureRoom(input: PlacedInput): Promise<readonly DiskRoom[]>;
+  measureFreeSpace(input: PlacedInput): Promise<readonly DiskRoom[]>;
   /** Claims the stage's head for the token, and a port for the ranks to meet at. */
   openAttempt(input: OpenAttemptInput): Promise<OpenAttemptResult>;
   /**
@@ -223,7 +223,7 @@ export interface HostActivities {
   /** Looks at the host before a lease of it is used. What fails, or cannot be looked at, is in the report, by name. */
   checkHost(input: CheckHostInput): Promise<HostReport>;
   /** Goes to each other host of the gang, all of which have been looked at just before, and adds up something with them. */
-  meetHosts(input: MeetHostsInput): Promise<MeetReport>;
+  checkCollective(input: CheckCollectiveInput): Promise<CollectiveReport>;
   /** Evaluates a checkpoint on this host, or adopts the trainer that does, and keeps the figures in S3. */
   evaluateOnHost(input: EvaluateOnHostInput): Promise<EvaluationResult>;
   /** Starts this host's trainer, or adopts the one that runs, and sees it through. */

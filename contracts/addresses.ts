@@ -1,5 +1,5 @@
 /**
- * @module Addresses at which hosts reach each other. They come with messages that anybody with access to the namespace can
+ * @module Addresses at which hosts reach each other. They come with messages that anyone with access to the namespace can
  * send, and become part of URLs and of trainers' arguments.
  */
 

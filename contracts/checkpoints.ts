@@ -30,7 +30,7 @@ export interface Checkpoint {
   readonly file: StoredFile;
   /** Epoch milliseconds on the host's clock. */
   readonly savedAt: number;
-  /** Where the time went; what nobody measured is absent. */
+  /** Where the time went; what no one measured is absent. */
   readonly times?: CheckpointTimes;
 }
 
@@ -71,14 +71,14 @@ export interface Head {
 export interface LeftLine {
   /** Token of the attempt. */
   readonly by: number;
-  /** Iterations from which it went on. */
+  /** Iterations from which it continued. */
   readonly after: number;
 }
 
 /** What a diverging attempt, or a person, goes back to: the good checkpoint before the newest, or the newest up to so many iterations. */
 export type GoBack = { readonly kind: 'one' } | { readonly kind: 'to'; readonly iterations: number };
 
-/** Whether nobody has gone back to before it since. */
+/** Whether no one has gone back to before it since. */
 export function isOnLine({ token, iterations }: Checkpoint, left: readonly LeftLine[] = []): boolean {
   return !left.some(({ by, after }) => token < by && iterations > after);
 }

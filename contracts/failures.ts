@@ -30,7 +30,7 @@ export const FAILURES = {
   DamagedCheckpoint: 'retry',
   /** The head of the stage is not what this pipeline writes: unreadable, or with a token far ahead of the clock. A person puts it right. */
   DamagedHead: 'stop',
-  /** No checkpoint of the stage is whole any more. A person brings one back, or deletes the head to begin anew. */
+  /** No checkpoint of the stage is whole any more. A person brings one back, or deletes the head to start again. */
   NoGoodCheckpoint: 'stop',
   /** No space left for checkpoints or weights on the host. Stops once no other host is left to try. */
   DiskFull: 'stop',
@@ -50,7 +50,7 @@ export const FAILURES = {
   RepeatedCrash: 'stop',
   /** A signal ended the trainer: the kernel's OOM killer, a person, a fault. */
   TrainerKilled: 'retry',
-  /** The trainer is gone and nobody recorded how: the host restarted, or the shim was killed with it. */
+  /** The trainer is gone and no one recorded how: the host restarted, or the shim was killed with it. */
   TrainerLost: 'retry',
   /** No progress for longer than the stall time-out. */
   Hang: 'retry',
@@ -60,7 +60,7 @@ export const FAILURES = {
   PeerLost: 'secondary',
   /** The stage failed so often without a newer checkpoint that more attempts are a waste. */
   BudgetSpent: 'stop',
-  /** Nobody polls the host's queue any more. */
+  /** No one polls the host's queue any more. */
   HostLost: 'retry',
   /** A newer attempt owns the stage: this one must not write, and has killed its trainer. */
   Superseded: 'secondary',

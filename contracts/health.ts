@@ -21,7 +21,7 @@ export interface HostCheck {
   /** True where the host is to blame, whatever it trains: the pool sets it aside. */
   readonly hostFault?: boolean;
   /** True where it failed because it could not be made: the next one may. */
-  readonly unmade?: boolean;
+  readonly inconclusive?: boolean;
 }
 
 export interface HostReport {
@@ -47,7 +47,7 @@ export interface MeetingPorts {
   readonly ranks: number;
 }
 
-export interface MeetHostsInput {
+export interface CheckCollectiveInput {
   readonly run: string;
   readonly stage: string;
   readonly token: number;
@@ -65,7 +65,7 @@ export interface MetHost {
 }
 
 /** What one host found of the way to the others. */
-export interface MeetReport {
+export interface CollectiveReport {
   readonly host: string;
   readonly checks: readonly HostCheck[];
   /** Hosts that it cannot reach, or whose clock is far from its own. */

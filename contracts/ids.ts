@@ -1,7 +1,7 @@
 /**
  * @module Names that both sides of Temporal derive: task queues, workflow ids, S3 keys.
  *
- * A drift here strands running trainings: an old worker would wait on a queue or write under a key that nobody reads.
+ * A drift here strands running trainings: an old worker would wait on a queue or write under a key that no one reads.
  */
 
 /** Task queue of the control workers: all workflows, and the activities that need no GPU host. */

@@ -22,7 +22,7 @@ export function parse<T>(read: Reader<T>, value: unknown, at: string): Parsed<T>
   }
 }
 
-/** The fields of an object, by name. Fields that nobody reads are left out of the result. */
+/** The fields of an object, by name. Fields that no one reads are left out of the result. */
 export interface Fields {
   of<T>(key: string, read: Reader<T>): T;
   has(key: string): boolean;

@@ -65,7 +65,7 @@ export type TimedPhase = (typeof TIMED_PHASES)[number];
 
 /** How long what may take, and how often it may fail. */
 export interface StageLimits {
-  /** A train activity without a heartbeat for so long is handed out again; the trainer itself goes on. Milliseconds. @default 60000 */
+  /** A train activity without a heartbeat for so long is handed out again; the trainer itself continues. Milliseconds. @default 60000 */
   readonly heartbeatTimeoutMs: number;
   /** A host whose worker does not pick up its work for so long counts as lost. Milliseconds. @default 300000 */
   readonly hostTimeoutMs: number;

@@ -1,5 +1,5 @@
 /**
- * @module Readers of all that comes to a pool or from it. Anybody with access to the namespace can send such a message:
+ * @module Readers of all that comes to a pool or from it. Anyone with access to the namespace can send such a message:
  * a reader bounds each of them in size and count, and lets nothing through that a shell could run.
  */
 import { addressProblem } from './addresses.ts';

@@ -5,7 +5,7 @@ import type { Host, LeaseRequest, PoolSettings } from './pool.ts';
 export interface HostCondition {
   /** Set aside by the pool for what has happened on it, until a person clears it. */
   readonly quarantined?: { readonly reason: string; readonly since: number };
-  /** Set aside by a person; what runs on it goes on. */
+  /** Set aside by a person; what runs on it continues. */
   readonly cordoned?: { readonly by: string; readonly why: string; readonly since: number };
   /** Set aside by a person; what runs on it is asked to yield, and its worker may leave when it is free. */
   readonly draining?: { readonly by: string; readonly why: string; readonly since: number };
@@ -52,6 +52,6 @@ export interface PoolView {
   /** In the order in which they are served. */
   readonly queue: readonly WaitingView[];
   readonly settings: PoolSettings;
-  /** What is wrong with the pool's file; the settings before it go on. */
+  /** What is wrong with the pool's file; the settings before it continue. */
   readonly problem?: string;
 }

@@ -6,13 +6,13 @@ export interface Host {
   readonly gpus: number;
   /** Address at which the other hosts of a gang reach this one. */
   readonly address: string;
-  /** Memory of its smallest GPU, MiB. Absent where nobody knows it. */
+  /** Memory of its smallest GPU, MiB. Absent where no one knows it. */
   readonly gpuMemoryMiB?: number;
   /** What its worker says of it, as `{ zone: 'b' }`. */
   readonly labels?: Readonly<Record<string, string>>;
   /** Its GPUs are pretended: nothing of them can be checked. */
   readonly pretend?: true;
-  /** Why its worker is about to leave: it takes no new work, and leaves when it is free. Gone when a worker starts anew. */
+  /** Why its worker is about to leave: it takes no new work, and leaves when it is free. Gone when a worker starts again. */
   readonly leaving?: string;
   /** Machine, container and scratch folder that the worker runs on: two workers with one name are told apart by it. */
   readonly place?: string;
@@ -79,11 +79,11 @@ export interface Lease {
   readonly holderSince: number;
   /** Rank order: the first is rank 0's host. */
   readonly hosts: readonly LeasedHost[];
-  /** Fencing token: grows with every grant, also when the pool itself had to be started anew. */
+  /** Fencing token: grows with every grant, also when the pool itself had to be started again. */
   readonly token: number;
 }
 
-/** What a holder answers when a pool that was started anew asks what it has. */
+/** What a holder answers when a pool that was started again asks what it has. */
 export interface LeaseAccount {
   readonly pool: string;
   readonly priority: number;

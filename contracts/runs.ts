@@ -22,7 +22,7 @@ export interface TrainStageInput {
   readonly files?: readonly PlacedFile[];
   /**
    * So many iterations, counted from the stage's first one: it trains up to there, saves, and rests, its schedule as it is.
-   * A later execution goes on from there. Absent: to its end.
+   * A later execution continues from there. Absent: to its end.
    */
   readonly until?: number;
   /** What people changed of the stage in an earlier execution of the run. Absent when nothing was changed. */
@@ -103,7 +103,7 @@ export interface StageState {
   readonly paused?: Order & { readonly at: number };
   /** The failure about which a person has to decide. */
   readonly question?: NamedFailure;
-  /** From where the next attempt goes on, when not from the newest checkpoint. */
+  /** From where the next attempt continues, when not from the newest checkpoint. */
   readonly goBack?: GoBack;
   /** It has gone back for a divergence, and has not come further since. */
   readonly wentBack?: true;

@@ -28,7 +28,7 @@ export type ScheduledRunResult =
     };
 
 /** Whether there is something to do, and from what it would begin. */
-export interface News {
+export interface ScheduledChanges {
   /** Runs whose newest final weights the config begins from. */
   readonly follows: readonly string[];
   /** Why there is nothing to do. */

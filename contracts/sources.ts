@@ -32,5 +32,5 @@ export function secretProblem(artifact: string, sources: readonly string[]): str
 export function unprovenProblem(sources: readonly string[], sha256: string | undefined): string | undefined {
   const plain = sources.find((source) => /^http:/i.test(source));
   if (plain === undefined || sha256 !== undefined) return undefined;
-  return `'${plain}' is not encrypted, and anybody on the way could change the file: give its sha256 too, or an https:// address`;
+  return `'${plain}' is not encrypted, and anyone on the way could change the file: give its sha256 too, or an https:// address`;
 }

@@ -1,5 +1,5 @@
 /**
- * @module What people ask of a sweep, and the input that it begins with, as anybody may have sent them: checked, and
+ * @module What people ask of a sweep, and the input that it begins with, as anyone may have sent them: checked, and
  * bounded, before anything is done.
  */
 import { runIdProblem } from './ids.ts';

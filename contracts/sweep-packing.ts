@@ -1,6 +1,6 @@
 /**
  * @module A sweep's state in few bytes, for what crosses a continue-as-new and for the activity that keeps it. What is
- * unpacked is checked: anybody may start a workflow with any input.
+ * unpacked is checked: anyone may start a workflow with any input.
  */
 import {
   amount,

@@ -44,13 +44,13 @@ export type StoppingRule =
        * there, by the mean over its seeds.
        */
       readonly kind: 'asha';
-      /** Iterations at which trials rest, ascending; the last leg is from the last rung to the trial's own end. */
+      /** Iterations at which trials rest, ascending; the last segment is from the last rung to the trial's own end. */
       readonly rungs: readonly number[];
-      /** One in so many goes on to the next rung. */
+      /** One in so many continues to the next rung. */
       readonly reductionFactor: number;
     }
   | {
-      /** A trial rests at each rung, and goes on unless its best value is worse than the median of the others' averages. */
+      /** A trial rests at each rung, and continues unless its best value is worse than the median of the others' averages. */
       readonly kind: 'median';
       /** As above. */
       readonly rungs: readonly number[];
@@ -130,13 +130,13 @@ export interface TrialState {
   readonly why?: string;
   /** It runs and has been asked to stop. */
   readonly stopping?: true;
-  /** A person wants it to go on, whatever the rule says. */
+  /** A person wants it to continue, whatever the rule says. */
   readonly promoted?: true;
   /** It had run before with the same inputs: nothing was trained. */
   readonly reused?: true;
 }
 
-/** All that decisions are made from: nothing is remembered elsewhere, so nothing is lost when the sweep goes on anew. */
+/** All that decisions are made from: nothing is remembered elsewhere, so nothing is lost when the sweep continues again. */
 export interface SweepState {
   readonly trials: readonly TrialState[];
   /** Trials that were added while it runs, in the order of their places. */
@@ -148,7 +148,7 @@ export type SweepEvent =
   | { readonly kind: 'started'; readonly trial: string }
   | {
       /** It trains no more, be it at its rung, at its own end, or because it was asked to stop. */
-      readonly kind: 'leg ended';
+      readonly kind: 'segment ended';
       readonly trial: string;
       /** Absent: it was stopped before it had any. */
       readonly report?: MetricReport;
@@ -188,7 +188,7 @@ export interface SweepInput {
   readonly carried?: {
     readonly rules: SweepRules;
     readonly state: PackedSweepState;
-    /** Runs of the trials whose legs go on meanwhile. */
+    /** Runs of the trials whose segments continue meanwhile. */
     readonly begun: readonly string[];
   };
 }

@@ -25,7 +25,7 @@ export interface OpenAttemptInput {
   readonly run: string;
   readonly stage: string;
   readonly token: number;
-  /** S3 keys of files that hosts have found to be damaged: never gone on from. Absent when there are none. */
+  /** S3 keys of files that hosts have found to be damaged: never continued from. Absent when there are none. */
   readonly damaged?: readonly string[];
   /** Go on from an older checkpoint, and leave the newer ones behind. */
   readonly goBack?: GoBack;

@@ -64,7 +64,7 @@ const entrySchema = z
   )
   .refine(
     ({ trusted, sha256: checksum }) => trusted === undefined || checksum !== undefined,
-    'is trusted without a sha256: nobody can vouch for a file that may be another one tomorrow',
+    'is trusted without a sha256: no one can vouch for a file that may be another one tomorrow',
   )
   .superRefine(({ download = [], sha256: checksum }, context) => {
     const problem = unprovenProblem([download].flat(), checksum);

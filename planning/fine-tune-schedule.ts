@@ -12,7 +12,7 @@ export interface ScheduleInput {
   readonly train: string;
   readonly test: readonly string[];
   readonly gang: Gang;
-  /** Images to train on, about; undefined where nobody has said. */
+  /** Images to train on, about; undefined where no one has said. */
   readonly images: number | undefined;
   readonly fewShot: boolean;
   /** SOLVER.MAX_ITER where the user gives it: the rest follows. */

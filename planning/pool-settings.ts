@@ -27,7 +27,7 @@ const poolSchema = z.strictObject({
 
 /** @throws ConfigError with all that is wrong with the file. */
 export async function loadPoolSettings(pool: string, directory: string): Promise<PoolSettings> {
-  // The name is that of a workflow, which anybody may have chosen: it leads nowhere else.
+  // The name is that of a workflow, which anyone may have chosen: it leads nowhere else.
   if (!RUN_ID_PATTERN.test(pool)) return DEFAULT_POOL_SETTINGS;
   const path = join(directory, 'pools', `${pool}.yaml`);
   const text = await readConfigText(path, '');

@@ -24,7 +24,7 @@ export interface Recovery {
   readonly iteration: number;
   /** From the kill to the first newer iteration that Temporal shows, in seconds. */
   readonly seconds: number;
-  /** True when the trainers went on as the same processes. */
+  /** True when the trainers continued as the same processes. */
   readonly sameTrainer: boolean;
 }
 
@@ -123,5 +123,5 @@ function howItGoesOn(
 ): string {
   if (stage !== strike.stage) return `${strike.stage} had ended by then, and ${stage} runs`;
   const who = pid === before.pid ? 'the same trainer' : `attempt ${String(attempt)}`;
-  return `${who} goes on at ${stage} iteration ${String(iteration)}`;
+  return `${who} continues at ${stage} iteration ${String(iteration)}`;
 }

@@ -1,9 +1,9 @@
 /**
- * @module Runs until it is done or somebody wants it to stop, and then leaves nothing behind.
+ * @module Runs until it is done or someone wants it to stop, and then leaves nothing behind.
  */
 
-/** SIGINT, SIGTERM and SIGHUP abort the signal; the deed is expected to stop what it started and return or throw. */
-export async function untilStopped(deed: (signal: AbortSignal) => Promise<void>): Promise<void> {
+/** SIGINT, SIGTERM and SIGHUP abort the signal; the work is expected to stop what it started and return or throw. */
+export async function untilStopped(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals) => {
     // A second Ctrl-C changes nothing: to leave processes behind would be worse than to wait.
@@ -12,7 +12,7 @@ export async function untilStopped(deed: (signal: AbortSignal) => Promise<void>)
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
   try {
-    await deed(controller.signal);
+    await work(controller.signal);
   } catch (error) {
     if (controller.signal.aborted) return;
     console.error(error instanceof Error ? error.message : error);

@@ -81,7 +81,7 @@ export function keepAlive(options: KeepAliveOptions): KeptProcess {
       if (!stop.signal.aborted) signalGroup(pid, 'SIGKILL');
       onEvent?.({ type: 'exited', name, pid, how });
     }
-    // SIGKILL is somebody's doing and says nothing about the command.
+    // SIGKILL is someone's doing and says nothing about the command.
     return quick && how !== 'SIGKILL' && !stop.signal.aborted;
   }
 

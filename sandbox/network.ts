@@ -34,7 +34,7 @@ export interface Network {
   remove(): Promise<void>;
 }
 
-/** Nobody has it: what is sent there is lost. */
+/** No one has it: what is sent there is lost. */
 const NOWHERE = '02:00:00:00:00:01';
 const CABLE = 'eth0';
 

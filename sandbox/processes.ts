@@ -35,7 +35,7 @@ export function signalGroup(groupId: number, signal: NodeJS.Signals | 0): boolea
   }
 }
 
-/** Whether a process of the group runs. Zombies don't count: in a container nobody may ever reap them. */
+/** Whether a process of the group runs. Zombies don't count: in a container no one may ever reap them. */
 export function groupRuns(groupId: number): boolean {
   return signalGroup(groupId, 0) && listProcesses().some((one) => one.groupId === groupId);
 }

@@ -18,7 +18,7 @@ import { commandAt, HERE, type Place } from './place.ts';
 import { freePort, untilReady } from './server-start.ts';
 
 export interface ServerOptions {
-  /** Keeps the server's data and log; a later start on the same folder goes on with them. */
+  /** Keeps the server's data and log; a later start on the same folder continues with them. */
   readonly directory: string;
   /** From obtainServer. */
   readonly executable: string;
@@ -78,7 +78,7 @@ export async function startTemporal(options: ServerOptions): Promise<TemporalSer
 export interface S3Server {
   readonly endpoint: string;
   readonly region: string;
-  /** Made anew at each start; never in a log or on a command line. */
+  /** Made again at each start; never in a log or on a command line. */
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly bucket: string;

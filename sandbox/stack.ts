@@ -17,7 +17,7 @@ import { commandAt, HERE, type Place } from './place.ts';
 import { startS3, startTemporal, type S3Server, type TemporalServer } from './servers.ts';
 
 export interface StackOptions {
-  /** Keeps data, logs and scratch folders; a later start on the same folder goes on with them. */
+  /** Keeps data, logs and scratch folders; a later start on the same folder continues with them. */
   readonly directory: string;
   /** @default 2 */
   readonly hosts?: number;
@@ -167,7 +167,7 @@ function refuseUnsafeFolder(directory: string): void {
   );
 }
 
-/** The worker first, so that nobody starts another trainer; a trainer would outlive it. */
+/** The worker first, so that no one starts another trainer; a trainer would outlive it. */
 async function stopHost({ scratch, worker }: GpuHost): Promise<void> {
   await worker.stop();
   for (const job of await listJobs(scratch)) await endTrainer(job);

@@ -1,4 +1,4 @@
-"""Saves from a copy in host memory, in a thread, while the training goes on. One at a time."""
+"""Saves from a copy in host memory, in a thread, while the training continues. One at a time."""
 
 import copy
 import os
@@ -74,7 +74,7 @@ def _copied(value, memo):
         # Parameters that are one tensor under two names are written once, as torch.save does.
         key = (value.data_ptr(), value.device, value.dtype, tuple(value.shape), tuple(value.stride()))
         if key not in memo:
-            # With the original, so that its memory is nobody else's as long as the memo counts.
+            # With the original, so that its memory is no one else's as long as the memo counts.
             memo[key] = (value, value.detach().to("cpu", copy=True))
         return memo[key][1]
     if type(value) in (dict, OrderedDict):

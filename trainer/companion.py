@@ -4,7 +4,7 @@
 
 The script is run in this very module, with the arguments, `sys.path[0]` and `__file__` that it would have had, so what
 it pickles for its ranks as `__main__.main` is found. Ranks that are spawned, as torch does, come through here as well:
-multiprocessing imports the parent's main module anew in each, and finds this one by the name in `__spec__`, as if it
+multiprocessing imports the parent's main module again in each, and finds this one by the name in `__spec__`, as if it
 had been started with `python3 -m companion`. Standard library only, and next to nothing to import: it is part of every
 start.
 """

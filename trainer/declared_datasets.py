@@ -164,7 +164,7 @@ def _count_classes(model, task, count):
 
 
 def _label_embedding(embeddings, count):
-    """Those of GLEE's that stand for no category in particular: 100, or 200, drawn anew for each batch.
+    """Those of GLEE's that stand for no category in particular: 100, or 200, drawn again for each batch.
 
     None is added, so that every checkpoint still fits.
     """

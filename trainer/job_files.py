@@ -28,7 +28,7 @@ def write(name, content):
 
 
 def append(name, content):
-    """A line, whole: nobody else writes to the file."""
+    """A line, whole: no one else writes to the file."""
     path = path_of(name)
     if path is None:
         return

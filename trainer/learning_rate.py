@@ -1,6 +1,6 @@
 """Gives a resumed training the learning rate that the config of this start says, where the checkpoint has another.
 
-A checkpoint brings `initial_lr` and `lr` of each group of parameters and the scheduler's `base_lrs`: detectron2 goes on
+A checkpoint brings `initial_lr` and `lr` of each group of parameters and the scheduler's `base_lrs`: detectron2 continues
 with those, whatever SOLVER.BASE_LR and its multipliers say by now. MAX_ITER, STEPS and warm-up are in no checkpoint, so
 the new ones hold, but from the second iteration on: the first has the rate that the old schedule had computed. What the
 freshly built optimizer had is the config's word for each group. Where nothing differs, nothing is touched.

@@ -1,7 +1,7 @@
 """Refuses to train when the ranks do not all begin from the same checkpoint.
 
 detectron2 only warns of a rank that cannot read it ("Not all workers can read checkpoint"), and does not notice one
-whose folder has none: it begins anew from MODEL.WEIGHTS, and the others go on where they were.
+whose folder has none: it starts again from MODEL.WEIGHTS, and the others continue where they were.
 """
 
 import functools

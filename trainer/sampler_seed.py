@@ -1,6 +1,6 @@
 """Draws the sampler's seed from the attempt's token, and writes down what each start began with.
 
-detectron2's samplers ask `comm.shared_random_seed()`, which nobody writes down. With SEED in the config it is the same
+detectron2's samplers ask `comm.shared_random_seed()`, which no one writes down. With SEED in the config it is the same
 at each start; that is respected, and recorded as such. A resumed training has its checkpoint's (sampler_position).
 
     GLEE_ATTEMPT_TOKEN   the same for all ranks, and for no other attempt; without it seeds are drawn as ever

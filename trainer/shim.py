@@ -77,7 +77,7 @@ def adopt_orphans() -> None:
 
 
 def end_with(shim: int) -> None:
-    """In the trainer's process, before it is executed: ends it when the shim is killed, which nobody can hinder or see."""
+    """In the trainer's process, before it is executed: ends it when the shim is killed, which no one can hinder or see."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if _prctl:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

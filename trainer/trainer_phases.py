@@ -24,7 +24,7 @@ _is_first = None
 
 
 def place():
-    """Called in the process that starts the ranks, and anew in ranks that are spawned."""
+    """Called in the process that starts the ranks, and again in ranks that are spawned."""
     when_imported("detectron2.engine.launch", _hook_launch)
     when_imported("detectron2.engine.train_loop", _hook_construction)
     when_imported("detectron2.engine.hooks", _hook_evaluation)

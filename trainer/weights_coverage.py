@@ -19,7 +19,7 @@ _PREFIXES_SAID = 5
 
 
 def place():
-    """Hooks fvcore's Checkpointer, in this process and those that it forks, as soon as somebody imports it."""
+    """Hooks fvcore's Checkpointer, in this process and those that it forks, as soon as someone imports it."""
     if os.environ.get("GLEE_COVERAGE_FILE"):
         when_imported("fvcore.common.checkpoint", hook)
 

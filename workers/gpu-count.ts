@@ -9,7 +9,7 @@ import type { Host } from '../contracts/pool.ts';
 /** Without persistence mode it wakes the driver first, one GPU after the other; one that has lost a GPU never answers. */
 const LIMIT_MS = 60_000;
 
-/** @throws EnvironmentError where there are no GPUs and nobody pretends any: a host must not look healthy by mistake. */
+/** @throws EnvironmentError where there are no GPUs and no one pretends any: a host must not look healthy by mistake. */
 export async function countGpus(
   { gpus, pretend, host }: Pick<HostSettings, 'gpus' | 'pretend' | 'host'>,
   limitMs = LIMIT_MS,

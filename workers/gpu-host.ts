@@ -10,7 +10,7 @@ import { livingJobs } from '../activities/training/living-jobs.ts';
 import { machineIdentity } from '../activities/training/jobs/machine-identity.ts';
 import { isRunning } from '../activities/support/is-running.ts';
 import { guardTrainers } from '../activities/training/guard.ts';
-import { handBackOrphans } from '../activities/training/hand-back.ts';
+import { failOrphanedActivities } from '../activities/training/hand-back.ts';
 import type { Origin } from '../activities/training/jobs/job.ts';
 import { Supervisors } from '../activities/training/supervisors.ts';
 import { readHostSettings, type HostSettings } from '../planning/environment/env.ts';
@@ -33,7 +33,7 @@ import { claimScratch, prepareScratch } from './scratch-folder.ts';
 export interface Leaving {
   /** Why it wants to leave, when that is said: it waits until nothing is trained on its host. */
   readonly drain: AbortSignal;
-  /** It leaves at once; trainers that run then go on, and the next worker on this host adopts them. */
+  /** It leaves at once; trainers that run then continue, and the next worker on this host adopts them. */
   readonly stop: AbortController;
 }
 
@@ -170,7 +170,7 @@ async function drainWhenTold(
   log.info({ why: String(drain.reason), drainMs }, 'leaving when nothing is trained here');
   const late = delay(drainMs, undefined, { signal: stop.signal }).then(
     () => {
-      log.warn('nobody let this host go in time: its trainers are left to the next worker');
+      log.warn('no one let this host go in time: its trainers are left to the next worker');
       stop.abort();
     },
     () => undefined,
@@ -181,7 +181,7 @@ async function drainWhenTold(
 /** Nothing is lost where this fails: the activities come again after their heartbeat time-out. */
 async function giveBack(client: Client, scratch: string, origin: Origin, log: Logger): Promise<void> {
   try {
-    const jobs = await handBackOrphans(client, scratch, origin);
+    const jobs = await failOrphanedActivities(client, scratch, origin);
     if (jobs.length > 0) log.info({ jobs }, 'gave back what the worker before was watching');
   } catch (error) {
     log.warn({ error: String(error) }, 'could not give back what the worker before was watching');

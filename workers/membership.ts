@@ -159,7 +159,7 @@ export class Membership {
     }
   }
 
-  /** This very machine, by this name: nobody else can have been accepted while no control worker ran. */
+  /** This very machine, by this name: no one else can have been accepted while no control worker ran. */
   async #wasAccepted(): Promise<boolean> {
     const { pool, scratch } = this.#options;
     const { name, place } = this.#options.host();

@@ -1,5 +1,5 @@
 /**
- * @module The scratch folder as a GPU worker needs it: nobody else may put files there, which it would believe, and no
+ * @module The scratch folder as a GPU worker needs it: no one else may put files there, which it would believe, and no
  * other machine uses it at the same time, whose trainers it would not see.
  */
 import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
@@ -41,7 +41,7 @@ export async function prepareScratch(path: string): Promise<string> {
     const above = await lstat(parent);
     // Where the sticky bit is set, as on /tmp, others can't move what is ours.
     if ((above.mode & 0o1002) === 0o0002)
-      throw wrong(`lies below ${parent}, where anybody may put another in its place: use another folder`);
+      throw wrong(`lies below ${parent}, where anyone may put another in its place: use another folder`);
     if (parent === dirname(parent)) return folder;
   }
 }
@@ -111,7 +111,7 @@ async function isOver(ms: number, signal: AbortSignal): Promise<boolean> {
   return delay(ms, true, { signal }).catch(() => false);
 }
 
-/** Undefined where nobody has written a proper one. */
+/** Undefined where no one has written a proper one. */
 async function readOwner(scratch: string): Promise<Owner | undefined> {
   try {
     const text = await readRegularText(join(scratch, OWNER_FILE), LARGEST_OWNER_BYTES);

@@ -1,5 +1,5 @@
 /**
- * @module An attempt takes its stage, and learns which checkpoint to go on from: the head's, or the newest before it
+ * @module An attempt takes its stage, and learns which checkpoint to continue from: the head's, or the newest before it
  * where that one is damaged or gone, or where the training is to go back.
  */
 import { isOnLine, type Checkpoint, type GoBack, type Head } from '../../contracts/checkpoints.ts';
@@ -17,7 +17,7 @@ export interface Claim {
   readonly insteadOf?: Checkpoint;
 }
 
-/** What else than the head's own checkpoint an attempt may have to go on from. */
+/** What else than the head's own checkpoint an attempt may have to continue from. */
 export interface ClaimOptions {
   /** S3 keys of files that a host has found to be damaged. */
   readonly damaged?: readonly string[];
@@ -92,7 +92,7 @@ function noGoodCheckpoint({ store }: Bucket, { run, stage }: StageKey, named: Ch
   const head = `s3://${store.bucket}/${store.keyOf(keys.head(run, stage))}`;
   return fail(
     'NoGoodCheckpoint',
-    `${named.file.key} is damaged or gone, and there is no whole checkpoint before it: put one back with 'glee checkpoints push', or delete ${head} to train the stage anew`,
+    `${named.file.key} is damaged or gone, and there is no whole checkpoint before it: put one back with 'glee checkpoints push', or delete ${head} to train the stage again`,
   );
 }
 

@@ -41,7 +41,7 @@ export function unpinAfterEvaluation(
   return unpin(bucket, pinned, pinned.by, signal);
 }
 
-/** Removes what evaluations have left that ended without a word. Where nobody says that one has ended, its mark stays. */
+/** Removes what evaluations have left that ended without a word. Where no one says that one has ended, its mark stays. */
 export async function unpinEnded(
   bucket: Bucket,
   stage: StageKey,

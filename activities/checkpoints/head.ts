@@ -105,7 +105,7 @@ export async function replaceInHead(
 }
 
 /**
- * Goes on from an older checkpoint, or from none: what older attempts have beyond it is never gone on from again. Once
+ * Continues from an older checkpoint, or from none: what older attempts have beyond it is never continued from again. Once
  * for each attempt: asked twice, it has been done.
  *
  * @throws Superseded when a newer attempt has the stage.

@@ -1,5 +1,5 @@
 /**
- * @module Removes what nobody wants: checkpoints that retention lets go, and the garbage that crashes have left.
+ * @module Removes what no one wants: checkpoints that retention lets go, and the garbage that crashes have left.
  *
  * The manifest goes first, then the file: a crash in between leaves a file that nothing names, which the next pass finds.
  * A pin that comes meanwhile wins: whoever pins looks for the manifest after, and whoever removes one looks for pins after.
@@ -41,7 +41,7 @@ export async function findRemovable(
   return (await look(bucket, stage, options, signal)).removable;
 }
 
-/** @returns What was removed: a checkpoint that somebody has just pinned is not. */
+/** @returns What was removed: a checkpoint that someone has just pinned is not. */
 export async function prune(
   bucket: Bucket,
   stage: StageKey,
@@ -125,7 +125,7 @@ function isNeeded(
   return isNamed || checkpoints.some((other) => other.file.key === file.key && !goneIds.has(idOf(other)));
 }
 
-/** False when somebody has pinned it since: then its manifest is put back. */
+/** False when someone has pinned it since: then its manifest is put back. */
 async function removeCheckpoint(
   bucket: Bucket,
   checkpoint: Checkpoint,

@@ -5,7 +5,7 @@ import { isMilestone, isOnLine, type Checkpoint, type Retention } from '../../co
 import type { StageSnapshot } from './snapshot.ts';
 
 /**
- * Checkpoints that nobody wants any more, oldest first. Never among them: what the head names, the final one, those that
+ * Checkpoints that no one wants any more, oldest first. Never among them: what the head names, the final one, those that
  * are pinned, and what the newest attempt has saved beyond its head, which it may be about to commit.
  */
 export function expired(

@@ -1,5 +1,5 @@
 /**
- * @module All that S3 has of a stage's checkpoints, seen at one moment: the ground on which others decide what to go on
+ * @module All that S3 has of a stage's checkpoints, seen at one moment: the ground on which others decide what to continue
  * from and what may go.
  */
 import { z } from 'zod';
@@ -14,7 +14,7 @@ export interface StageKey {
   readonly stage: string;
 }
 
-/** Somebody wants a checkpoint kept. */
+/** Someone wants a checkpoint kept. */
 export interface Pin {
   readonly token: number;
   readonly name: string;
@@ -34,7 +34,7 @@ export interface StageSnapshot {
   readonly objects: readonly StoredObject[];
 }
 
-/** Of a stage in which things go on it may be newer in one part than in another; each part alone is right. */
+/** Of a stage in which things continue it may be newer in one part than in another; each part alone is right. */
 export async function takeSnapshot(
   bucket: Bucket,
   stage: StageKey,
@@ -89,7 +89,7 @@ export function pinOf({ run, stage }: StageKey, objectName: string): Pin | undef
 /** A run of weeks that keeps every checkpoint has thousands of manifests, and S3 answers so many at once with 503. */
 const READS_AT_ONCE = 32;
 
-/** A manifest that is damaged, or gone since it was listed, is none: its file is garbage unless somebody else names it. */
+/** A manifest that is damaged, or gone since it was listed, is none: its file is garbage unless someone else names it. */
 async function readManifests(
   { store }: Bucket,
   all: readonly StoredObject[],

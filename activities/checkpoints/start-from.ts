@@ -32,7 +32,7 @@ export async function findStart(
     name: describeRef(ref),
     bucket: bucket.store.bucket,
     ...{ key, sha256, sizeBytes, iterations },
-    // One that was pushed by hand has no plan: nobody knows what it was trained with.
+    // One that was pushed by hand has no plan: no one knows what it was trained with.
     configFile: plan?.value.stages.find((one) => one.stage === stage)?.configFile ?? '',
   };
 }

@@ -1,5 +1,5 @@
 /**
- * @module JSON that somebody else may have written: parsed only after a look over its text has found that neither depth
+ * @module JSON that someone else may have written: parsed only after a look over its text has found that neither depth
  * nor number of values could exhaust the stack or the memory of whoever checks it against a schema.
  */
 import { z } from 'zod';

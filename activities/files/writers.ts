@@ -1,6 +1,6 @@
 /**
  * @module Who writes a temporary file, as its name says it: the next writer of the same target tells a file that
- * somebody still writes from one that a killed process has left.
+ * someone still writes from one that a killed process has left.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
@@ -40,7 +40,7 @@ function isGone(pid: number, start: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // Anything else: it lives, and belongs to somebody else.
+    // Anything else: it lives, and belongs to someone else.
     if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return true;
   }
   // A pid is given to another process later; its start is not.

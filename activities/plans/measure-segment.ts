@@ -1,4 +1,4 @@
-/** @module What a trial's leg cost that has no result: it failed, or was stopped. */
+/** @module What a trial's segment cost that has no result: it failed, or was stopped. */
 import { getClient } from '@temporalio/activity';
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { keys, stageWorkflowId } from '../../contracts/ids.ts';
@@ -9,17 +9,17 @@ import type { ObjectStore } from '../storage/ports/object-store.ts';
 import { planSchema, readObject } from '../storage/schemas.ts';
 
 /**
- * GPU-hours for which the newest leg of the trial `run` held its hosts: its stage says so, also when it has ended. 0
- * where the leg ended before its stage began.
+ * GPU-hours for which the newest segment of the trial `run` held its hosts: its stage says so, also when it has ended. 0
+ * where the segment ended before its stage began.
  *
  * @throws while the stage still runs: it is asked again.
  */
-export async function measureLeg(store: ObjectStore, run: string): Promise<number> {
+export async function measureSegment(store: ObjectStore, run: string): Promise<number> {
   const client = getClient();
   const stage = stageWorkflowId(run, FINE_TUNE_STAGE);
-  const [leg, training] = await Promise.all([describe(client, run), describe(client, stage)]);
-  // An earlier leg's stage has the same id.
-  if (leg === undefined || training === undefined || training.startTime < leg.startTime) return 0;
+  const [segment, training] = await Promise.all([describe(client, run), describe(client, stage)]);
+  // An earlier segment's stage has the same id.
+  if (segment === undefined || training === undefined || training.startTime < segment.startTime) return 0;
   if (await isRunning(client, stage)) throw new Error(`${stage} still gives its hosts back`);
   const plan = await readObject(store, keys.plan(run), planSchema);
   const gang = plan?.value.stages[0]?.gang;

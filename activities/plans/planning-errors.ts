@@ -9,12 +9,15 @@ import type { ObjectStore } from '../storage/ports/object-store.ts';
 
 const HEARTBEAT_MS = 2000;
 
-/** Heartbeats while the deed goes on; a config or a bucket that will not do fails by name. */
-export async function refusing<T>(store: ObjectStore, deed: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** Heartbeats while the work continues; a config or a bucket that will not do fails by name. */
+export async function withPlanningErrors<T>(
+  store: ObjectStore,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const context = Context.current();
   const beat = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
   try {
-    return await deed(context.cancellationSignal);
+    return await work(context.cancellationSignal);
   } catch (error) {
     if (error instanceof ConfigError) throw fail('InvalidConfig', error.message);
     const refusal = storageRefusal(error);

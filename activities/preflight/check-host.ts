@@ -8,7 +8,7 @@ import type { Bucket } from '../storage/bucket.ts';
 import { lookAtCheckout } from './checkout-version.ts';
 import { lookAtClock } from './clock-offset.ts';
 import { lookForData } from './data-sets.ts';
-import { failed, passed, skipped, take, tryTo, type Look } from './finding.ts';
+import { failed, passed, skipped, runCheck, attemptCheck, type Check } from './finding.ts';
 import { compute, GEMM_LIMIT_MS, type Computed } from './gemm.ts';
 import { lookAtGpus } from './gpu-check.ts';
 import { openMeeting } from './collective-meeting.ts';
@@ -31,7 +31,7 @@ export async function checkHost(
   signal: AbortSignal,
 ): Promise<HostReport> {
   const facts: { checkout?: string; clockOffsetMs?: number } = {};
-  const looks: readonly Look[] = [
+  const looks: readonly Check[] = [
     { name: 'room', limitMs: LIMIT_MS, make: () => lookForRoom(store, settings, input) },
     { name: 'data', limitMs: DATA_LIMIT_MS, make: () => lookForData(settings, input.plan) },
     {
@@ -55,7 +55,7 @@ export async function checkHost(
   ];
   const [{ checks, tflops }, ...others] = await Promise.all([
     settings.pretend ? pretended(settings, signal) : lookThroughGpus(settings, input, signal),
-    ...looks.map((look) => take(look, signal)),
+    ...looks.map((look) => runCheck(look, signal)),
   ]);
   const { host } = settings;
   const meeting = input.plan.gang.hosts > 1 ? await openMeeting(host, settings.address) : undefined;
@@ -90,9 +90,9 @@ async function checkPython(
   signal: AbortSignal,
 ): Promise<PythonCheck> {
   const make = (until: AbortSignal) => lookAtPython({ python, checkout }, until);
-  const looking = await tryTo({ name: 'torch', limitMs: PYTHON_LIMIT_MS + 5000, make }, signal);
+  const looking = await attemptCheck({ name: 'torch', limitMs: PYTHON_LIMIT_MS + 5000, make }, signal);
   // On GPUs torch is about to be used, which tells more.
-  if ('unmade' in looking) return pretend ? { torch: looking.unmade } : {};
+  if ('inconclusive' in looking) return pretend ? { torch: looking.inconclusive } : {};
   const { problem, warning, isGlee, python: version } = looking.made;
   if (problem !== undefined) return { torch: { name: 'torch', ...failed(problem) } };
   if (!pretend || !isGlee) return { warning };
@@ -106,7 +106,7 @@ async function lookThroughGpus(
   input: CheckHostInput,
   signal: AbortSignal,
 ): Promise<Computed> {
-  const seeing = await tryTo(
+  const seeing = await attemptCheck(
     {
       name: 'gpus',
       limitMs: LIMIT_MS,
@@ -115,13 +115,13 @@ async function lookThroughGpus(
     },
     signal,
   );
-  if ('unmade' in seeing) return { checks: [seeing.unmade] };
+  if ('inconclusive' in seeing) return { checks: [seeing.inconclusive] };
   const { finding, gpus } = seeing.made;
   const seen: HostCheck = { name: 'gpus', ...finding };
   if (finding.outcome !== 'passed') return { checks: [seen] };
   const { torch, warning } = await checkPython(settings, signal);
   if (torch !== undefined) return { checks: [seen, torch] };
-  const computing = await tryTo(
+  const computing = await attemptCheck(
     {
       name: 'gemm',
       // Its own process has that much, and is named when it hangs.
@@ -131,7 +131,7 @@ async function lookThroughGpus(
     },
     signal,
   );
-  if ('unmade' in computing) return { checks: [seen, computing.unmade] };
+  if ('inconclusive' in computing) return { checks: [seen, computing.inconclusive] };
   const checks = computing.made.checks.map((check) =>
     warning !== undefined && check.name === 'torch'
       ? { ...check, said: `${check.said}; warning: ${warning}` }

@@ -24,7 +24,7 @@ export async function lookAtCheckout(checkout: string, signal: AbortSignal): Pro
     !(await isThere(join(checkout, 'projects/GLEE/train_net.py')))
   )
     return { finding: failed(`${checkout} is no GLEE checkout: put one there, or mend GLEE_CHECKOUT`) };
-  // A folder inside of somebody else's repository has that one's commit.
+  // A folder inside of someone else's repository has that one's commit.
   if (!(await isThere(join(checkout, '.git'))))
     return { finding: skipped(`${checkout} is no git checkout: its commit is not known`) };
   const git = (...args: readonly string[]) =>

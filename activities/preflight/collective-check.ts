@@ -5,8 +5,8 @@ import { type HostSettings } from '../../planning/environment/env.ts';
 import { gpuVariables } from '../../planning/environment/visible-gpus.ts';
 import { urlHost } from '../../contracts/addresses.ts';
 import { packageRoot } from '../../planning/environment/package-root.ts';
-import type { HostCheck, MeetHostsInput, MeetReport } from '../../contracts/health.ts';
-import { failed, passed, skipped, take, type Finding } from './finding.ts';
+import type { HostCheck, CheckCollectiveInput, CollectiveReport } from '../../contracts/health.ts';
+import { failed, passed, skipped, runCheck, type Finding } from './finding.ts';
 import { callOn, type Call } from './collective-meeting.ts';
 import { runBriefly } from './run-briefly.ts';
 import { isFarBelow, keepSpeed, usualSpeed } from './disk-speed.ts';
@@ -19,11 +19,11 @@ const sumSchema = z.object({ ranks: z.number(), gbPerSecond: z.number() });
 
 export type MeetingHost = Pick<HostSettings, 'host' | 'scratch' | 'python' | 'pretend'>;
 
-export async function meetHosts(
+export async function checkCollective(
   settings: MeetingHost,
-  input: MeetHostsInput,
+  input: CheckCollectiveInput,
   signal: AbortSignal,
-): Promise<MeetReport> {
+): Promise<CollectiveReport> {
   const { host } = settings;
   const others = input.hosts.filter(({ name }) => name !== host);
   const calls = await Promise.all(others.map((other) => callOn(other)));
@@ -32,7 +32,7 @@ export async function meetHosts(
   const checks: HostCheck[] = [{ name: 'ports', ...portsFinding(calls) }];
   if (unreachable.length === 0) {
     const make = () => addUp(settings, input, signal);
-    checks.push(await take({ name: 'collective', limitMs: COLLECTIVE_LIMIT_MS + 5000, make }, signal));
+    checks.push(await runCheck({ name: 'collective', limitMs: COLLECTIVE_LIMIT_MS + 5000, make }, signal));
   }
   return { host, checks, unreachable };
 }
@@ -44,7 +44,11 @@ function portsFinding(calls: readonly Call[]): Finding {
   return passed(`reaches ${String(calls.length)} others, clocks ${(apart / 1000).toFixed(1)} s apart`);
 }
 
-async function addUp(settings: MeetingHost, input: MeetHostsInput, signal: AbortSignal): Promise<Finding> {
+async function addUp(
+  settings: MeetingHost,
+  input: CheckCollectiveInput,
+  signal: AbortSignal,
+): Promise<Finding> {
   const { scratch, python, pretend } = settings;
   if (pretend) return skipped('no GPUs that could add anything up: they are pretended');
   const { hosts, machineRank, gpusPerHost, gpuIndices } = input;

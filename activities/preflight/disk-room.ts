@@ -3,7 +3,7 @@ import type { CheckHostInput } from '../../contracts/health.ts';
 import type { DiskRoom, PlacedInput } from '../../contracts/training.ts';
 import { readHead } from '../checkpoints/head.ts';
 import type { ObjectStore } from '../storage/ports/object-store.ts';
-import { measureRoom, type HostFolders } from '../training/files/checkpoint-room.ts';
+import { measureFreeSpace, type HostFolders } from '../training/files/checkpoint-room.ts';
 import { failed, passed, type Finding } from './finding.ts';
 
 /** Adam's two moments lie beside each weight. */
@@ -16,7 +16,7 @@ export async function lookForRoom(
 ): Promise<Finding> {
   const placed = input.placed ?? NOTHING;
   const [disks, checkpoint] = await Promise.all([
-    measureRoom(folders, placed),
+    measureFreeSpace(folders, placed),
     checkpointBytes(store, input, placed),
   ]);
   const [scratch, ...others] = disks;
@@ -51,7 +51,7 @@ async function checkpointBytes(
   const own = weights.kind === 'artifact' ? weights.artifact.sizeBytes : weights.sizeBytes;
   const known = plan.weights.kind === 'checkout' ? plan.weights.sizeBytes : 0;
   const bytes = CHECKPOINT_TO_WEIGHTS * Math.max(own, known);
-  return { bytes, said: bytes === 0 ? 'of a size that nobody knows yet' : `of some ${gigabytes(bytes)}` };
+  return { bytes, said: bytes === 0 ? 'of a size that no one knows yet' : `of some ${gigabytes(bytes)}` };
 }
 
 function describe({ path, freeBytes, neededBytes }: DiskRoom): string {

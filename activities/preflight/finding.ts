@@ -21,7 +21,7 @@ export function faulty(said: string): Finding {
   return { outcome: 'failed', said, hostFault: true };
 }
 
-export interface Look<T = Finding> {
+export interface Check<T = Finding> {
   readonly name: string;
   /** Milliseconds. */
   readonly limitMs: number;
@@ -30,30 +30,30 @@ export interface Look<T = Finding> {
   readonly make: (signal: AbortSignal) => Promise<T>;
 }
 
-export async function take(look: Look, ending: AbortSignal): Promise<HostCheck> {
-  const taken = await tryTo(look, ending);
-  return 'made' in taken ? { name: look.name, ...taken.made } : taken.unmade;
+export async function runCheck(look: Check, ending: AbortSignal): Promise<HostCheck> {
+  const taken = await attemptCheck(look, ending);
+  return 'made' in taken ? { name: look.name, ...taken.made } : taken.inconclusive;
 }
 
 /** Never rejects but when the activity itself is to end; a look that hangs is left behind. */
-export async function tryTo<T>(
-  { name, limitMs, hostFault, make }: Look<T>,
+export async function attemptCheck<T>(
+  { name, limitMs, hostFault, make }: Check<T>,
   ending: AbortSignal,
-): Promise<{ readonly made: T } | { readonly unmade: HostCheck }> {
-  const unmade = (said: string) => ({
-    unmade: { name, ...(hostFault === true ? faulty(said) : failed(said)), unmade: true },
+): Promise<{ readonly made: T } | { readonly inconclusive: HostCheck }> {
+  const inconclusive = (said: string) => ({
+    inconclusive: { name, ...(hostFault === true ? faulty(said) : failed(said)), inconclusive: true },
   });
   const limit = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<ReturnType<typeof unmade>>((resolve) => {
+  const late = new Promise<ReturnType<typeof inconclusive>>((resolve) => {
     timer = setTimeout(() => {
-      resolve(unmade(`no answer within ${String(limitMs / 1000)} s`));
+      resolve(inconclusive(`no answer within ${String(limitMs / 1000)} s`));
       limit.abort();
     }, limitMs);
   });
   const looking = make(AbortSignal.any([limit.signal, ending])).then(
     (made) => ({ made }),
-    (error: unknown) => unmade(`could not be checked: ${reasonOf(error)}`),
+    (error: unknown) => inconclusive(`could not be checked: ${reasonOf(error)}`),
   );
   try {
     return await Promise.race([looking, late]);

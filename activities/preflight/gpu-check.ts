@@ -52,7 +52,7 @@ export async function lookAtGpus(
   return { gpus, finding: passed(said) };
 }
 
-/** Those that the worker may use, in the order in which leases count them: others are nobody's business here. */
+/** Those that the worker may use, in the order in which leases count them: others are no one's business here. */
 function visibleGpus(all: readonly Gpu[]): readonly (Gpu | undefined)[] {
   const devices = visibleDevices();
   if (devices === undefined) {

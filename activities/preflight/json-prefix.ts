@@ -7,8 +7,8 @@
 const MAX_DEPTH = 900;
 
 /**
- * What is wrong, in words; undefined where it may go on to be JSON.
- * @param whole It may not go on: what is open at its end is wrong too.
+ * What is wrong, in words; undefined where it may continue to be JSON.
+ * @param whole It may not continue: what is open at its end is wrong too.
  */
 export function prefixProblem(text: string, whole = false): string | undefined {
   if (text.startsWith('\uFEFF')) return "it begins with a byte order mark, which Python's json refuses";

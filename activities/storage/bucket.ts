@@ -8,7 +8,7 @@ import { createS3ObjectStore } from './s3-object-store.ts';
 import { readServerDate } from './s3-server-date.ts';
 import { createS3StoredObjects } from './s3-stored-objects.ts';
 import type { StoredObjects } from './ports/stored-objects.ts';
-import { PATIENCE, type Patience } from './transfer/with-retry.ts';
+import { DEFAULT_RETRY_POLICY, type RetryPolicy } from './transfer/with-retry.ts';
 
 export interface Bucket {
   readonly store: ObjectStore;
@@ -22,12 +22,12 @@ export function openBucket(
   client: S3Client,
   bucket: string,
   prefix: string,
-  patience: Patience = { ...PATIENCE, stallMs: readS3Settings().stallMs },
+  retryPolicy: RetryPolicy = { ...DEFAULT_RETRY_POLICY, stallMs: readS3Settings().stallMs },
 ): Bucket {
   return {
-    store: createS3ObjectStore(client, bucket, prefix, patience),
-    objects: createS3StoredObjects(client, bucket, prefix, patience),
-    uploads: createS3MultipartUploads(client, bucket, prefix, patience),
+    store: createS3ObjectStore(client, bucket, prefix, retryPolicy),
+    objects: createS3StoredObjects(client, bucket, prefix, retryPolicy),
+    uploads: createS3MultipartUploads(client, bucket, prefix, retryPolicy),
     serverDate: (signal) => readServerDate(client, bucket, signal),
   };
 }

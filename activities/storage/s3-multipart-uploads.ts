@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { MultipartUpload, MultipartUploads, StoredPart } from './ports/multipart-uploads.ts';
 import { explain } from './s3-errors.ts';
-import { PATIENCE, soon, type Patience } from './transfer/with-retry.ts';
+import { DEFAULT_RETRY_POLICY, withShortRetry, type RetryPolicy } from './transfer/with-retry.ts';
 
 /** Where an adapter works. */
 export interface S3Place {
@@ -18,16 +18,16 @@ export interface S3Place {
   readonly bucket: string;
   /** Names are below it. */
   readonly prefix: string;
-  readonly patience: Patience;
+  readonly retryPolicy: RetryPolicy;
 }
 
 export function createS3MultipartUploads(
   client: S3Client,
   bucket: string,
   prefix: string,
-  patience: Patience = PATIENCE,
+  retryPolicy: RetryPolicy = DEFAULT_RETRY_POLICY,
 ): MultipartUploads {
-  const s3: S3Place = { client, bucket, prefix, patience };
+  const s3: S3Place = { client, bucket, prefix, retryPolicy };
   return {
     begin: (name, signal) => begin(s3, name, signal),
     find: (name, signal) => find(s3, name, signal),
@@ -147,7 +147,7 @@ async function complete(
 async function list(s3: S3Place, folder: string, signal: AbortSignal): Promise<readonly MultipartUpload[]> {
   const key = keyOf(s3, folder);
   try {
-    const found = await soon(s3.client, s3.patience, signal, (abortSignal) =>
+    const found = await withShortRetry(s3.client, s3.retryPolicy, signal, (abortSignal) =>
       listUploads(s3, key, abortSignal),
     );
     return found.map((one) => ({ name: one.key.slice(s3.prefix.length), uploadId: one.uploadId }));
@@ -157,10 +157,10 @@ async function list(s3: S3Place, folder: string, signal: AbortSignal): Promise<r
 }
 
 async function abort(s3: S3Place, upload: MultipartUpload, signal: AbortSignal): Promise<void> {
-  const { client, patience } = s3;
+  const { client, retryPolicy } = s3;
   try {
     const command = new AbortMultipartUploadCommand(target(s3, upload));
-    await soon(client, patience, signal, (abortSignal) => client.send(command, { abortSignal }));
+    await withShortRetry(client, retryPolicy, signal, (abortSignal) => client.send(command, { abortSignal }));
   } catch (error) {
     mustBeUnknownUpload(s3, 'end of the upload', upload.name, error);
   }

@@ -10,7 +10,7 @@ import { explain } from './s3-errors.ts';
 import { createS3MultipartUploads } from './s3-multipart-uploads.ts';
 import { downloadFile } from './transfer/download-file.ts';
 import type { DownloadSource } from './transfer/transfer-ends.ts';
-import { PATIENCE, soon, type Patience } from './transfer/with-retry.ts';
+import { DEFAULT_RETRY_POLICY, withShortRetry, type RetryPolicy } from './transfer/with-retry.ts';
 import { uploadFile } from './transfer/upload-file.ts';
 
 /** A sweep's results of five thousand trials have some megabytes; all else is far smaller. */
@@ -20,11 +20,11 @@ export function createS3ObjectStore(
   client: S3Client,
   bucket: string,
   prefix: string,
-  patience: Patience = PATIENCE,
+  retryPolicy: RetryPolicy = DEFAULT_RETRY_POLICY,
 ): ObjectStore {
   const keyOf = (name: string) => `${prefix}${name}`;
-  const object = (key: string) => ({ client, bucket, key, patience });
-  const uploads = createS3MultipartUploads(client, bucket, '', patience);
+  const object = (key: string) => ({ client, bucket, key, retryPolicy });
+  const uploads = createS3MultipartUploads(client, bucket, '', retryPolicy);
   return {
     bucket,
     keyOf,
@@ -51,12 +51,12 @@ export function createS3ObjectStore(
 }
 
 async function readText(
-  { client, bucket, key, patience }: DownloadSource,
+  { client, bucket, key, retryPolicy }: DownloadSource,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly text: string; readonly version: Version } | undefined> {
   try {
     const get = new GetObjectCommand({ Bucket: bucket, Key: key });
-    const { text, version } = await soon(client, patience, signal, async (abortSignal) => {
+    const { text, version } = await withShortRetry(client, retryPolicy, signal, async (abortSignal) => {
       const found = await client.send(get, { abortSignal });
       const most = (found.ContentLength ?? 0) > LARGEST_TEXT_BYTES ? 0 : LARGEST_TEXT_BYTES;
       return { text: await textOf(found.Body, most, abortSignal), version: found.ETag ?? '' };
@@ -72,7 +72,7 @@ async function readText(
 }
 
 async function writeText(
-  { client, bucket, key, patience }: DownloadSource,
+  { client, bucket, key, retryPolicy }: DownloadSource,
   text: string,
   condition: Condition | undefined,
   signal: AbortSignal | undefined,
@@ -89,7 +89,7 @@ async function writeText(
     ...asHeaders(condition),
   });
   try {
-    await soon(client, patience, signal, (abortSignal) => client.send(put, { abortSignal }));
+    await withShortRetry(client, retryPolicy, signal, (abortSignal) => client.send(put, { abortSignal }));
     return 'written';
   } catch (error) {
     // 409: another conditional write to the same key is under way (S3's own answer to a race).

@@ -14,15 +14,15 @@ import { explain } from './s3-errors.ts';
 import type { Version } from './ports/object-store.ts';
 import type { FoundObject, StoredObject, StoredObjects } from './ports/stored-objects.ts';
 import type { S3Place } from './s3-multipart-uploads.ts';
-import { PATIENCE, soon, type Patience } from './transfer/with-retry.ts';
+import { DEFAULT_RETRY_POLICY, withShortRetry, type RetryPolicy } from './transfer/with-retry.ts';
 
 export function createS3StoredObjects(
   client: S3Client,
   bucket: string,
   prefix: string,
-  patience: Patience = PATIENCE,
+  retryPolicy: RetryPolicy = DEFAULT_RETRY_POLICY,
 ): StoredObjects {
-  const s3: S3Place = { client, bucket, prefix, patience };
+  const s3: S3Place = { client, bucket, prefix, retryPolicy };
   return {
     find: (name, signal) => find(s3, name, signal),
     read: (name, from, signal) => read(s3, name, from, signal),
@@ -33,11 +33,13 @@ export function createS3StoredObjects(
 }
 
 async function find(s3: S3Place, name: string, signal: AbortSignal): Promise<FoundObject | undefined> {
-  const { client, patience } = s3;
+  const { client, retryPolicy } = s3;
   const object = target(s3, name);
   try {
     const head = new HeadObjectCommand(object);
-    const found = await soon(client, patience, signal, (abortSignal) => client.send(head, { abortSignal }));
+    const found = await withShortRetry(client, retryPolicy, signal, (abortSignal) =>
+      client.send(head, { abortSignal }),
+    );
     const { ContentLength: sizeBytes = 0, ETag: version = '', ContentEncoding } = found;
     return { sizeBytes, version, ...(ContentEncoding && { contentEncoding: ContentEncoding }) };
   } catch (error) {
@@ -84,11 +86,11 @@ async function listAll(s3: S3Place, folder: string, signal: AbortSignal): Promis
 }
 
 async function remove(s3: S3Place, name: string, signal: AbortSignal): Promise<void> {
-  const { client, patience } = s3;
+  const { client, retryPolicy } = s3;
   const object = target(s3, name);
   try {
     const command = new DeleteObjectCommand(object);
-    await soon(client, patience, signal, (abortSignal) => client.send(command, { abortSignal }));
+    await withShortRetry(client, retryPolicy, signal, (abortSignal) => client.send(command, { abortSignal }));
   } catch (error) {
     // S3 itself does not mind; versitygw does when two delete the same at the same time.
     if (httpStatus(error) === 404) return;
@@ -97,7 +99,7 @@ async function remove(s3: S3Place, name: string, signal: AbortSignal): Promise<v
 }
 
 async function* pages(
-  { client, bucket, prefix, patience }: S3Place,
+  { client, bucket, prefix, retryPolicy }: S3Place,
   folder: string,
   signal: AbortSignal,
   delimiter?: '/',
@@ -106,7 +108,7 @@ async function* pages(
   try {
     for (let token: string | undefined, more = true; more;) {
       const command = new ListObjectsV2Command({ ...what, ContinuationToken: token });
-      const page = await soon(client, patience, signal, (abortSignal) =>
+      const page = await withShortRetry(client, retryPolicy, signal, (abortSignal) =>
         client.send(command, { abortSignal }),
       );
       yield page;

@@ -1,5 +1,5 @@
 /**
- * @module What S3 holds as JSON, checked when it is read: somebody may have edited it, and versions differ.
+ * @module What S3 holds as JSON, checked when it is read: someone may have edited it, and versions differ.
  */
 import { z } from 'zod';
 import type { Checkpoint, Head, StoredFile } from '../../contracts/checkpoints.ts';

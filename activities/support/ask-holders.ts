@@ -1,5 +1,5 @@
 /**
- * @module What the holders of a pool have, by their own account: a pool that was started anew knows nothing of the leases
+ * @module What the holders of a pool have, by their own account: a pool that was started again knows nothing of the leases
  * that one before it granted.
  */
 import { log } from '@temporalio/activity';

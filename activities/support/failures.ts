@@ -16,7 +16,7 @@ export function refused(message: string): ApplicationFailure {
   return ApplicationFailure.create({ type: 'Refused', message, nonRetryable: true });
 }
 
-/** The activity ends, its work does not: the next worker on this host goes on with it a second from now. */
+/** The activity ends, its work does not: the next worker on this host continues with it a second from now. */
 export function handOver(message: string): ApplicationFailure {
   return ApplicationFailure.create({
     type: 'WorkerShutdown',

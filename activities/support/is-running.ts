@@ -3,7 +3,7 @@
  */
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionStatusName } from '@temporalio/client';
 
-/** A workflow that somebody paused, or whose status this version does not know, has not ended. */
+/** A workflow that someone paused, or whose status this version does not know, has not ended. */
 const CLOSED: ReadonlySet<WorkflowExecutionStatusName> = new Set([
   'COMPLETED',
   'FAILED',

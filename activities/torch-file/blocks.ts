@@ -39,7 +39,7 @@ interface FilledBlock extends Block {
 }
 
 /**
- * The file's blocks in order. Whoever leaves off ends the reads; whoever goes on has at most five blocks read ahead.
+ * The file's blocks in order. Whoever leaves off ends the reads; whoever continues has at most five blocks read ahead.
  * @param takeBuffer gives BLOCK_BYTES to fill: by default new ones, which the consumer may keep.
  * @throws TorchFileError when a member's sum is not that of its directory: at the block where the member ends.
  */

@@ -1,7 +1,7 @@
 /**
  * @module A checkpoint's tensors under other names, as GLEE's weights/convert_eva02.py makes them from EVA-02's.
  *
- * That script loads everything into memory, drops and renames, and saves. Here only the index is made anew and the
+ * That script loads everything into memory, drops and renames, and saves. Here only the index is made again and the
  * tensors' bytes are copied, which needs no torch and little memory, and checks every sum on the way.
  */
 import type { ByteSource } from './byte-source.ts';

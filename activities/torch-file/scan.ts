@@ -21,7 +21,7 @@ const MAGIC = 119547037146038801333356n;
 const PICKLES_OF_OLD = 5;
 const TAR_HEADER_BYTES = 512;
 
-/** Files that nobody unpickles, by the end of their names. */
+/** Files that no one unpickles, by the end of their names. */
 const NO_PICKLES = /\.(json|txt|md|ya?ml|csv|safetensors)$/i;
 
 /** Whether a file of this name is one that trainers give to `torch.load` or to pickle. */

@@ -2,7 +2,7 @@
  * @module What is wrong with a torch file: its content, never the machine. Trying again does not help.
  */
 
-/** Names in a file are anybody's words: longer ones are cut in messages. */
+/** Names in a file are anyone's words: longer ones are cut in messages. */
 const LONGEST_NAME = 120;
 const LONGEST_MESSAGE = 2000;
 

@@ -84,7 +84,7 @@ function safe(value: bigint, damaged: TorchFileError): number {
 }
 
 const RE_SAVE =
-  'save it anew with a recent torch: torch.save(torch.load(f, map_location="cpu"), f), if you trust where it is from';
+  'save it again with a recent torch: torch.save(torch.load(f, map_location="cpu"), f), if you trust where it is from';
 
 async function notAnArchive(source: ByteSource, signal: AbortSignal): Promise<TorchFileError> {
   const begin = await readBytes(source, 0, Math.min(source.sizeBytes, 512), signal);

@@ -17,7 +17,7 @@ import type { Supervisors } from './supervisors.ts';
 import { type Uploader } from './files/uploader.ts';
 import { iterationsOf } from './files/checkpoint-names.ts';
 
-/** A save needs the size of the one before, and metrics and logs go on as well. */
+/** A save needs the size of the one before, and metrics and logs continue as well. */
 const MARGIN = 1.1;
 /** With nothing left to remove, it is not tried again at once. */
 const REST_MS = 10_000;

@@ -1,5 +1,5 @@
 /**
- * @module The host's own guard: ends trainers that nobody watches and whose time is known to be over.
+ * @module The host's own guard: ends trainers that no one watches and whose time is known to be over.
  *
  * `temporal workflow terminate` runs no clean-up, and a host that was cut off hears of no cancellation. Only positive
  * proof ends a trainer: its workflow is closed, or a newer attempt has the stage, as the Temporal and the S3 say that the
@@ -64,7 +64,10 @@ async function guardTrainer(dependencies: GuardDependencies, job: Job): Promise<
     log.warn({ ...facts, proof }, 'ending a trainer whose time is over');
     await endTrainer(job);
   } catch (error) {
-    log.warn({ ...facts, error: String(error) }, 'cannot tell whether a trainer is still wanted; it goes on');
+    log.warn(
+      { ...facts, error: String(error) },
+      'cannot tell whether a trainer is still wanted; it continues',
+    );
   }
 }
 

@@ -7,7 +7,11 @@ import { handOver } from '../support/failures.ts';
 import { isSameOrigin, listJobs, readTaskToken, type Origin } from './jobs/job.ts';
 
 /** @returns Folders of the jobs that were given back. Call it before the worker polls: it has no activities of its own yet. */
-export async function handBackOrphans(client: Client, scratch: string, origin: Origin): Promise<string[]> {
+export async function failOrphanedActivities(
+  client: Client,
+  scratch: string,
+  origin: Origin,
+): Promise<string[]> {
   // Another Temporal does not know their activities.
   const jobs = (await listJobs(scratch)).filter(({ identity }) => isSameOrigin(identity.origin, origin));
   const givenBack = await Promise.all(
@@ -17,7 +21,7 @@ export async function handBackOrphans(client: Client, scratch: string, origin: O
       try {
         await client.activity.fail(
           taskToken,
-          handOver('the worker that watched this trainer is gone; its trainer may go on'),
+          handOver('the worker that watched this trainer is gone; its trainer may continue'),
         );
         return [job.folder];
       } catch (error) {

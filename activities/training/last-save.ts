@@ -9,7 +9,7 @@ import { readAnswer, readPhase, requestSave, type PhaseRecord } from './progress
 import { readExit, type TrainerExit } from './jobs/job.ts';
 import type { Rank } from './rank.ts';
 
-/** Nobody waits longer for a save, whatever the trainer says that it does. */
+/** No one waits longer for a save, whatever the trainer says that it does. */
 const SAVE_LIMIT_MS = 120_000;
 const LOOK_EVERY_MS = 50;
 /** Between two signs of progress there may be as much as this, and twice an iteration: the trainer gives one each 0.5 s. */

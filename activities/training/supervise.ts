@@ -7,7 +7,12 @@ import type { Phase, Progress, TrainRankInput } from '../../contracts/training.t
 import { readPhase } from './progress/companion-files.ts';
 import { COVERAGE_UNKNOWN, isMeasured, readCoverage } from './progress/weights-coverage.ts';
 import { createDiskWatch, type Disk } from './disk-watch.ts';
-import { createHangWatch, lengthsBefore, type Hang, type Signs } from './progress/hang-detection.ts';
+import {
+  createHangWatch,
+  historicalPhaseDurations,
+  type Hang,
+  type Signs,
+} from './progress/hang-detection.ts';
 import { readExit, readTrainer, type Job, type TrainerExit } from './jobs/job.ts';
 import { createSpikeWatch, type LossSpike } from './progress/loss-spike.ts';
 import { peakMemoryMiB, readNewestMetrics, readTail, type Metrics } from './progress/metrics.ts';
@@ -70,7 +75,7 @@ export async function superviseTrainer(watch: Watch): Promise<TrainerEnd> {
 async function watchUntilEnd(watch: Watch, signal: AbortSignal, upload: () => void): Promise<TrainerEnd> {
   const { job, input, scratch } = watch;
   const clock = createSaveClock(job, input);
-  const hangs = createHangWatch(input, await lengthsBefore(scratch, job, input));
+  const hangs = createHangWatch(input, await historicalPhaseDurations(scratch, job, input));
   const disk = createDiskWatch(watch);
   const spikes = await createSpikeWatch(scratch, job, input);
   for (let lookedAt = 0; ;) {
@@ -179,7 +184,7 @@ export function phaseOf(
 }
 
 /**
- * Nothing of the job lives, its shim included, so nobody will write down a status any more. A trainer whose shim was ended
+ * Nothing of the job lives, its shim included, so no one will write down a status any more. A trainer whose shim was ended
  * is ended here: it would hold its GPUs, and no worker would ever know how it ends.
  */
 export async function isGone(job: Job, signal: AbortSignal): Promise<boolean> {

@@ -17,7 +17,7 @@ const verdictSchema = z.object({
   line: z.string(),
   /** Epoch milliseconds. */
   at: z.number(),
-  /** False where what it saved last is none to go on from. */
+  /** False where what it saved last is none to continue from. */
   keepsLast: z.boolean(),
   /** Any host of the gang may be at fault. */
   ofGang: z.literal(true).exactOptional(),
@@ -44,7 +44,7 @@ function hanging({ hang }: Extract<TrainerEnd, { kind: 'hangs' }>, line: string)
   };
 }
 
-/** A checkpoint from within a spike is none to go on from; one from before it is. */
+/** A checkpoint from within a spike is none to continue from; one from before it is. */
 async function spiking(
   { uploader }: Rank,
   { spike }: Extract<TrainerEnd, { kind: 'spikes' }>,

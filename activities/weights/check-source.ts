@@ -1,4 +1,4 @@
-/** @module Whether a source would do, asked in seconds before anybody counts on it. */
+/** @module Whether a source would do, asked in seconds before anyone counts on it. */
 import type { Expected } from './fetching.ts';
 import { createPatience, type PatienceSettings } from './retry-policy.ts';
 import { mustAgree } from './verify-download.ts';

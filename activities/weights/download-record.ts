@@ -1,5 +1,5 @@
 /**
- * @module What a later process needs to go on with a download: written before the first part is sent, and never the only
+ * @module What a later process needs to continue with a download: written before the first part is sent, and never the only
  * word on how far it got, which S3's own list of parts is.
  */
 import { z } from 'zod';
@@ -25,7 +25,7 @@ const recordSchema: z.ZodType<DownloadRecord> = z.object({
   upload: z.object({ name: z.string(), uploadId: z.string() }),
 });
 
-/** Undefined also where the object is not what this version writes: a download that cannot be continued begins anew. */
+/** Undefined also where the object is not what this version writes: a download that cannot be continued starts again. */
 export async function readRecord(
   store: ObjectStore,
   name: string,
@@ -47,7 +47,7 @@ export async function writeRecord(
   await store.writeText(artifactNames.record(name), text, undefined, signal);
 }
 
-/** Why the download cannot be gone on with, or undefined when it can. */
+/** Why the download cannot be continued, or undefined when it can. */
 export function whyAnew(record: DownloadRecord, source: string, version: FileVersion): string | undefined {
   if (record.source !== source) return `the last download was from ${record.source}`;
   if (version.validator === undefined) return `${source} states no version to continue with`;

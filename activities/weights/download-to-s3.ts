@@ -1,4 +1,4 @@
-/** @module The bytes of one version into one object of S3, going on with what an earlier process brought there. */
+/** @module The bytes of one version into one object of S3, continuing with what an earlier process brought there. */
 import { randomUUID } from 'node:crypto';
 import type { MultipartUpload, StoredPart } from '../storage/ports/multipart-uploads.ts';
 import { whyAnew, writeRecord, type DownloadRecord } from './download-record.ts';
@@ -35,14 +35,14 @@ export async function bring(
   let begun = record === undefined ? undefined : await continued(fetching, download, record);
   for (;;) {
     if (begun === 'complete' && record !== undefined) return record.upload.name;
-    if (begun === undefined || begun === 'complete') begun = await anew(fetching, download);
+    if (begun === undefined || begun === 'complete') begun = await again(fetching, download);
     try {
       return await transfer(fetching, download, begun);
     } catch (error) {
-      // What has come of a wrong file must not be gone on with.
+      // What has come of a wrong file must not be continued.
       if (error instanceof FetchError && error.kind === 'wrongContent') await forget(fetching, begun.upload);
       if (!(error instanceof CannotContinue)) throw error;
-      fetching.meter.note(`${error.message}: beginning anew`);
+      fetching.meter.note(`${error.message}: beginning again`);
       await forget(fetching, begun.upload);
       begun = undefined;
     }
@@ -58,7 +58,7 @@ async function continued(
   const { uploads, objects, meter, signal } = fetching;
   const reason = whyAnew({ upload, partSizeBytes, ...record }, source.address, version);
   if (reason !== undefined) {
-    meter.note(`${reason}: beginning anew`);
+    meter.note(`${reason}: beginning again`);
     await forget(fetching, upload);
     return undefined;
   }
@@ -69,11 +69,11 @@ async function continued(
   const object = await objects.find(upload.name, signal);
   const wanted = version.sizeBytes ?? object?.sizeBytes;
   if (object?.sizeBytes === wanted && wanted !== undefined) return 'complete';
-  meter.note('S3 has dropped the download that was begun: beginning anew');
+  meter.note('S3 has dropped the download that was begun: beginning again');
   return undefined;
 }
 
-async function anew(fetching: Fetching, { source, version }: Download): Promise<Begun> {
+async function again(fetching: Fetching, { source, version }: Download): Promise<Begun> {
   const { store, uploads, name, signal } = fetching;
   const partSizeBytes = partSizeFor(version.sizeBytes, fetching.partSizeBytes);
   const upload = await uploads.begin(artifactNames.file(name, randomUUID(), source.fileName), signal);
@@ -95,7 +95,7 @@ async function transfer(
 ): Promise<string> {
   const { uploads, meter, signal } = fetching;
   const offset = stored.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  meter.start(offset, version.sizeBytes, offset > 0 ? `going on after ${String(offset)} bytes` : undefined);
+  meter.start(offset, version.sizeBytes, offset > 0 ? `continuing after ${String(offset)} bytes` : undefined);
   const bytes = counted(steadyBytes(source, version, offset, patience, signal), offset, fetching);
   const s3Patience = () => createPatience(fetching.patience, (text) => meter.note(text));
   const parts = await uploadParts({ upload, partSizeBytes, stored, bytes }, (...part) =>

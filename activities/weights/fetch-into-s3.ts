@@ -2,7 +2,7 @@
  * @module An artifact from where it is published into S3, proven before it can be seen.
  *
  * Order: record, parts, object, checksum of what S3 really has, manifest. A crash in between leaves a download that the
- * next call goes on with, and never a manifest that refers to something unproven.
+ * next call continues with, and never a manifest that refers to something unproven.
  */
 import { readObject } from '../storage/schemas.ts';
 import { bring } from './download-to-s3.ts';
@@ -35,7 +35,7 @@ export interface FetchResult {
 }
 
 /**
- * Called again after any failure or crash, it goes on where S3's list of parts ends.
+ * Called again after any failure or crash, it continues where S3's list of parts ends.
  *
  * @throws FetchError; S3's own errors as they are; the signal's reason when it aborts.
  */

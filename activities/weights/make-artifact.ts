@@ -48,7 +48,7 @@ export async function makeArtifact(
   if (found?.inputs === inputs && (await isStored(tools, found.file, signal))) {
     return { manifest: found, reused: true };
   }
-  // The workflow of this name is the only one that makes it: what a killed worker had begun is nobody's.
+  // The workflow of this name is the only one that makes it: what a killed worker had begun is no one's.
   await tools.uploads.abortAll(artifactNames.folder(name), signal);
   const object = artifactNames.file(name, randomUUID(), basename(making.artifact.path));
   const file = await making.plan();

@@ -6,7 +6,7 @@ export interface FetchProgress {
   /** Over the last seconds. */
   readonly bytesPerSecond: number;
   readonly etaSeconds?: number;
-  /** What is going on besides: `huggingface.co answers 429, trying again in 12 s`. */
+  /** What happens besides: `huggingface.co answers 429, trying again in 12 s`. */
   readonly note?: string;
 }
 

@@ -22,7 +22,7 @@ interface Proven {
 
 /**
  * @param found The manifest that this one replaces, if there was one.
- * @throws FetchError `sourceChanged` when somebody published other bytes under the name meanwhile.
+ * @throws FetchError `sourceChanged` when someone published other bytes under the name meanwhile.
  */
 export async function publishManifest(
   { store, objects, name, inspect, signal }: Fetching,

@@ -30,7 +30,7 @@ export function wholeParts(
 export interface PartsInput {
   readonly upload: MultipartUpload;
   readonly partSizeBytes: number;
-  /** What S3 has already; the bytes go on after it. */
+  /** What S3 has already; the bytes continue after it. */
   readonly stored: readonly StoredPart[];
   readonly bytes: AsyncIterable<Uint8Array>;
 }

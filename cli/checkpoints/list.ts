@@ -67,7 +67,7 @@ function render(checkpoints: readonly Listed[]): string {
   return rows.toString();
 }
 
-/** `0.32 s`, or nothing where nobody measured. */
+/** `0.32 s`, or nothing where no one measured. */
 export function seconds(value: number | undefined): string {
   return value === undefined ? '' : `${String(Number(value.toPrecision(2)))} s`;
 }

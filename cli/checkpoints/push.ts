@@ -40,7 +40,7 @@ export async function push(file: string, text: string, options: OutputOptions): 
     const uploaded = await bucket.store
       .upload(target, resolve(file), signal, { onProgress: progress.update })
       .catch(async (error: unknown) => {
-        // Nobody goes on with it: the next push has a token of its own.
+        // No one continues with it: the next push has a token of its own.
         await bucket.uploads.abortAll(`${keys.attempt(run, stage, token)}/`, AbortSignal.timeout(CLEANUP_MS));
         throw error;
       })

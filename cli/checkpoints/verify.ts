@@ -58,7 +58,7 @@ function render(results: readonly Verified[]): string {
     .map(({ checkpoint, key, expected, found }) => {
       if (found === expected) return `${pc.green('ok  ')}  ${checkpoint}  sha256 ${expected}`;
       const now = found === null ? `its file ${key} is gone` : `S3 has sha256 ${found}`;
-      return `${pc.red('FAIL')}  ${checkpoint}: expected sha256 ${expected}, ${now}; a stage that would go on from it takes the one before`;
+      return `${pc.red('FAIL')}  ${checkpoint}: expected sha256 ${expected}, ${now}; a stage that would continue from it takes the one before`;
     })
     .join('\n');
 }

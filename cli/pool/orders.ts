@@ -68,7 +68,7 @@ export async function accepted<T>(pool: string, ask: () => Promise<T>): Promise<
 
 function renderHost(host: HostView): string {
   const holders = [...new Set(host.leases.map(({ holder }) => holder))];
-  const held = holders.length === 0 ? 'nobody holds it' : `held by ${holders.join(', ')}`;
+  const held = holders.length === 0 ? 'no one holds it' : `held by ${holders.join(', ')}`;
   return `${host.name}: ${conditionText(host)}; ${held}`;
 }
 

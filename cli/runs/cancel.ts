@@ -1,5 +1,5 @@
 /**
- * @module `glee cancel`: ends a run; what it has saved stays, and a start under the same id goes on from there.
+ * @module `glee cancel`: ends a run; what it has saved stays, and a start under the same id continues from there.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { withClient } from '../shared/client.ts';

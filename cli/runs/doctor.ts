@@ -59,7 +59,7 @@ async function checkTemporal({ pool }: DoctorSettings): Promise<Finding[]> {
         found:
           workers > 0
             ? `${String(workers)} on task queue '${CONTROL_TASK_QUEUE}'`
-            : `nobody polls task queue '${CONTROL_TASK_QUEUE}'`,
+            : `no one polls task queue '${CONTROL_TASK_QUEUE}'`,
         remedy: "start one with 'glee-worker control'",
       };
       if (workers === 0) return [reached, control];

@@ -11,7 +11,7 @@ import { observeRun, type RunSnapshot } from '../shared/observe-run.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
 import { renderRun } from './render.ts';
 
-/** So long the command waits to hear that the plan is sound; the run goes on either way. */
+/** So long the command waits to hear that the plan is sound; the run continues either way. */
 const PLAN_WAIT_MS = 20_000;
 
 export interface StartOptions extends OutputOptions {
@@ -32,7 +32,7 @@ export async function start(config: string, options: StartOptions): Promise<void
   });
 }
 
-/** @throws UserError when the id is taken by a run that still goes on. */
+/** @throws UserError when the id is taken by a run that still continues. */
 export async function startRun(client: Client, run: string, input: JointTrainingInput): Promise<void> {
   try {
     const { config = 'joint/lite' } = input;
@@ -55,7 +55,7 @@ async function planned(client: Client, run: string): Promise<RunSnapshot> {
   for (const deadline = Date.now() + PLAN_WAIT_MS; ;) {
     await delay(200);
     const snapshot = await observeRun(client, run);
-    if (snapshot === undefined) throw new UserError(`run '${run}' is gone: somebody deleted it`);
+    if (snapshot === undefined) throw new UserError(`run '${run}' is gone: someone deleted it`);
     // A run that says it failed is about to be closed with its reason.
     const planning = snapshot.state === null || ['planning', 'failed'].includes(snapshot.state.phase);
     if (snapshot.status !== 'RUNNING' || !planning || Date.now() > deadline) return snapshot;

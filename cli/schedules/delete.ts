@@ -6,7 +6,7 @@ export async function deleteSchedule(schedule: string, options: OutputOptions): 
   await withSchedule(schedule, async (handle, { info }) => {
     await handle.delete();
     const running = info.runningActions.map(({ workflow }) => workflow.workflowId);
-    const rest = running.length === 0 ? '' : `; ${running.join(', ')} goes on, and glee cancel stops it`;
+    const rest = running.length === 0 ? '' : `; ${running.join(', ')} continues, and glee cancel stops it`;
     print({ schedule, running }, options, () => `${schedule}: deleted; what it has trained stays${rest}`);
   });
 }

@@ -14,8 +14,8 @@ export async function pauseSchedule(
     const [next] = info.nextActionTimes;
     const text =
       action === 'pause'
-        ? `paused: ${why}. What runs goes on`
-        : `goes on: ${why}${next === undefined ? '' : `, next ${timeIn(next.toISOString(), timeZoneOf(spec))}`}`;
+        ? `paused: ${why}. What runs continues`
+        : `continues: ${why}${next === undefined ? '' : `, next ${timeIn(next.toISOString(), timeZoneOf(spec))}`}`;
     print({ schedule, paused: action === 'pause', why }, options, () => `${schedule}: ${text}`);
   });
 }

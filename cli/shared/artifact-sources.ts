@@ -8,18 +8,18 @@ import { UserError } from './errors.ts';
 
 const S3_URL = /^s3:\/\/([^/]+)\/(.+)$/;
 
-/** Opens a path or s3://bucket/key for the deed, and closes it after. */
+/** Opens a path or s3://bucket/key for the work, and closes it after. */
 export async function withSource<T>(
   place: string,
   signal: AbortSignal,
-  deed: (source: ByteSource) => Promise<T>,
+  work: (source: ByteSource) => Promise<T>,
 ): Promise<T> {
   const [, bucket, key] = S3_URL.exec(place) ?? [];
-  if (bucket !== undefined && key !== undefined) return withS3Source(bucket, key, signal, deed);
+  if (bucket !== undefined && key !== undefined) return withS3Source(bucket, key, signal, work);
   if (place.startsWith('s3://')) throw new UserError(`'${place}' is not of the form s3://bucket/key`);
   const source = await openFileSource(place);
   try {
-    return await deed(source);
+    return await work(source);
   } finally {
     await source.close();
   }
@@ -30,23 +30,23 @@ async function withS3Source<T>(
   bucket: string,
   key: string,
   signal: AbortSignal,
-  deed: (source: ByteSource) => Promise<T>,
+  work: (source: ByteSource) => Promise<T>,
 ): Promise<T> {
   const { createS3Client } = await import('../../planning/environment/s3-client.ts');
   const { openS3Source } = await import('../../activities/torch-file/s3-source.ts');
   const client = createS3Client();
   try {
-    return await deed(await openS3Source({ client, bucket, key }, signal));
+    return await work(await openS3Source({ client, bucket, key }, signal));
   } finally {
     client.destroy();
   }
 }
 
 /**
- * Runs a command's deed until it is done or somebody wants it to stop: then it leaves nothing half-written behind.
+ * Runs a command's work until it is done or someone wants it to stop: then it leaves nothing half-written behind.
  * @throws UserError for what is wrong with a file.
  */
-export async function interruptible(deed: (signal: AbortSignal) => Promise<void>): Promise<void> {
+export async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals) => {
     process.exitCode = name === 'SIGINT' ? 130 : 143;
@@ -54,7 +54,7 @@ export async function interruptible(deed: (signal: AbortSignal) => Promise<void>
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, stop);
   try {
-    await deed(controller.signal);
+    await work(controller.signal);
   } catch (error) {
     if (controller.signal.aborted) return;
     throw forPeople(error);

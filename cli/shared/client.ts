@@ -10,8 +10,8 @@ import { oneLine, UserError } from './errors.ts';
 
 const CONNECT_TIMEOUT = '5s';
 
-/** Runs the deed with a client and closes its connection after. @throws UserError when Temporal is out of reach. */
-export async function withClient<T>(deed: (client: Client, address: string) => Promise<T>): Promise<T> {
+/** Runs the work with a client and closes its connection after. @throws UserError when Temporal is out of reach. */
+export async function withClient<T>(work: (client: Client, address: string) => Promise<T>): Promise<T> {
   const { connection: options, namespace, address } = readTemporalSettings();
   const channelArgs = channelArguments(address);
   const asked = { ...options, channelArgs, connectTimeout: CONNECT_TIMEOUT };
@@ -21,7 +21,7 @@ export async function withClient<T>(deed: (client: Client, address: string) => P
     );
   });
   try {
-    return await deed(new Client({ connection, namespace }), address);
+    return await work(new Client({ connection, namespace }), address);
   } finally {
     await connection.close();
   }

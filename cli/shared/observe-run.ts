@@ -95,7 +95,7 @@ async function observeEvaluation(client: Client, checkpoint: string | undefined)
   const activities = (description.raw.pendingActivities ?? []).map(({ activityType }) => activityType?.name);
   const doing = activities.includes('evaluateOnHost')
     ? 'runs on a host'
-    : activities.some((name) => name === 'checkHost' || name === 'meetHosts')
+    : activities.some((name) => name === 'checkHost' || name === 'checkCollective')
       ? 'checks its host'
       : activities.length > 0
         ? 'is being prepared'

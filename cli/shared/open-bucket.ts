@@ -8,14 +8,14 @@ import { readDoctorSettings } from '../../planning/environment/env.ts';
 import { createS3Client } from '../../planning/environment/s3-client.ts';
 import { interruptible } from './artifact-sources.ts';
 
-/** Opens the bucket for the deed, and ends what is left of it after. */
+/** Opens the bucket for the work, and ends what is left of it after. */
 export async function withBucket(
-  deed: (bucket: Bucket, signal: AbortSignal) => Promise<void>,
+  work: (bucket: Bucket, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const { bucket, prefix } = readDoctorSettings();
   const client = createS3Client();
   try {
-    await interruptible((signal) => deed(openBucket(client, bucket, prefix), signal));
+    await interruptible((signal) => work(openBucket(client, bucket, prefix), signal));
   } finally {
     client.destroy();
   }

@@ -19,7 +19,7 @@ export function renderText<T>(value: T, render: (value: T) => string): string {
   return printableScreen(render(printableData(value)));
 }
 
-/** A line about what goes on, beside the output. */
+/** A line about what happens, beside the output. */
 export function printNote(text: string): void {
   console.error(printable(text));
 }

@@ -15,7 +15,7 @@ import { sizeText } from './format-size.ts';
 export interface ArtifactSnapshot {
   readonly name: string;
   readonly status: ArtifactStatus['status'];
-  /** Null while nobody works on it. */
+  /** Null while no one works on it. */
   readonly progress: WeightsProgress | null;
   /** What Temporal keeps retrying. */
   readonly troubles: readonly string[];

@@ -76,7 +76,7 @@ function ruleText(rule: StoppingRule): string {
     case 'none':
       return 'nothing is stopped early';
     case 'asha':
-      return `1 in ${String(rule.reductionFactor)} of a group goes on at ${rule.rungs.join(', ')}`;
+      return `1 in ${String(rule.reductionFactor)} of a group continues at ${rule.rungs.join(', ')}`;
     case 'median':
       return 'what is worse than the median of the others is stopped';
   }

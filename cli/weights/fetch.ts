@@ -57,7 +57,7 @@ async function prepare(
   }
 }
 
-/** A line an artifact, drawn anew each second. */
+/** A line an artifact, drawn again each second. */
 async function watch(client: Client, workflowId: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const artifacts = await observePreparation(client, workflowId).catch(() => []);

@@ -41,7 +41,7 @@ export async function artifactFolders({ objects, uploads }: Bucket, signal: Abor
 }
 
 /**
- * What an artifact has below artifacts/ that is nobody's, provided that its workflow does not run.
+ * What an artifact has below artifacts/ that is no one's, provided that its workflow does not run.
  * @param keep Full keys that something refers to.
  */
 export async function garbageOf(

@@ -1,6 +1,6 @@
 /**
  * @module Removes what nothing refers to below artifacts/. All is looked at before anything is removed, and each
- * artifact once more when what leads to its objects is gone: who begins in between finds nothing to go on with.
+ * artifact once more when what leads to its objects is gone: who begins in between finds nothing to continue with.
  */
 import { artifactNames, type ArtifactManifest } from '../../activities/weights/manifest.ts';
 import { artifactWorkflowId } from '../../contracts/ids.ts';
@@ -25,7 +25,7 @@ export interface Kept {
 /** Both throw when Temporal cannot say. */
 export interface Temporal {
   readonly isRunning: (workflowId: string) => Promise<boolean>;
-  /** Whether weights are prepared for anybody: those that are there already may be about to be used. */
+  /** Whether weights are prepared for anyone: those that are there already may be about to be used. */
   readonly isPreparing: () => Promise<boolean>;
 }
 
@@ -83,7 +83,7 @@ async function whyKept(
   { runs }: References,
 ): Promise<string | undefined> {
   if (await isRunning(artifactWorkflowId(artifact))) return 'it is being prepared';
-  // A run that goes on was told the key of the object that was the artifact's when it began.
+  // A run that continues was told the key of the object that was the artifact's when it began.
   if (!garbage.some(({ what }) => what === 'object')) return undefined;
   for (const { run, strings } of runs) {
     if (strings.has(artifact) && (await isRunning(run))) return `run ${run} may use it`;
@@ -108,7 +108,7 @@ async function removeAll(
   const [{ artifact } = { artifact: '' }] = garbage;
   const wanted = ways.some(({ what }) => what === 'manifest') && references.strings.has(artifact);
   if (wanted || (await whyKept(temporal, artifact, garbage, references)) !== undefined) {
-    // Somebody has begun meanwhile: all is put back, unless there is something newer already.
+    // Someone has begun meanwhile: all is put back, unless there is something newer already.
     for (const [index, { object }] of ways.entries()) {
       const text = texts[index]?.text;
       if (text !== undefined) await store.writeText(object, text, { ifNoneMatch: '*' }, signal);

@@ -23,7 +23,7 @@ export async function prune(options: PruneOptions): Promise<void> {
   const { dryRun = false, unused = false, olderThan } = options;
   const ageMs = durationMs(olderThan);
   if (ageMs === undefined) throw new UserError(`--older-than '${olderThan}' is no duration: write 12h or 7d`);
-  // Temporal first: without it nobody knows what is in use, and nothing is removed.
+  // Temporal first: without it no one knows what is in use, and nothing is removed.
   await withClient((client, address) =>
     withBucket(async (bucket, signal) => {
       const temporal = {

@@ -150,7 +150,7 @@ export function readHostSettings(): HostSettings {
   };
 }
 
-/** Nobody else may write there, no tidier of old files comes by; by host, since homes are often on a shared disk. */
+/** No one else may write there, no tidier of old files comes by; by host, since homes are often on a shared disk. */
 function privateFolder(stateHome: string | undefined, host: string): string {
   const state =
     stateHome !== undefined && isAbsolute(stateHome) ? stateHome : join(homedir(), '.local/state');

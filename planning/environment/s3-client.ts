@@ -23,7 +23,7 @@ export function createS3Client(): S3Client {
   const ca = readAuthorities(settings);
   const client = new S3Client({
     maxAttempts: 3,
-    // For requests that wait to be told to continue the SDK makes an agent anew, without the authorities below, and
+    // For requests that wait to be told to continue the SDK makes an agent again, without the authorities below, and
     // never uses its connection again.
     expectContinueHeader: false,
     ...(settings.pathStyle !== undefined && { forcePathStyle: settings.pathStyle }),

@@ -1,6 +1,6 @@
 /**
  * @module What of a GPU worker's environment its trainers get. They run code of others, and print, log and dump what they
- * find in it: so they get what is known to be needed, and no secret that nobody meant for them.
+ * find in it: so they get what is known to be needed, and no secret that no one meant for them.
  */
 import { EnvironmentError } from './environment-error.ts';
 

@@ -18,7 +18,7 @@ const DEFINITIONS = ['detectron2/config/defaults.py', 'projects/GLEE/glee/config
 /** A second on an idle machine: neither torch nor the model is imported. */
 const LONGEST_MS = 30_000;
 const LARGEST_ANSWER = 1_000_000;
-/** Somebody may install what was missing. */
+/** Someone may install what was missing. */
 const ASKED_AGAIN_MS = 60_000;
 
 const TYPES: ReadonlyMap<string, KeyType> = new Map([

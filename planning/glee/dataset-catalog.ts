@@ -1,4 +1,4 @@
-/** @module The data sets that GLEE registers, and the names in its configs that nobody does. */
+/** @module The data sets that GLEE registers, and the names in its configs that no one does. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -22,7 +22,7 @@ export interface Dataset {
 
 export interface Datasets {
   readonly registered: ReadonlyMap<string, Dataset>;
-  /** Names that GLEE's configs use and nobody registers, with what to take instead. */
+  /** Names that GLEE's configs use and no one registers, with what to take instead. */
   readonly unregistered: ReadonlyMap<string, { readonly instead: readonly string[]; readonly why: string }>;
 }
 

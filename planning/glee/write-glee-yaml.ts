@@ -23,7 +23,7 @@ export interface GleeYamlInput {
 export function writeGleeYaml({ base, weights, outputDir, overrides }: GleeYamlInput): string {
   const settings = mergeSettings(overrides, { MODEL: { WEIGHTS: weights }, OUTPUT_DIR: outputDir });
   const lines = [
-    '# Written by glee-pipeline for this attempt; the next one writes it anew.',
+    '# Written by glee-pipeline for this attempt; the next one writes it again.',
     `_BASE_: ${quoted(base)}`,
     ...mapLines(settings, [], ''),
   ];

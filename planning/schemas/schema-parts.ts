@@ -51,7 +51,7 @@ export const limits = z
     heartbeatTimeout: duration('500ms', '1d')
       .optional()
       .describe(
-        'A host without a sign of life for so long is asked again; the trainer goes on. Default 60s.',
+        'A host without a sign of life for so long is asked again; the trainer continues. Default 60s.',
       ),
     hostTimeout: duration('1s', '30d')
       .optional()

@@ -34,7 +34,7 @@ const DEFAULT_LOSS_SPIKE = 10;
  * GLEE loads what fits and says nothing of the rest, so a wrong file trains from scratch and looks healthy.
  * Stage 1 begins from MaskDINO's weights, of which Pro with its backbone of 300 M parameters and its text encoder of 60 M
  * has some 25 M in common: about 6 %; a file with wrong names has none. Stage 2 adds the text encoder's teacher and the visual
- * prompt, which in Lite are over a third of the model and load themselves or begin anew. Stage 3 has Stage 2's model.
+ * prompt, which in Lite are over a third of the model and load themselves or start again. Stage 3 has Stage 2's model.
  * A fine-tune has it too, or in the video configs a part of it.
  */
 const DEFAULT_COVERAGE: Readonly<Record<StageName, number>> = {

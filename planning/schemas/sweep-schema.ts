@@ -38,7 +38,7 @@ const rungs = z
   .refine((all) => all.every((rung, index) => index === 0 || rung > (all[index - 1] ?? 0)), {
     error: 'must ascend',
   })
-  .describe('Iterations at which a trial rests, is evaluated, and goes on if it is good enough there.');
+  .describe('Iterations at which a trial rests, is evaluated, and continues if it is good enough there.');
 
 const earlyStopping = z
   .union([
@@ -51,7 +51,7 @@ const earlyStopping = z
             .min(2)
             .max(MOST_TRIALS)
             .optional()
-            .describe('One in so many goes on. Default 3.'),
+            .describe('One in so many continues. Default 3.'),
         })
         .describe('Asynchronous successive halving.'),
     }),

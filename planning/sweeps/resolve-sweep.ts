@@ -60,7 +60,7 @@ export function nameProblems(plan: SweepPlan, sweep: string): readonly Problem[]
     : [{ level: 'error', file: plan.config, key: '', message: `a shorter name is needed: ${message}` }];
 }
 
-/** A rung at a trial's end or beyond it is none: whoever gets there is through, and is compared with nobody. */
+/** A rung at a trial's end or beyond it is none: whoever gets there is through, and is compared with no one. */
 function rungProblems({ config, rule }: SweepPlan, kinds: readonly TrialKind[]): readonly Problem[] {
   if (rule.kind === 'none') return [];
   const highest = rule.rungs.at(-1) ?? 0;

@@ -1,4 +1,4 @@
-/** @module Data sets that nobody registers, and lists that must be as long as the list of data sets. */
+/** @module Data sets that no one registers, and lists that must be as long as the list of data sets. */
 import type { ConfigValue, Problem } from '../../contracts/plan.ts';
 import type { Datasets } from '../glee/dataset-catalog.ts';
 import { settingProblem, type StageUnderCheck } from './setting-places.ts';

@@ -77,7 +77,7 @@ describe('createHostActivities', () => {
     const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
     const joins: string[] = [];
     const host1 = activities(() => Promise.resolve(void joins.push('again')));
-    const presence = environment.run(() => host1.bePresent({ host }));
+    const presence = environment.run(() => host1.keepPresence({ host }));
     environment.cancel('WORKER_SHUTDOWN', new ActivityCancellationDetails({ workerShutdown: true }));
     await presence;
     assert.deepEqual(joins, []);
@@ -87,7 +87,7 @@ describe('createHostActivities', () => {
     const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
     const joins: string[] = [];
     const host1 = activities(() => Promise.resolve(void joins.push('again')));
-    const presence = environment.run(() => host1.bePresent({ host }));
+    const presence = environment.run(() => host1.keepPresence({ host }));
     environment.cancel('NOT_FOUND', new ActivityCancellationDetails({ notFound: true }));
     await assert.rejects(presence, { name: 'CancelledFailure' });
     assert.deepEqual(joins, ['again']);
@@ -101,7 +101,7 @@ describe('createHostActivities', () => {
     );
     await run(() => host1.leave({ host: { ...host, workerSince: 2 } }));
     const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
-    const presence = environment.run(() => host1.bePresent({ host }));
+    const presence = environment.run(() => host1.keepPresence({ host }));
     environment.cancel('CANCELLED', new ActivityCancellationDetails({ cancelRequested: true }));
     await assert.rejects(presence, { name: 'CancelledFailure' });
     assert.deepEqual(said, ['the pool lets this host go', 'a newer worker of this machine has the host']);
@@ -116,7 +116,7 @@ describe('createHostActivities', () => {
       { type: 'WorkerShutdown' },
     );
     await assert.rejects(
-      run(() => host1.bePresent(other)),
+      run(() => host1.keepPresence(other)),
       { type: 'WorkerShutdown' },
     );
     assert.deepEqual(said, []);

@@ -84,7 +84,7 @@ describe('resolvePlan', () => {
     assert.deepEqual(JSON.parse((await s3.store.readText(keys.plan(run)))?.text ?? ''), plan);
   });
 
-  it('goes on with what people changed, whether the config says it by now or not', async (test) => {
+  it('continues with what people changed, whether the config says it by now or not', async (test) => {
     const { run, file, resolve } = await makeRun(test);
     const before = await resolve();
     const changes = { maxIterations: 400, learningRate: 5e-5 };
@@ -202,7 +202,7 @@ describe('resolvePlan', () => {
     assert.deepEqual((await resolve()).done, []);
   });
 
-  it('says which object it cannot read when somebody has edited a result', async (test) => {
+  it('says which object it cannot read when someone has edited a result', async (test) => {
     const { run, resolve } = await makeRun(test);
     await resolve();
     await s3.store.writeText(keys.result(run, 'stage1'), '{"stage": "stage1"}');
@@ -210,7 +210,7 @@ describe('resolvePlan', () => {
     await assert.rejects(resolve(), { message: new RegExp(source) });
   });
 
-  it('says which object it cannot read when somebody has edited the plan', async (test) => {
+  it('says which object it cannot read when someone has edited the plan', async (test) => {
     const { run, resolve } = await makeRun(test);
     await s3.store.writeText(keys.plan(run), '{}');
     await assert.rejects(resolve(), {

@@ -84,7 +84,7 @@ describe('what a person asks of the pool on the command line', () => {
     assert.doesNotMatch(await shown(), /will not do/);
   });
 
-  it('shows a host whose GPU has failed, beyond the life of the run, which goes on elsewhere, until it is cleared', async () => {
+  it('shows a host whose GPU has failed, beyond the life of the run, which continues elsewhere, until it is cleared', async () => {
     await startRun(stack.client, 'unlucky', { config: 'joint/rare-saves-1' });
     await until('quarantine', async () => (await viewHost(stack, 'gpu-1')).quarantined);
     await until('the run to wait', async () => (await shown()).includes('unlucky/stage1 1 × 2 GPUs'));
@@ -101,7 +101,7 @@ describe('what a person asks of the pool on the command line', () => {
     await start('gpu-1');
     assert.match(await shown(), why);
     const cleared = await glee('pool', 'clear', 'gpu-1', '--why', 'GPU 0 was replaced');
-    assert.equal(cleared.stdout, 'gpu-1: ready; nobody holds it');
+    assert.equal(cleared.stdout, 'gpu-1: ready; no one holds it');
   });
 
   it('gives a cordoned host no new work, and frees one that is drained, which stays so until it is uncordoned', async () => {
@@ -131,6 +131,6 @@ describe('what a person asks of the pool on the command line', () => {
     const events = (await look(stack, 'patient'))?.stage?.state?.events ?? [];
     assert.ok(events.some(({ text }) => text.endsWith('gpu-2 is drained: new NIC')));
     const again = await glee('pool', 'uncordon', 'gpu-2', '--why', 'it is in');
-    assert.equal(again.stdout, 'gpu-2: ready; nobody holds it');
+    assert.equal(again.stdout, 'gpu-2: ready; no one holds it');
   });
 });

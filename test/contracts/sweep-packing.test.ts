@@ -49,7 +49,7 @@ test('what crosses a continue-as-new is as it was: reports to the last digit, te
   const events: readonly SweepEvent[] = [
     { kind: 'started', trial: 'a' },
     {
-      kind: 'leg ended',
+      kind: 'segment ended',
       trial: 'a',
       report: { iterations: 9, value: 0.1 + 0.2 },
       gpuHours: 1 / 3,
@@ -123,7 +123,7 @@ for (const [what, carried] of [
     { rules: RULES, state: { groups: [], whys: [], trials: [], added: [addedTrial(1)] }, begun: [] },
   ],
   [
-    'a reduction that lets all go on',
+    'a reduction that lets all continue',
     {
       rules: { ...RULES, rule: { kind: 'asha', rungs: [1], reductionFactor: 1 } },
       state: emptyState(),

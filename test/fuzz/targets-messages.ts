@@ -94,7 +94,7 @@ export const MESSAGE_TARGETS: readonly Target[] = [
     seeds: [ADDED],
   }),
   valueTarget('trial-order', parseTrialOrder, { seeds: [{ trial: 't-1', ...order }] }),
-  valueTarget('trial-leg', parseTrialLeg, { seeds: [{ trial: { sweep: 's', place: 1 }, until: 10 }] }),
+  valueTarget('trial-segment', parseTrialLeg, { seeds: [{ trial: { sweep: 's', place: 1 }, until: 10 }] }),
   valueTarget('carried-sweep', parseCarriedSweep, {
     seeds: [{ rules: RULES, state: PACKED, begun: ['s-t-1'] }],
   }),
@@ -103,7 +103,7 @@ export const MESSAGE_TARGETS: readonly Target[] = [
     seeds: [{ config: 'joint/x' }],
     errors: INVALID,
   }),
-  valueTarget('leg-input', checkSegment, {
+  valueTarget('segment-input', checkSegment, {
     seeds: [{ trial: { sweep: 's', place: 1 }, until: 10 }, { trial: { sweep: 's', added: ADDED } }],
     errors: INVALID,
   }),

@@ -1,4 +1,4 @@
-/** @module What people are shown: nothing of what anybody wrote may steer a terminal, or mean something in Markdown, HTML or CSV. */
+/** @module What people are shown: nothing of what anyone wrote may steer a terminal, or mean something in Markdown, HTML or CSV. */
 import assert from 'node:assert/strict';
 import { printable, printableJson, printableScreen } from '../../cli/shared/printable.ts';
 import { markup, scriptJson, text as htmlText } from '../../cli/sweeps/html.ts';

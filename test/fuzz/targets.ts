@@ -1,4 +1,4 @@
-/** @module All parsers that read what somebody else wrote. A new one is a line in one of the lists. */
+/** @module All parsers that read what someone else wrote. A new one is a line in one of the lists. */
 import { CONFIG_TARGETS } from './targets-configs.ts';
 import { HOST_TARGETS } from './targets-hosts.ts';
 import { MESSAGE_TARGETS } from './targets-messages.ts';

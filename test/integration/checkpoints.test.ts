@@ -63,7 +63,7 @@ describe('the checkpoints of runs, by the command line', () => {
     return listSchema.parse(JSON.parse(stdout));
   }
 
-  /** A run that somebody has stopped in the middle, and hosts that have lost what they had of it. */
+  /** A run that someone has stopped in the middle, and hosts that have lost what they had of it. */
   async function stopped(run: string): Promise<Awaited<ReturnType<typeof listed>>> {
     await stack.gate.closeAt(100);
     await startRun(stack.client, run, { config: 'joint/short' });
@@ -76,7 +76,7 @@ describe('the checkpoints of runs, by the command line', () => {
     return listed(run);
   }
 
-  /** Goes on with the run, which must end as if nothing had happened. @returns Its events. */
+  /** Continues with the run, which must end as if nothing had happened. @returns Its events. */
   async function endsRight(run: string): Promise<readonly string[]> {
     await startRun(stack.client, run, { config: 'joint/short' });
     const { stages } = await resultOf(stack, run);
@@ -84,7 +84,7 @@ describe('the checkpoints of runs, by the command line', () => {
     return (await look(stack, run))?.stage?.state?.events.map(({ text }) => text) ?? [];
   }
 
-  it('lets a run whose newest checkpoint was damaged in S3 go on from the one before, with the same bytes', async () => {
+  it('lets a run whose newest checkpoint was damaged in S3 continue from the one before, with the same bytes', async () => {
     const newest = (await stopped('flipped')).at(-1);
     assert.ok(newest !== undefined);
     const object = { Bucket: stack.s3.bucket, Key: newest.file.key };
@@ -103,7 +103,7 @@ describe('the checkpoints of runs, by the command line', () => {
     assert.match(events.join('\n'), /the checkpoint of iteration \d+ is damaged or gone: runs\/flipped/);
   });
 
-  it('lets a run whose newest checkpoint is gone from S3 go on from the one before, with the same bytes', async () => {
+  it('lets a run whose newest checkpoint is gone from S3 continue from the one before, with the same bytes', async () => {
     const newest = (await stopped('gone')).at(-1);
     assert.ok(newest !== undefined);
     await bucket.objects.remove(newest.file.key, forever);

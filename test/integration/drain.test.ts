@@ -49,17 +49,17 @@ describe('a GPU worker that is told to leave', () => {
   }
 
   /** Its own: one that only stands still has taken a task already, and decides by what it knew then. */
-  async function whileNobodyDecides(deed: () => Promise<void>): Promise<void> {
+  async function whileNobodyDecides(work: () => Promise<void>): Promise<void> {
     control.kill('SIGKILL');
     await control.ended;
     try {
-      await deed();
+      await work();
     } finally {
       control = spawnWorker(stack, 'control');
     }
   }
 
-  it('has its gang save and yield, and ends with status 0 when its host is free; the run goes on elsewhere with the same bytes', async (t) => {
+  it('has its gang save and yield, and ends with status 0 when its host is free; the run continues elsewhere with the same bytes', async (t) => {
     await Promise.all(['gpu-1', 'gpu-2', 'gpu-3'].map((host) => start(host)));
     const expected = await trainToTheEnd(stack, 'whole', 'joint/rare-saves-2');
     await startRun(stack.client, 'drained', { config: 'joint/rare-saves-2' });
@@ -119,7 +119,7 @@ describe('a GPU worker that is told to leave', () => {
     await whileNobodyDecides(async () => {
       worker.kill('SIGUSR1');
       assert.equal(await worker.ended, 0);
-      assert.match(await worker.log(), /nobody let this host go in time/);
+      assert.match(await worker.log(), /no one let this host go in time/);
       worker = await start(host);
     });
     await untilTrainedOn(pid);

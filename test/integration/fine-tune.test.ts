@@ -51,7 +51,7 @@ describe('a fine-tune', () => {
     assert.equal(evaluations.at(-1)?.sha256, stage.artifact.sha256);
 
     const again = await fineTune('rabbits', 'finetune/rabbits');
-    assert.deepEqual(again, { ...first, reused: true }, 'found in S3, not made anew');
+    assert.deepEqual(again, { ...first, reused: true }, 'found in S3, not made again');
     const { status, state } = (await look(stack, 'rabbits')) ?? assert.fail();
     assert.equal(status, 'COMPLETED');
     assert.equal(state?.evaluations?.length, 3);

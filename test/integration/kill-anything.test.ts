@@ -34,7 +34,7 @@ describe('a run whose parts are killed', () => {
     await cancelled(stack, run);
   });
 
-  it('adopts its trainer when a GPU worker is upgraded: SIGTERM, and the next one goes on', async () => {
+  it('adopts its trainer when a GPU worker is upgraded: SIGTERM, and the next one continues', async () => {
     const run = 'worker-upgraded';
     await startRun(stack.client, run, { config: 'joint/long' });
     const beforeStop = await untilIteration(stack, run, 'stage1', 60);
@@ -59,7 +59,7 @@ describe('a run whose parts are killed', () => {
     assert.ok(pid !== undefined);
   });
 
-  it('goes on from the newest checkpoint when a trainer is killed', async () => {
+  it('continues from the newest checkpoint when a trainer is killed', async () => {
     const run = 'trainer-killed';
     await startRun(stack.client, run, { config: 'joint/short' });
     const { pid } = await untilIteration(stack, run, 'stage1', 80);

@@ -12,7 +12,7 @@ import { until } from '../support/until.ts';
 
 const MAX_ITERATIONS = 300;
 
-describe('a stage that is trained in legs, and rests after each', () => {
+describe('a stage that is trained in segments, and rests after each', () => {
   let stack: TestStack;
   before(async () => {
     stack = await startTestStack();
@@ -22,11 +22,11 @@ describe('a stage that is trained in legs, and rests after each', () => {
   for (const hosts of [1, 2]) {
     it(`repeats no iteration and ends with the same bytes, on ${String(hosts)} host(s) of two ranks`, async () => {
       const config = `joint/rare-saves-${String(hosts)}`;
-      const whole = await leg(`whole-${String(hosts)}`, config);
+      const whole = await segment(`whole-${String(hosts)}`, config);
       const expected = (await whole.result()).artifact.sha256;
-      const run = `legs-${String(hosts)}`;
+      const run = `segments-${String(hosts)}`;
       for (const [index, iterations] of [40, 100].entries()) {
-        const stage = await leg(run, config, iterations);
+        const stage = await segment(run, config, iterations);
         if (iterations === 100) await killWorkersAfter(run, 60);
         const { artifact, attempts, iterationsRun } = await stage.result();
         assert.deepEqual(
@@ -40,9 +40,9 @@ describe('a stage that is trained in legs, and rests after each', () => {
           new RegExp(`^stage1 rests after iteration ${String(iterations)}, as asked: `),
         );
       }
-      const again = await (await leg(run, config, 100)).result();
+      const again = await (await segment(run, config, 100)).result();
       assert.deepEqual([again.artifact.iterations, again.iterationsRun], [100, 0]);
-      const { artifact, iterationsRun } = await (await leg(run, config)).result();
+      const { artifact, iterationsRun } = await (await segment(run, config)).result();
       assert.deepEqual([artifact.name, artifact.iterations], [`${run}/stage1`, MAX_ITERATIONS]);
       assert.equal(iterationsRun, MAX_ITERATIONS - 100);
       assert.equal(artifact.sha256, expected, 'as if it had never rested');
@@ -61,7 +61,7 @@ describe('a stage that is trained in legs, and rests after each', () => {
   }
 
   /** An execution of the run's first stage. */
-  async function leg(run: string, config: string, iterations?: number) {
+  async function segment(run: string, config: string, iterations?: number) {
     const input = await stageOf(run, config);
     return stack.client.workflow.start<typeof trainStage>('trainStage', {
       workflowId: stageWorkflowId(run, 'stage1'),
@@ -80,7 +80,7 @@ describe('a stage that is trained in legs, and rests after each', () => {
   }
 
   async function killWorkersAfter(run: string, iterations: number): Promise<void> {
-    await until('the leg to train', async () => {
+    await until('the segment to train', async () => {
       return (await iterationsOf(stack, run)).length > iterations;
     });
     for (const { worker } of stack.hosts) worker.kill('SIGKILL');

@@ -147,7 +147,7 @@ describe('a gang of four machines and the network between them', { skip: problem
     );
   });
 
-  it('begins anew when a machine no longer hears its peers, and goes on where it does again', async (t) => {
+  it('starts again when a machine no longer hears its peers, and continues where it does again', async (t) => {
     const run = 'no-peers';
     const { hosts, second } = await training(run, 'joint/net-hang');
     const peers = hosts.filter((host) => host !== second).map(({ machine }) => machine);

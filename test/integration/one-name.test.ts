@@ -69,6 +69,6 @@ describe('two GPU workers with one GLEE_HOST', () => {
     worker.kill('SIGTERM');
     assert.equal(await worker.ended, 0);
     assert.ok(Date.now() - askedAt < 15_000);
-    assert.doesNotMatch(await worker.log(), /nobody let this host go in time/);
+    assert.doesNotMatch(await worker.log(), /no one let this host go in time/);
   });
 });

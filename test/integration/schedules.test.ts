@@ -12,7 +12,7 @@ import { controlUpdates } from '../../workflows/base/messages.ts';
 import { look, resultOf, startTestStack, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
-/** Two stages, the second of which waits for a person: a training that goes on. */
+/** Two stages, the second of which waits for a person: a training that continues. */
 const TRAINING = `
 variant: Lite
 gang: { hosts: 1, gpusPerHost: 2 }
@@ -112,7 +112,7 @@ describe('a schedule', () => {
     for (const [said, message] of wrong) assert.match(await said, message);
   });
 
-  it('follows a training that goes on, and does nothing where there is nothing new', async () => {
+  it('follows a training that continues, and does nothing where there is nothing new', async () => {
     await startRun(stack.client, 'lite-1', { config: 'joint/training' });
     await until('stage1 to end', async () => {
       const stages = (await look(stack, 'lite-1'))?.state?.stages ?? [];
@@ -180,7 +180,7 @@ describe('a schedule', () => {
   it('is paused, resumed, backfilled and deleted', async () => {
     assert.match(await glee('schedule', 'pause', 'stock', '--why', 'no room'), /stock: paused: no room/);
     assert.match(await glee('schedule', 'list'), /paused: no room/);
-    assert.match(await glee('schedule', 'resume', 'stock', '--why', 'room'), /stock: goes on: room, next /);
+    assert.match(await glee('schedule', 'resume', 'stock', '--why', 'room'), /stock: continues: room, next /);
     const from = ['--from', '2026-10-01', '--to', '2026-10-21'];
     assert.match(
       await glee('schedule', 'backfill', 'stock', ...from),

@@ -308,7 +308,7 @@ describe('runs whose S3 fails at every kind of request', { timeout: 300_000 }, (
     });
   }
 
-  it('stops by name where no checkpoint is left, and begins anew when a person says so', async () => {
+  it('stops by name where no checkpoint is left, and starts again when a person says so', async () => {
     await begun.get('nothing-left');
     await assert.rejects(resultOf(stack, 'nothing-left'), /NoGoodCheckpoint.*delete s3:.*head\.json/s);
     await bucket.objects.remove(keys.head('nothing-left', 'stage1'), forever);
@@ -324,7 +324,7 @@ describe('runs whose S3 fails at every kind of request', { timeout: 300_000 }, (
   });
 
   it(
-    'stops by name where the disk is full, and goes on when there is room',
+    'stops by name where the disk is full, and continues when there is room',
     { skip: noSmallDisk },
     async () => {
       await begun.get('disk-full');

@@ -135,7 +135,7 @@ describe('a sweep', () => {
     assert.deepEqual([trials.length, trials.at(-1)?.id], [9, 'lr0.04-raccoon-s7']);
     const stopped = trials.find(({ id }) => id === order.trial);
     assert.deepEqual([stopped?.status, stopped?.why], ['stopped', 'no use (ada)']);
-    assert.ok((stopped?.gpuHours ?? 0) > 0, 'the hours of its last leg are missing');
+    assert.ok((stopped?.gpuHours ?? 0) > 0, 'the hours of its last segment are missing');
   });
 
   it('counts a trial that came to its own end at a rung or before it as finished', async () => {

@@ -164,7 +164,7 @@ describe('weights that a run needs and the checkout lacks', () => {
     );
   });
 
-  it('come from no file of the worker that nobody has offered, nor from an address with a secret', async () => {
+  it('come from no file of the worker that no one has offered, nor from an address with a secret', async () => {
     const prepare = (workflow: string, name: string, source: string) => {
       const artifact = { name, path: `weights/${name}.pth`, recipe: { how: 'download', sources: [source] } };
       const input =
@@ -192,7 +192,7 @@ describe('weights that a run needs and the checkout lacks', () => {
     );
   });
 
-  it('that somebody has damaged in S3 are found by reading them again', async () => {
+  it('that someone has damaged in S3 are found by reading them again', async () => {
     const client = new S3Client({ forcePathStyle: true, ...s3Options(stack) });
     const { Contents = [] } = await client.send(
       new ListObjectsV2Command({ Bucket: 'glee', Prefix: 'artifacts/swin-large/' }),

@@ -54,7 +54,7 @@ for (const [what, entry, message] of [
     /must say how it is had, in one way/,
   ],
   [
-    'an ingredient that nobody has',
+    'an ingredient that no one has',
     '{ path: a.pth, convert: { from: eva02-larg } }',
     /is made from 'eva02-larg', which is not in the catalogue; did you mean 'eva02-large'\?/,
   ],

@@ -132,7 +132,7 @@ test("the generated settings follow detectron2's rules for YAML, and the user's 
   const yaml = writeGleeYaml({ base: '/glee/a.yaml', weights: '/w.pth', outputDir: '/out', overrides });
   assert.equal(
     yaml,
-    `# Written by glee-pipeline for this attempt; the next one writes it anew.
+    `# Written by glee-pipeline for this attempt; the next one writes it again.
 _BASE_: "/glee/a.yaml"
 DATASETS:
   TRAIN: ("odinw13_Raccoon_train",)

@@ -73,7 +73,7 @@ function poolOf(lab: Lab, { run }: Scene) {
   return lab.client.workflow.getHandle(poolWorkflowId(run));
 }
 
-/** The one that runs now: where it goes on under a new history, that one is another path. */
+/** The one that runs now: where it continues under a new history, that one is another path. */
 async function poolExecution(lab: Lab, scene: Scene): Promise<Execution> {
   const { workflowId, runId } = await poolOf(lab, scene).describe();
   return { workflowId, runId };

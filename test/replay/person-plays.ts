@@ -24,7 +24,7 @@ import { executionOf, type Play } from './play.ts';
 const ada = { by: 'ada', why: 'to see' };
 
 export const PERSON_PLAYS: Readonly<Record<string, Play>> = {
-  'a stage is paused, diverges twice, and goes on as a person says': async (lab, name) => {
+  'a stage is paused, diverges twice, and continues as a person says': async (lab, name) => {
     const scene = await setScene(
       lab,
       { name },

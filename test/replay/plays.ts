@@ -71,7 +71,10 @@ export const PLAYS: Readonly<Record<string, Play>> = {
     return { 'stage-host-lost': executionOf(handle) };
   },
 
-  'a stage rests where it was asked to, and goes on to the next place and to its end': async (lab, name) => {
+  'a stage rests where it was asked to, and continues to the next place and to its end': async (
+    lab,
+    name,
+  ) => {
     const scene = await setScene(lab, { name });
     await (await startStage(scene, undefined, 40)).result();
     const second = await startStage(scene, undefined, 70);
@@ -165,7 +168,7 @@ export const PLAYS: Readonly<Record<string, Play>> = {
     return { 'pool-continued': runs[0], 'pool-after-continued': runs[1] };
   },
 
-  'a run is started anew while its former stage is still ending': async (lab, name) => {
+  'a run is started again while its former stage is still ending': async (lab, name) => {
     const ending = newGate();
     let starts = 1;
     const scene = await setScene(
@@ -188,7 +191,7 @@ export const PLAYS: Readonly<Record<string, Play>> = {
     });
     ending.open();
     await handle.result();
-    return { 'joint-started-anew': executionOf(handle) };
+    return { 'joint-started-again': executionOf(handle) };
   },
 };
 

@@ -46,7 +46,7 @@ async function recordPlays(): Promise<void> {
   }
 }
 
-/** A sweep that continues as new while a leg goes on: the recordings are of the sweep alone, its trials do nothing. */
+/** A sweep that continues as new while a segment continues: the recordings are of the sweep alone, its trials do nothing. */
 async function recordSweeps(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'glee-record-'));
   const held = newGate();
@@ -187,6 +187,6 @@ async function save(
     console.log(`recorded ${scenario}`);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-    console.log(`kept ${scenario}: delete its file to record it anew`);
+    console.log(`kept ${scenario}: delete its file to record it again`);
   }
 }

@@ -20,7 +20,7 @@ export const SCENARIOS = [
   'stage-bad-setting',
   'stage-cancelled',
   'pool',
-  'joint-started-anew',
+  'joint-started-again',
   'stage-host-lost',
   'stage-damaged-checkpoint',
   'stage-continued',

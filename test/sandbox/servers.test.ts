@@ -113,7 +113,7 @@ describe('the S3 server', () => {
     for (const outcome of outcomes) if (outcome.status === 'rejected') assert.ok(isRefusal(outcome.reason));
   });
 
-  it('goes on with its objects when it is started on the same folder, with new keys', async (t) => {
+  it('continues with its objects when it is started on the same folder, with new keys', async (t) => {
     const directory = await newFolder();
     const first = await s3(t, directory);
     await s3Client(t, first).send(new PutObjectCommand({ Bucket: first.bucket, Key: 'k', Body: 'kept' }));

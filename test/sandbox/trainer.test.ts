@@ -189,15 +189,15 @@ describe('killed and resumed', () => {
   it('continues with the images that no rank has had where the number of ranks is another', async () => {
     const output = join(root, 'other-ranks');
     const env = await images('images-other-ranks');
-    const legs = [
+    const segments = [
       [2, 3],
       [4, 5],
       [1, 6],
     ] as const;
-    for (const [leg, [ranks, end]] of legs.entries()) {
+    for (const [segment, [ranks, end]] of segments.entries()) {
       const one = { 'DATALOADER.SAMPLER_TRAIN': 'TrainingSampler', 'DATASETS.TEST': '()' };
       const more = { ...one, 'SOLVER.IMS_PER_BATCH': 8, 'SOLVER.MAX_ITER': end };
-      await succeed(train({ output, ranks, companion: true, resume: leg > 0, set: more, env }));
+      await succeed(train({ output, ranks, companion: true, resume: segment > 0, set: more, env }));
     }
     const lines = await Promise.all(['0', '1', '2', '3'].map((rank) => seenIn('images-other-ranks', rank)));
     const seen = lines.flat().flatMap((line) => line.split(' ').slice(1));
@@ -313,7 +313,7 @@ describe('what goes wrong', () => {
       line: /^ValueError: Type mismatch \(<class 'float'> vs\. <class 'int'>\) with values \(0\.05 vs\. 1\) for config key: SOLVER\.BASE_LR$/m,
     },
     {
-      name: 'a data set that nobody registered',
+      name: 'a data set that no one registered',
       train: { stage: stage2, ranks: 2 },
       line: /^-- Process \d terminated with the following error:\nTraceback[^]*^KeyError: "Dataset 'sa1b_32_train' is not registered! Available datasets are: coco_2017_train, /m,
     },

@@ -28,7 +28,7 @@ interface Accepted {
   /** False: no answer came, and it may take effect or not. */
   readonly isCertain: boolean;
   hasTakenEffect: boolean;
-  /** It was asked to go on, whether or not the answer came. */
+  /** It was asked to continue, whether or not the answer came. */
   isResumed: boolean;
 }
 

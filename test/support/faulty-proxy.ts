@@ -16,7 +16,7 @@ export type Fault =
   | { readonly kind: 'stall'; readonly afterBytes: number }
   /** A byte of the answer is another one. */
   | { readonly kind: 'flip'; readonly atByte: number }
-  /** S3 has answered, and nobody hears it. */
+  /** S3 has answered, and no one hears it. */
   | { readonly kind: 'lost'; readonly then?: () => void }
   /** The connection is reset before S3 has heard of it. */
   | { readonly kind: 'reset' }
@@ -99,7 +99,7 @@ function forwardBelatedly(
   incoming.on('end', () => setTimeout(send, ms).unref());
 }
 
-/** The signature is over the host that the client named, so the headers go on as they are. */
+/** The signature is over the host that the client named, so the headers continue as they are. */
 function forward(
   endpoint: string,
   incoming: IncomingMessage,

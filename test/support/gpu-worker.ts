@@ -1,5 +1,5 @@
 /**
- * @module Workers that nobody starts again, so that a test sees how they end. The stack's own are kept alive.
+ * @module Workers that no one starts again, so that a test sees how they end. The stack's own are kept alive.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';

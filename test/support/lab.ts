@@ -152,7 +152,7 @@ function controlActivities(
 
 function hostActivities(host: string, sceneOf: (run: string) => Scene): HostActivities {
   return {
-    async bePresent() {
+    async keepPresence() {
       const { workflowExecution } = activityInfo();
       const scene = sceneOf(workflowExecution?.workflowId.replace('pool/', '') ?? '');
       await beating(scene.untilLeft(host), PRESENCE_BEAT_MS).catch(() => undefined);
@@ -162,14 +162,14 @@ function hostActivities(host: string, sceneOf: (run: string) => Scene): HostActi
       sceneOf(workflowExecution?.workflowId.replace('pool/', '') ?? '').leave(host);
       return Promise.resolve();
     },
-    measureRoom: () => {
+    measureFreeSpace: () => {
       const run = activityInfo().workflowExecution?.workflowId ?? '';
-      return Promise.resolve(sceneOf(run).measureRoom(host));
+      return Promise.resolve(sceneOf(run).measureFreeSpace(host));
     },
     openAttempt: (input) => unlessShutDown(sceneOf(input.run).openAttempt(input, host)),
     awaitCheckpoint: (input) => sceneOf(input.run).awaitCheckpoint(input),
     checkHost: (input) => unlessShutDown(sceneOf(input.run).checkHost(input, host)),
-    meetHosts: (input) => unlessShutDown(sceneOf(input.run).meetHosts(input, host)),
+    checkCollective: (input) => unlessShutDown(sceneOf(input.run).checkCollective(input, host)),
     evaluateOnHost: (input) => unlessShutDown(sceneOf(input.task.run).evaluateOnHost(host)),
     trainRank: (input) => unlessShutDown(sceneOf(input.run).trainRank(input, host)),
   };
@@ -185,7 +185,7 @@ function unlessShutDown<T>(fake: Promise<T>): Promise<T> {
   return Promise.race([fake, shutDown]);
 }
 
-/** Heartbeats while the work goes on, and throws the cancellation when there is one. */
+/** Heartbeats while the work continues, and throws the cancellation when there is one. */
 export async function beating<T>(work: Promise<T>, everyMs = 100): Promise<T> {
   const context = Context.current();
   const timer = setInterval(() => context.heartbeat(), everyMs);

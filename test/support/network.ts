@@ -57,7 +57,7 @@ export async function startNetworkedStack(): Promise<NetworkedStack> {
   }
 }
 
-/** As a power cut: the network first, so that nobody hears of it. The machine does not come back. */
+/** As a power cut: the network first, so that no one hears of it. The machine does not come back. */
 export async function destroyHost({ network }: NetworkedStack, host: NetworkedHost): Promise<void> {
   await network.unplug(host.machine);
   host.worker.kill('SIGKILL');

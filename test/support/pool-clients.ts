@@ -1,5 +1,5 @@
 /**
- * @module Holders that are not there: workflows that nobody runs keep what the pool tells them, and a test speaks for them.
+ * @module Holders that are not there: workflows that no one runs keep what the pool tells them, and a test speaks for them.
  */
 import type { WorkflowHandle } from '@temporalio/client';
 import { z } from 'zod';

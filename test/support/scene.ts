@@ -21,7 +21,12 @@ import type {
 import type { EvaluationResult } from '../../contracts/evaluation.ts';
 import { hasArrived, type Checkpoint } from '../../contracts/checkpoints.ts';
 import { CONTROL_TASK_QUEUE, poolWorkflowId, stageWorkflowId } from '../../contracts/ids.ts';
-import type { CheckHostInput, HostReport, MeetHostsInput, MeetReport } from '../../contracts/health.ts';
+import type {
+  CheckHostInput,
+  HostReport,
+  CheckCollectiveInput,
+  CollectiveReport,
+} from '../../contracts/health.ts';
 import type { Artifact, StagePlan } from '../../contracts/plan.ts';
 import type { PoolView } from '../../contracts/pool-view.ts';
 import type {
@@ -60,7 +65,7 @@ export interface Script {
   readonly check?: (input: CheckHostInput, host: string) => Promise<Partial<HostReport>>;
   /** Hosts that open no port to be met at. */
   readonly closed?: readonly string[];
-  readonly meet?: (input: MeetHostsInput, host: string) => Promise<Partial<MeetReport>>;
+  readonly meet?: (input: CheckCollectiveInput, host: string) => Promise<Partial<CollectiveReport>>;
   readonly open?: (input: OpenAttemptInput, host: string, scene: Scene) => Promise<OpenAttemptResult>;
   readonly train?: (input: TrainRankInput, host: string, scene: Scene) => Promise<TrainRankResult>;
   readonly awaitCheckpoint?: (input: AwaitCheckpointInput) => Promise<void>;
@@ -108,10 +113,10 @@ export interface Scene {
   findSkipped(input: SkipStageInput): Promise<Artifact>;
   publishSkipped(input: SkipStageInput): Promise<StageResult>;
   awaitCheckpoint(input: AwaitCheckpointInput): Promise<void>;
-  measureRoom(host: string): readonly DiskRoom[];
+  measureFreeSpace(host: string): readonly DiskRoom[];
   openAttempt(input: OpenAttemptInput, host: string): Promise<OpenAttemptResult>;
   checkHost(input: CheckHostInput, host: string): Promise<HostReport>;
-  meetHosts(input: MeetHostsInput, host: string): Promise<MeetReport>;
+  checkCollective(input: CheckCollectiveInput, host: string): Promise<CollectiveReport>;
   trainRank(input: TrainRankInput, host: string): Promise<TrainRankResult>;
   /** Resolves when the host's worker says goodbye to this scene's pool. */
   untilLeft(host: string): Promise<void>;
@@ -163,7 +168,7 @@ export async function setScene(lab: Lab, t: Pick<TestContext, 'name'>, script: S
       return { ...stageResult(input.stage.run, input.stage.plan, artifact.sha256), artifact };
     },
     awaitCheckpoint: (input) => (script.awaitCheckpoint ?? (() => Promise.resolve()))(input),
-    measureRoom: (host) => {
+    measureFreeSpace: (host) => {
       return [{ path: '/scratch', freeBytes: script.room?.(host) ?? 1e12, neededBytes: 5.3e9 }];
     },
     openAttempt: (input, host) => {
@@ -181,7 +186,7 @@ export async function setScene(lab: Lab, t: Pick<TestContext, 'name'>, script: S
       ...(script.closed?.includes(host) !== true && { meeting: { hello: 1, ranks: 2 } }),
       ...(await script.check?.(input, host)),
     }),
-    meetHosts: async (input, host) => ({
+    checkCollective: async (input, host) => ({
       host,
       checks: [],
       unreachable: [],
@@ -200,7 +205,7 @@ export async function setScene(lab: Lab, t: Pick<TestContext, 'name'>, script: S
   return scene;
 }
 
-/** A host with two GPUs comes to the scene's pool. One that is not of HOSTS has nobody who does its work. */
+/** A host with two GPUs comes to the scene's pool. One that is not of HOSTS has no one who does its work. */
 export async function join({ lab, run }: Scene, host: string): Promise<void> {
   await lab.client.workflow.signalWithStart('gpuPool', {
     workflowId: poolWorkflowId(run),
@@ -251,7 +256,7 @@ export function viewPoolOf({ lab, run }: Scene): Promise<PoolView> {
   return lab.client.workflow.getHandle(poolWorkflowId(run)).query(poolQuery);
 }
 
-/** Hosts of the scene's pool that somebody holds, with who it is. */
+/** Hosts of the scene's pool that someone holds, with who it is. */
 export async function leasesOf(scene: Scene): Promise<Record<string, string>> {
   const { hosts } = await viewPoolOf(scene);
   return Object.fromEntries(

@@ -10,7 +10,7 @@ export const noSmallDisk = mayMount() ? false : 'only root may mount a small dis
 
 export interface SmallDisk {
   readonly folder: string;
-  /** Leaves so many bytes free, to a page: by a file of somebody else's that grows or shrinks. */
+  /** Leaves so many bytes free, to a page: by a file of someone else's that grows or shrinks. */
   readonly leaveFree: (bytes: number) => Promise<void>;
   readonly remove: () => Promise<void>;
 }

@@ -137,7 +137,7 @@ describe('companion.py in the place of train_net.py', { concurrency: 2 }, () => 
     ]);
   });
 
-  it('hooks ranks that are spawned, which import the main module anew', async (test) => {
+  it('hooks ranks that are spawned, which import the main module again', async (test) => {
     const own = { ...standIn, checkout: join(await temporaryFolder(test), 'glee') };
     await cp(standIn.checkout, own.checkout, { recursive: true });
     const script = join(own.checkout, 'projects/GLEE/train_net.py');

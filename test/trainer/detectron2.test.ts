@@ -57,7 +57,7 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
     return end;
   }
 
-  it('saves when asked, stops all ranks at once when asked, and goes on with the next iteration', async (t) => {
+  it('saves when asked, stops all ranks at once when asked, and continues with the next iteration', async (t) => {
     const job = await temporaryFolder(t);
     const first = start(job, { ranks: 2 });
     await until('the training', async () => (await phaseIn(job))?.phase === 'training', 120_000);
@@ -93,14 +93,20 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
     assert.equal(new Set(drawn.map(({ seed }) => seed)).size, 1);
   });
 
-  it('stops all ranks after just the iteration that it was given, saved once, and goes on to the end', async (t) => {
+  it('stops all ranks after just the iteration that it was given, saved once, and continues to the end', async (t) => {
     const job = await temporaryFolder(t);
     // The period saves there as well.
     const set = { 'SOLVER.CHECKPOINT_PERIOD': 10, 'SOLVER.STEPS': '(50,)' };
-    const legs = [20, 33, MAX_ITERATIONS];
-    for (const [leg, stopAfter] of legs.entries()) {
+    const segments = [20, 33, MAX_ITERATIONS];
+    for (const [segment, stopAfter] of segments.entries()) {
       const env = { GLEE_STOP_AFTER: String(stopAfter), FIXTURE_SECONDS: '0' };
-      const { all } = await whole(job, { ranks: 2, resume: leg > 0, token: String(leg + 1), set, env });
+      const { all } = await whole(job, {
+        ranks: 2,
+        resume: segment > 0,
+        token: String(segment + 1),
+        set,
+        env,
+      });
       assert.doesNotMatch(all, /Traceback|glee: /);
       if (stopAfter === MAX_ITERATIONS) break;
       const { iterations, checkpoint } = (await answerIn(job)) ?? {};
@@ -166,10 +172,10 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
     const set = { SEED: 7, 'SOLVER.MAX_ITER': 30, 'SOLVER.IMS_PER_BATCH': 4, 'DATALOADER.NUM_WORKERS': 2 };
     const env = { FIXTURE_LOADER: 'glee', FIXTURE_SECONDS: '0' };
     await whole(plain, { ranks: 2, set, env });
-    for (const [leg, stopAfter] of ['11', '30'].entries()) {
+    for (const [segment, stopAfter] of ['11', '30'].entries()) {
       const { all } = await whole(job, {
         ranks: 2,
-        resume: leg > 0,
+        resume: segment > 0,
         set,
         env: { ...env, GLEE_STOP_AFTER: stopAfter },
       });

@@ -98,10 +98,10 @@ describe(
 
     /**
      * detectron2 trains no iteration, evaluates, and ends with status 0: it writes no checkpoint and no model_final.pth,
-     * and last_checkpoint goes on naming the one that is beyond the end. Its schedule has no value there, so it would raise
-     * a RuntimeError if it were asked for a rate, which nobody does.
+     * and last_checkpoint continues naming the one that is beyond the end. Its schedule has no value there, so it would raise
+     * a RuntimeError if it were asked for a rate, which no one does.
      */
-    it("is nobody's concern where the stage is shorter now than what is done", async (test) => {
+    it("is no one's concern where the stage is shorter now than what is done", async (test) => {
       const output = await copyOfBegun(test);
       await rm(join(output, 'model_final.pth'));
       await writeFile(join(output, 'last_checkpoint'), 'model_0000039.pth');
@@ -181,7 +181,7 @@ describe('the learning rate of a resumed training, with the stand-in', { concurr
   });
 
   /** As detectron2: no iteration, an evaluation, status 0, and neither a checkpoint nor a model_final.pth. */
-  it("is nobody's concern where the stage is shorter now than what is done", async (test) => {
+  it("is no one's concern where the stage is shorter now than what is done", async (test) => {
     const output = await copied(test, begun);
     await rm(join(output, 'model_final.pth'));
     await writeFile(join(output, 'last_checkpoint'), 'model_0000039.pth');

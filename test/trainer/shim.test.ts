@@ -64,7 +64,7 @@ describe('shim.py', { concurrency: 4 }, () => {
     assert.equal(await logOf(job), 'out\nerr\nready\n');
   });
 
-  it("goes on after its worker's SIGKILL, and records what the worker cannot", async (test) => {
+  it("continues after its worker's SIGKILL, and records what the worker cannot", async (test) => {
     const job = await makeJob(test);
     const worker = spawn(process.execPath, ['--input-type=module', '-e', workerThatLaunches(job)]);
     await until('the trainer to wait', async () => (await logOf(job)).includes('ready'));

@@ -32,11 +32,11 @@ describe('prepareScratch', () => {
     assert.equal(await prepareScratch(folder), folder);
   });
 
-  it('refuses one below a folder in which anybody may put another in its place', async (test) => {
+  it('refuses one below a folder in which anyone may put another in its place', async (test) => {
     const above = await temporaryFolder(test);
     await mkdir(join(above, 'glee'), { mode: 0o700 });
     await chmod(above, 0o777);
-    await assert.rejects(prepareScratch(join(above, 'glee')), /lies below .*, where anybody may put another/);
+    await assert.rejects(prepareScratch(join(above, 'glee')), /lies below .*, where anyone may put another/);
     await chmod(above, 0o1777);
     assert.equal(await prepareScratch(join(above, 'glee')), join(above, 'glee'));
   });

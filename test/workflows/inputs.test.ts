@@ -1,5 +1,5 @@
 /**
- * @module The inputs of workflows that only programs start, as anybody with the namespace may send them: what is thrown
+ * @module The inputs of workflows that only programs start, as anyone with the namespace may send them: what is thrown
  * at an entry must fail the workflow, by name, or its task is tried for ever.
  */
 import assert from 'node:assert/strict';

@@ -88,8 +88,8 @@ export const askingHolders: ActivityOptions = {
 export const checking: ActivityOptions = { ...planning, startToCloseTimeout: '2 minutes' };
 
 /**
- * Gigabytes from somebody else's server, or made of them: hours when it is slow, and without a heartbeat the worker is
- * gone. A new attempt goes on where S3 says that the one before was. What no retry mends fails by its name at once.
+ * Gigabytes from someone else's server, or made of them: hours when it is slow, and without a heartbeat the worker is
+ * gone. A new attempt continues where S3 says that the one before was. What no retry mends fails by its name at once.
  */
 export const fetching: ActivityOptions = {
   taskQueue: CONTROL_TASK_QUEUE,
@@ -168,7 +168,7 @@ export function awaitingCheckpoint(host: string, limits: StageLimits, withinMs: 
 /**
  * A trainer's life on one host. Retried without growing delay: a new attempt of the *activity* adopts the trainer that
  * runs, so it costs nothing. Failures of the trainer itself are never retried here; the stage decides. An S3 that is away
- * when the attempt begins is waited for about a day; errors that nobody knows get a name on the host after minutes.
+ * when the attempt begins is waited for about a day; errors that no one knows get a name on the host after minutes.
  */
 export function training(host: string, limits: StageLimits): ActivityOptions {
   return {
@@ -202,7 +202,7 @@ export function looking(host: string, limits: StageLimits): ActivityOptions {
 }
 
 /**
- * Waits for a workflow's end, days perhaps, and does nothing else: whichever control worker is there goes on with it. The
+ * Waits for a workflow's end, days perhaps, and does nothing else: whichever control worker is there continues with it. The
  * heartbeat tells a killed worker from a long trial.
  */
 export const awaitingTrial: ActivityOptions = {

@@ -1,4 +1,4 @@
-/** @module Inputs of workflows, as anybody may have sent them. */
+/** @module Inputs of workflows, as anyone may have sent them. */
 import { ApplicationFailure } from '@temporalio/workflow';
 import { parse, type Reader } from '../../contracts/parsing.ts';
 

@@ -51,7 +51,7 @@ export const stopTrialUpdate = defineUpdate<string, [unknown]>('stopTrial');
 /** `fineTuneSweep`: sends one on, whatever the stopping rule says; a `TrialOrder`. */
 export const promoteTrialUpdate = defineUpdate<string, [unknown]>('promoteTrial');
 
-/** `trainStage` and `evaluate`: what they hold and wait for, for a pool that was started anew. */
+/** `trainStage` and `evaluate`: what they hold and wait for, for a pool that was started again. */
 export const leaseAccountQuery = defineQuery<LeaseAccount>('leaseAccount');
 
 /** To the holder of a request: the pool has granted its gang. The holder asks the pool for the lease itself. */
@@ -85,7 +85,7 @@ export const hostQuery = defineQuery<HostView | null, [string]>('host');
 /** `gpuPool`: the lease of a request. */
 export const poolLeaseQuery = defineQuery<LeaseAnswer, [string]>('lease');
 
-/** `gpuPool`: no new work for the host; what runs on it goes on. All of these answer with the host as it is then. */
+/** `gpuPool`: no new work for the host; what runs on it continues. All of these answer with the host as it is then. */
 export const cordonUpdate = defineUpdate<HostView, [HostOrder]>('cordon');
 
 /** `gpuPool`: ends a cordon or a drain. */

@@ -1,6 +1,6 @@
 /**
  * @module Messages as they come from outside: one that cannot be read is dropped and logged. An error thrown in a handler
- * would have the workflow task retried for ever, and stop the workflow for everybody.
+ * would have the workflow task retried for ever, and stop the workflow for everyone.
  */
 import { log } from '@temporalio/workflow';
 import { parse, type Reader } from '../../contracts/parsing.ts';

@@ -1,4 +1,4 @@
-/** @module The inputs of the workflows that prepare weights, as anybody may have sent them. */
+/** @module The inputs of the workflows that prepare weights, as anyone may have sent them. */
 import { RUN_ID_PATTERN } from '../../contracts/ids.ts';
 import { exactly, json, listOf, oneOf, text, variants, whole } from '../../contracts/parsing.ts';
 import { ALL_STAGES } from '../../contracts/plan.ts';

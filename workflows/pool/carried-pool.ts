@@ -1,5 +1,5 @@
 /**
- * @module Reads the state that the pool's continue-as-new carries, which anybody may have typed. Pure.
+ * @module Reads the state that the pool's continue-as-new carries, which anyone may have typed. Pure.
  */
 import {
   amount,

@@ -2,7 +2,7 @@
  * One run of `gpuPool` for each pool, for ever: grant leases, ask for yields, release what ended holders held.
  *
  * It grants a gang whole or not at all, grants no GPU twice, and its tokens only grow. A new pool first asks the holders
- * of leases what they hold. A host is present as long as its `bePresent` activity runs.
+ * of leases what they hold. A host is present as long as its `keepPresence` activity runs.
  */
 import {
   allHandlersFinished,

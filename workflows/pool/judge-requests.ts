@@ -25,7 +25,7 @@ export interface Judged {
 
 export type RequestVerdict =
   | { readonly kind: 'granted'; readonly hosts: readonly LeasedHost[] }
-  /** The hosts that there are could never serve it: it holds up nobody. */
+  /** The hosts that there are could never serve it: it holds up no one. */
   | { readonly kind: 'no hosts' }
   /** It holds up its own team alone. */
   | { readonly kind: 'quota' }

@@ -1,5 +1,5 @@
 /**
- * @module What a pool that was started anew learns of leases that it does not know: from their holders, and from the
+ * @module What a pool that was started again learns of leases that it does not know: from their holders, and from the
  * hosts on which they are in use. Pure.
  */
 import { isCredibleToken } from '../../contracts/pool-messages.ts';

@@ -10,7 +10,7 @@ const DAY_MS = 86_400_000;
 /** A host that is gone for so long, and of which nothing is known but its name, is forgotten. */
 const FORGET_AFTER_MS = 7 * DAY_MS;
 
-/** More of them say nothing new, and anybody may blame. */
+/** More of them say nothing new, and anyone may blame. */
 const MAX_STRIKES = 20;
 const LONGEST_REASONS = 4000;
 
@@ -56,7 +56,7 @@ export function loseHost(state: PoolState, name: string, nowMs: number): PoolSta
   return strike(left, name, `lost while it was leased to ${holders.join(', ')}`, nowMs);
 }
 
-/** A holder blames a host. One that the pool does not know is nobody's. */
+/** A holder blames a host. One that the pool does not know is no one's. */
 export function blameHost(state: PoolState, { host, holder, reason, weight }: HostBlame, nowMs: number) {
   const said = `${reason} (${holder})`;
   if (weight === 'counts') return strike(state, host, said, nowMs);
@@ -97,7 +97,7 @@ export function clearHost(state: PoolState, { host }: HostOrder): PoolState {
   return change(state, host, ({ quarantined, strikes, ...known }) => known);
 }
 
-/** Hosts whose workers may leave: they are there to be drained, and nobody holds them any more. */
+/** Hosts whose workers may leave: they are there to be drained, and no one holds them any more. */
 export function hostsToLetGo(state: PoolState): readonly string[] {
   return state.hosts
     .filter(({ present, leaving, draining, letGo }) => present && (leaving ?? (draining && !letGo)))
@@ -138,7 +138,7 @@ export function suitableHosts(state: PoolState, request: LeaseRequest): readonly
   return state.hosts.filter((host) => isUsable(host) && meets(host, request));
 }
 
-/** By host, the indices of the GPUs that nobody holds. */
+/** By host, the indices of the GPUs that no one holds. */
 export function freeGpus(state: PoolState): Map<string, readonly number[]> {
   const free = new Map<string, readonly number[]>(
     state.hosts.map(({ name, gpus }) => [name, Array.from({ length: gpus }, (_, index) => index)]),

@@ -8,8 +8,8 @@ import type { HeldLease, PoolState, Waiting } from './pool-state.ts';
 
 /**
  * A request that is granted already is not queued; one that waits gets its newest words. The first one of a holder
- * that was started anew proves that its former self has ended: without this it would wait for hosts that a terminated
- * one never returned. One that replaces a lease ends it: nobody holds hosts while it waits for more.
+ * that was started again proves that its former self has ended: without this it would wait for hosts that a terminated
+ * one never returned. One that replaces a lease ends it: no one holds hosts while it waits for more.
  */
 export function enqueue(state: PoolState, request: LeaseRequest, nowMs: number): PoolState {
   if (state.leases.some(({ requestId }) => requestId === request.requestId)) return state;

@@ -1,7 +1,7 @@
 /** @module The order of requests: priority, age, and the place of a gang that lost a host. Pure. */
 import type { PoolState, Waiting } from './pool-state.ts';
 
-/** Priority, and one more for each `ageAfterMs` of waiting, so that everybody's turn comes. */
+/** Priority, and one more for each `ageAfterMs` of waiting, so that everyone's turn comes. */
 export function effectivePriority(
   { priority = 0, waitingSince, rank }: Waiting,
   ageAfterMs: number,
@@ -40,7 +40,7 @@ export function inOrder({ queue, settings }: PoolState, nowMs: number): readonly
   );
 }
 
-/** What another request must be more urgent than to go before a request: age alone makes nobody yield. */
+/** What another request must be more urgent than to go before a request: age alone makes no one yield. */
 export interface Level {
   readonly level: number;
   /** Its own priority, without what it held and its age. */

@@ -52,14 +52,14 @@ function mark(state: PoolState, wishes: readonly Wish[], at: number): PoolState 
   return { ...state, leases };
 }
 
-/** It did not answer in time, and nobody wants it any more. */
+/** It did not answer in time, and no one wants it any more. */
 function unmarkLate(state: PoolState, lease: HeldLease, nowMs: number): HeldLease {
   if (lease.asked === undefined || isPending(state, lease, nowMs)) return lease;
   const { asked, ...rest } = lease;
   return rest;
 }
 
-/** Somebody was asked and has not answered yet. */
+/** Someone was asked and has not answered yet. */
 export function someoneIsAsked({ leases }: PoolState): boolean {
   return leases.some(({ asked }) => asked !== undefined);
 }

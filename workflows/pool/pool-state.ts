@@ -40,7 +40,7 @@ export interface Waiting extends LeaseRequest {
   readonly waitingSince: number;
   /** Effective priority of the lease that it replaces. */
   readonly rank?: number;
-  /** It replaces a lease that nobody had asked for: a gang that lost a host keeps its place before those that wait. */
+  /** It replaces a lease that no one had asked for: a gang that lost a host keeps its place before those that wait. */
   readonly keepsPlace?: true;
   /** Hosts whose holders were asked to yield for its sake: requests that only their age puts before it do not get them. */
   readonly claims?: readonly string[];

@@ -1,6 +1,6 @@
 /**
  * @module The lives of the pool's hosts: one long activity on each host's own queue, and a short one by which a worker is
- * told that it may leave. The long one is not cancelled for that: where it has not begun yet, nobody would hear of it.
+ * told that it may leave. The long one is not cancelled for that: where it has not begun yet, no one would hear of it.
  */
 import { CancellationScope, isCancellation, log, proxyActivities } from '@temporalio/workflow';
 import type { HostActivities } from '../../contracts/activities.ts';
@@ -45,7 +45,7 @@ export class Presences {
     this.#watched.set(host.name, watched);
     known?.scope.cancel();
     void watched.scope
-      .run(() => bePresent(host, settings))
+      .run(() => keepPresence(host, settings))
       .then((how) => {
         if (this.#watched.get(host.name) !== watched) return;
         this.#watched.delete(host.name);
@@ -76,13 +76,13 @@ function nextWorker({ again }: Watched): Host | undefined {
   return again?.at === Date.now() && again.host.leaving === undefined ? again.host : undefined;
 }
 
-async function bePresent(host: Host, { heartbeatTimeoutMs }: PoolSettings): Promise<How> {
+async function keepPresence(host: Host, { heartbeatTimeoutMs }: PoolSettings): Promise<How> {
   const options = {
     ...presence(host.name, heartbeatTimeoutMs),
     summary: `${host.name} is there (${String(host.gpus)} GPUs)`,
   };
   try {
-    await proxyActivities<HostActivities>(options).bePresent({ host: shortly(host) });
+    await proxyActivities<HostActivities>(options).keepPresence({ host: shortly(host) });
     return 'left';
   } catch (error) {
     return isCancellation(error) ? 'left' : 'lost';

@@ -1,4 +1,4 @@
-/** @module The input of `evaluate`, as anybody may have sent it. */
+/** @module The input of `evaluate`, as anyone may have sent it. */
 import type { EvaluateInput } from '../../contracts/evaluation.ts';
 import { invalid } from '../base/errors.ts';
 

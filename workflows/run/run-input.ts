@@ -1,5 +1,5 @@
 /**
- * @module The input of a run, as anybody may have typed it.
+ * @module The input of a run, as anyone may have typed it.
  */
 import { runIdProblem } from '../../contracts/ids.ts';
 import { parseTrialLeg, type TrialLeg } from '../../contracts/sweep-messages.ts';
@@ -43,7 +43,7 @@ export function checkRunInput(run: string, input: unknown, byDefault: string | u
   return config;
 }
 
-/** What a sweep gives a fine-tune besides. @throws InvalidConfig where somebody else gave what no sweep does. */
+/** What a sweep gives a fine-tune besides. @throws InvalidConfig where someone else gave what no sweep does. */
 export function checkSegment(given: unknown): TrialLeg {
   if (typeof given !== 'object' || given === null) return {};
   const { trial, until }: { readonly trial?: unknown; readonly until?: unknown } = given;

@@ -43,7 +43,7 @@ export async function checkRoom({ run, plan, weights, files = [] }: TrainStageIn
 async function measure(host: string, placed: PlacedInput): Promise<HostRoom> {
   const options = { ...measuring(host), summary: `look at the disks of ${host}` };
   try {
-    return { host, disks: await proxyActivities<HostActivities>(options).measureRoom(placed) };
+    return { host, disks: await proxyActivities<HostActivities>(options).measureFreeSpace(placed) };
   } catch (error) {
     if (isCancellation(error)) throw error;
     return { host, disks: undefined };

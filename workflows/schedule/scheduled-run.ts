@@ -37,8 +37,8 @@ export async function scheduledRun(given?: ScheduledRunInput): Promise<Scheduled
   const config = checkRunInput(run, typedInput(given), undefined);
 
   // A person who makes a schedule waits for the answer; an execution at night waits for S3.
-  const { lookForNews } = proxyActivities<ScheduleActivities>(onlyPlan ? planningNow : planning);
-  const { follows, nothing } = await lookForNews({ schedule, run, config });
+  const { findScheduledChanges } = proxyActivities<ScheduleActivities>(onlyPlan ? planningNow : planning);
+  const { follows, nothing } = await findScheduledChanges({ schedule, run, config });
   if (onlyPlan) return { did: 'planned', follows };
   if (nothing !== undefined) {
     setCurrentDetails(`nothing to do: ${markdownText(nothing)}`);

@@ -2,7 +2,7 @@
 
 const FIRST_MS = 30_000;
 
-/** A pool that was started anew asks who waits: another request is for what got lost, and each makes the history longer. */
+/** A pool that was started again asks who waits: another request is for what got lost, and each makes the history longer. */
 const LONGEST_MS = 15 * 60_000;
 
 /** @param asked How often it has asked already, in this wait. */

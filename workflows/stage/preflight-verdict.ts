@@ -1,6 +1,6 @@
 /** @module What the reports of a gang's hosts come to: pure decisions, tested without Temporal. */
 import type { FailureType, NamedFailure } from '../../contracts/failures.ts';
-import type { HostCheck, HostReport, MeetReport } from '../../contracts/health.ts';
+import type { HostCheck, HostReport, CollectiveReport } from '../../contracts/health.ts';
 import type { HostBlame } from '../../contracts/pool.ts';
 import type { LackingHost } from '../../contracts/runs.ts';
 
@@ -32,7 +32,7 @@ const OF_THE_PLAN: Readonly<Record<string, FailureType>> = {
   torch: 'ImportError',
 };
 
-/** S3 that does not answer anybody is S3's fault; whatever comes next waits for it. */
+/** S3 that does not answer anyone is S3's fault; whatever comes next waits for it. */
 const NOT_OURS = 'clock';
 
 /** One of the gang so much slower than the others holds them all back. */
@@ -41,12 +41,12 @@ const FAR_BELOW = 0.5;
 /** @param meetings Absent while the hosts have not met. */
 export function judgeGang(
   looks: readonly HostAnswer<HostReport>[],
-  meetings: readonly HostAnswer<MeetReport>[] = [],
+  meetings: readonly HostAnswer<CollectiveReport>[] = [],
 ): GangVerdict {
   const reports = looks.flatMap(({ report }) => report ?? []);
   const findings = findingsOf([...reports, ...meetings.flatMap(({ report }) => report ?? [])]);
   const everywhere = namesOnAll(findings, reports.length);
-  const seen = findings.filter(({ check }) => check.hostFault !== true && check.unmade !== true);
+  const seen = findings.filter(({ check }) => check.hostFault !== true && check.inconclusive !== true);
   const lacking = namesOnAll(seen, reports.length);
   const stop = Object.keys(OF_THE_PLAN).find((name) => lacking.has(name));
   if (stop !== undefined) return stopped(stop, findings);
@@ -120,16 +120,16 @@ function stopped(name: string, findings: readonly Found[]): GangVerdict {
   };
 }
 
-function unfitness({ host, check: { name, said, hostFault, unmade } }: Found): Unfit {
+function unfitness({ host, check: { name, said, hostFault, inconclusive } }: Found): Unfit {
   const reason = `${name}: ${said}`;
   const failure: NamedFailure = { type: 'HostUnfit', host, message: `host ${host} is unfit: ${reason}` };
   if (hostFault === true) return { failure, blame: { host, reason, weight: 'at once' } };
   if (!(name in OF_THE_PLAN)) return { failure, blame: { host, reason, weight: 'counts' } };
-  return { failure, blame: undefined, ...(unmade !== true && { lacks: { host, reason } }) };
+  return { failure, blame: undefined, ...(inconclusive !== true && { lacks: { host, reason } }) };
 }
 
 /** One failure for the host that most ways to and from are broken at: the others are its consequence. */
-function unreached(meetings: readonly HostAnswer<MeetReport>[]): readonly Unfit[] {
+function unreached(meetings: readonly HostAnswer<CollectiveReport>[]): readonly Unfit[] {
   const broken = meetings.flatMap(({ host, report }) =>
     (report?.unreachable ?? []).map((to) => ({ host, to })),
   );
@@ -190,7 +190,7 @@ function weightOf({ failure, blame }: Unfit): number {
   return failure.type === 'HostLost' ? 1 : 2;
 }
 
-function saidOf(reports: readonly HostReport[], meetings: readonly HostAnswer<MeetReport>[]): string {
+function saidOf(reports: readonly HostReport[], meetings: readonly HostAnswer<CollectiveReport>[]): string {
   const checks = [...reports, ...meetings.flatMap(({ report }) => report ?? [])].flatMap(
     ({ checks }) => checks,
   );

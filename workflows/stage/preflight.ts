@@ -8,8 +8,8 @@ import type { NamedFailure } from '../../contracts/failures.ts';
 import type {
   CheckHostInput,
   HostReport,
-  MeetHostsInput,
-  MeetReport,
+  CheckCollectiveInput,
+  CollectiveReport,
   MetHost,
 } from '../../contracts/health.ts';
 import type { HostBlame, Lease, LeasedHost } from '../../contracts/pool.ts';
@@ -63,7 +63,7 @@ function meetingOf({ hosts }: Lease, looks: readonly HostAnswer<HostReport>[]): 
   });
 }
 
-function notMet({ name: host }: LeasedHost): HostAnswer<MeetReport> {
+function notMet({ name: host }: LeasedHost): HostAnswer<CollectiveReport> {
   return {
     host,
     failure: { type: 'HostUnfit', host, message: `host ${host} is unfit: ports: it opened none` },
@@ -83,14 +83,14 @@ function meet(
   machineRank: number,
   hosts: readonly MetHost[],
   { run, plan, token }: Omit<CheckHostInput, 'gpuIndices'>,
-): Promise<HostAnswer<MeetReport>> {
+): Promise<HostAnswer<CollectiveReport>> {
   const { stage, gang, limits } = plan;
   const options = { ...looking(host.name, limits), summary: `have ${host.name} meet the rest of the gang` };
-  const input: MeetHostsInput = {
+  const input: CheckCollectiveInput = {
     ...{ run, stage, token, machineRank, hosts, gpusPerHost: gang.gpusPerHost },
     ...gpusOf(host),
   };
-  return answerOf(host, () => proxyActivities<HostActivities>(options).meetHosts(input));
+  return answerOf(host, () => proxyActivities<HostActivities>(options).checkCollective(input));
 }
 
 function gpusOf({ gpuIndices }: LeasedHost): { readonly gpuIndices?: readonly number[] } {

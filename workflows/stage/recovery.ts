@@ -27,7 +27,7 @@ export type Decision =
   | { readonly kind: 'elsewhere'; readonly afterMs: number; readonly avoid: readonly string[] }
   /** A new attempt on the same hosts, from the good checkpoint before the newest. */
   | { readonly kind: 'back'; readonly afterMs: number }
-  /** A person decides how it goes on. */
+  /** A person decides how it continues. */
   | { readonly kind: 'ask'; readonly failure: NamedFailure }
   /** A person has to change something first. */
   | { readonly kind: 'stop'; readonly failure: NamedFailure };

@@ -34,7 +34,7 @@ export function refusal(control: StageControl, state: StageState, plan: StagePla
       return `${stage} holds no hosts: it is ${phase}`;
     case 'retry':
       if (phase === 'backing off') return undefined;
-      return `${stage} backs off from nothing: it is ${phase}${question ? "; 'resolve' says how it goes on" : ''}`;
+      return `${stage} backs off from nothing: it is ${phase}${question ? "; 'resolve' says how it continues" : ''}`;
     case 'extend': {
       const { iterations } = control;
       if (iterations === maxIterationsOf(state, plan))
@@ -42,7 +42,7 @@ export function refusal(control: StageControl, state: StageState, plan: StagePla
       if (plan.learningRateSteps?.includes(iterations))
         return `the learning rate of ${stage} drops at ${String(iterations)}, and the trainer refuses to end there: take one more or fewer`;
       if (iterations > committedIterations) return undefined;
-      return `${stage} has ${String(committedIterations)} iterations already: 'skip' goes on to the next stage with them`;
+      return `${stage} has ${String(committedIterations)} iterations already: 'skip' continues to the next stage with them`;
     }
     case 'priority':
       return control.priority === priorityOf(state, plan)
@@ -138,7 +138,7 @@ export function maxIterationsOf({ changes }: StageState, plan: StagePlan): numbe
   return changes?.maxIterations ?? plan.maxIterations;
 }
 
-/** Whether a checkpoint is where the stage is to end, or to rest. One that people have extended goes on from its end. */
+/** Whether a checkpoint is where the stage is to end, or to rest. One that people have extended continues from its end. */
 export function hasCome(
   checkpoint: Pick<Checkpoint, 'final' | 'iterations'>,
   { changes }: StageState,

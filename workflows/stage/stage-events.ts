@@ -4,7 +4,7 @@
 import type { StageResult } from '../../contracts/runs.ts';
 import type { OpenAttemptResult, Coverage } from '../../contracts/training.ts';
 
-/** The attempt does not go on from where the head was. */
+/** The attempt does not continue from where the head was. */
 export function backText({ insteadOf, resumeFrom }: OpenAttemptResult, isMeant: boolean): string | undefined {
   if (insteadOf === undefined) return undefined;
   const newest = `the checkpoint of iteration ${String(insteadOf.iterations)}`;

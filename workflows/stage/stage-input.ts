@@ -1,4 +1,4 @@
-/** @module The input of `trainStage`, as anybody may have sent it. */
+/** @module The input of `trainStage`, as anyone may have sent it. */
 import { FAILURES, FAILURE_CLASSES } from '../../contracts/failures.ts';
 import { runIdProblem } from '../../contracts/ids.ts';
 import { ALL_STAGES, TIMED_PHASES } from '../../contracts/plan.ts';

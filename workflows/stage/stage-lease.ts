@@ -3,7 +3,7 @@
  * nothing stays behind when the stage ends.
  *
  * A `leaseGranted` signal only says that it is time to ask: what the pool itself answers is the lease. The pool is asked
- * again before each attempt, since one that was started anew may have granted the hosts to others.
+ * again before each attempt, since one that was started again may have granted the hosts to others.
  */
 import {
   CancellationScope,

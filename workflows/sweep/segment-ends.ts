@@ -10,7 +10,7 @@ import type { SegmentEnd } from './trial-segments.ts';
 export function afterSegment(rules: SweepRules, trial: TrialState, end: SegmentEnd): SweepEvent {
   if ('result' in end) return afterResult(rules, trial, end.result);
   const gpuHours = trial.gpuHours + end.gpuHours;
-  if (isCancellation(end.error)) return { kind: 'leg ended', trial: trial.id, gpuHours, final: false };
+  if (isCancellation(end.error)) return { kind: 'segment ended', trial: trial.id, gpuHours, final: false };
   return { kind: 'failed', trial: trial.id, why: rootMessage(end.error), gpuHours };
 }
 
@@ -24,7 +24,7 @@ function afterResult(
   const value = evaluation && scoreOf(evaluation, rules.metric.name);
   const until = iterationsAt(rules.rule, trial.rung);
   return {
-    kind: 'leg ended',
+    kind: 'segment ended',
     trial: trial.id,
     gpuHours: trial.gpuHours + gpuHours,
     // A trainer that cannot rest trains to its end, and one whose end is not beyond the rung is there as well.

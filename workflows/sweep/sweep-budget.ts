@@ -1,11 +1,11 @@
-/** @module Whether a sweep's budget has room for one more leg. Pure. */
+/** @module Whether a sweep's budget has room for one more segment. Pure. */
 import type { StoppingRule, SweepLimits, SweepState, TrialState } from '../../contracts/sweep.ts';
-import { legOf } from './sweep-state.ts';
+import { nextRungOf } from './sweep-state.ts';
 
 /**
- * Tells whether `trial`'s next leg would probably end beyond the budget, with what runs and what was `chosen` to start.
- * A leg costs what legs to its rung have cost on average; while none has ended, nothing is known, and it may begin:
- * what runs is stopped when the budget is spent, so it is overdrawn by one leg of each that runs, at most.
+ * Tells whether `trial`'s next segment would probably end beyond the budget, with what runs and what was `chosen` to start.
+ * A segment costs what segments to its rung have cost on average; while none has ended, nothing is known, and it may begin:
+ * what runs is stopped when the budget is spent, so it is overdrawn by one segment of each that runs, at most.
  */
 export function beyondBudget(
   { rule, limits }: { readonly rule: StoppingRule; readonly limits: SweepLimits },
@@ -20,12 +20,13 @@ export function beyondBudget(
     .reduce((sum, one) => sum + expected(one, one.rung), 0);
   const spent = trials.reduce((sum, { gpuHours }) => sum + gpuHours, 0);
   return (chosen, trial) => {
-    const reserved = running + [...chosen, trial].reduce((sum, one) => sum + expected(one, legOf(one)), 0);
+    const reserved =
+      running + [...chosen, trial].reduce((sum, one) => sum + expected(one, nextRungOf(one)), 0);
     return spent + reserved > limit;
   };
 }
 
-/** GPU-hours of a whole trial up to the end of its leg to a rung, on average, of those that got there and no further. */
+/** GPU-hours of a whole trial up to the end of its segment to a rung, on average, of those that got there and no further. */
 function costsByRung(rule: StoppingRule, trials: readonly TrialState[]): ReadonlyMap<number, number> {
   const sums = new Map<number, { sum: number; n: number }>();
   for (const { status, rung, gpuHours, reused, reports } of trials) {

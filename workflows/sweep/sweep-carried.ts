@@ -1,4 +1,4 @@
-/** @module What a sweep is given by the execution before it, as anybody may have sent it. */
+/** @module What a sweep is given by the execution before it, as anyone may have sent it. */
 import { parseCarriedSweep, type CarriedSweep } from '../../contracts/sweep-packing.ts';
 import { invalid } from '../base/errors.ts';
 

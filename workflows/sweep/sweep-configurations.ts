@@ -1,6 +1,6 @@
 /**
  * @module Configurations: trials of a group that differ in their seed alone. They are judged by the mean over their
- * seeds, and go on together: a sweep that let seeds compete would keep the lucky one and know no spread. Pure.
+ * seeds, and continue together: a sweep that let seeds compete would keep the lucky one and know no spread. Pure.
  */
 import type { MetricReport, SweepRules, TrialState } from '../../contracts/sweep.ts';
 import { iterationsAt } from './sweep-state.ts';
@@ -9,7 +9,7 @@ import { iterationsAt } from './sweep-state.ts';
 export type Configuration = readonly TrialState[];
 
 export interface Ranking {
-  /** Those that may still go on from the rung, or have, the best first. */
+  /** Those that may still continue from the rung, or have, the best first. */
   readonly ranked: readonly Configuration[];
   /** How many have a mean there. */
   readonly reported: number;

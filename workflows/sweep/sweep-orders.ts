@@ -37,7 +37,7 @@ export function answerSweepOrders(sweep: SweepRun): void {
     (input) => {
       const { trial, by, why } = orRefuse(parseTrialOrder(input));
       sweep.apply({ kind: 'promoted by a person', trial });
-      return `trial '${trial}' goes on, by ${by}: ${why}`;
+      return `trial '${trial}' continues, by ${by}: ${why}`;
     },
     { validator: (input) => checkOrder(plannedState(), orRefuse(parseTrialOrder(input))) },
   );

@@ -4,17 +4,17 @@
  * Asynchronous successive halving (Li et al., arXiv 1810.05934), by group. Where it differs from Ray Tune's
  * AsyncHyperBandScheduler as its documentation and issues describe it:
  *
- * - A trial rests at a rung and goes on once it is among the best there, as in the paper. Ray decides at once, and one
+ * - A trial rests at a rung and continues once it is among the best there, as in the paper. Ray decides at once, and one
  *   that is not among the best *so far* is stopped for good: a good trial is lost to early luck of others, and the
- *   first at a rung always goes on, however bad (ray issues 44256, 32634).
+ *   first at a rung always continues, however bad (ray issues 44256, 32634).
  * - It is decided from the reports in the sweep's state. Ray holds rungs in the scheduler's memory, which a restore of
- *   the tuner begins anew (ray issue 30838).
- * - Configurations are compared, by the mean over their seeds, and all seeds of one go on together (sweep-configurations.ts).
+ *   the tuner starts again (ray issue 30838).
+ * - Configurations are compared, by the mean over their seeds, and all seeds of one continue together (sweep-configurations.ts).
  *   Ray's schedulers know no seeds: a repeat is a rival.
  * - They are compared within a group, as APs of two data sets say nothing about each other. Ray has one ladder for all.
- * - A group that is at rest without a finished trial lets its best one go on: with fewer trials than the reduction
- *   factor, and after failures of the leaders, somebody still comes to the end.
- * - Without a budget, trials that wait start before others go on. Ray and the paper have no end of trials to start.
+ * - A group that is at rest without a finished trial lets its best one continue: with fewer trials than the reduction
+ *   factor, and after failures of the leaders, someone still comes to the end.
+ * - Without a budget, trials that wait start before others continue. Ray and the paper have no end of trials to start.
  * - No brackets: one ladder, whose first rung is the grace period.
  */
 import type { SweepRules, SweepState, SweepStep, TrialState } from '../../contracts/sweep.ts';
@@ -28,7 +28,7 @@ import {
   type Configuration,
 } from './sweep-configurations.ts';
 import { isBelowMedian } from './sweep-median.ts';
-import { isOver, iterationsAt, legOf, rungsOf } from './sweep-state.ts';
+import { isOver, iterationsAt, nextRungOf, rungsOf } from './sweep-state.ts';
 
 /** Everything to be done now. Each step, once done, is told as its event: then no step comes twice. */
 export function nextSteps(rules: SweepRules, state: SweepState): readonly SweepStep[] {
@@ -38,7 +38,7 @@ export function nextSteps(rules: SweepRules, state: SweepState): readonly SweepS
   const starts = startsOf(rules, state);
   const isAtRest = starts.length === 0 && !state.trials.some(({ status }) => status === 'running');
   if (!isAtRest) return [...stops, ...starts, ...restEnds(rules, state)];
-  // Something waits or rests, and nothing may begin: the budget has no room for another leg.
+  // Something waits or rests, and nothing may begin: the budget has no room for another segment.
   const hopeless = candidates(rules, state).length > 0 ? endAll(state) : restEnds(rules, state);
   return [...stops, ...hopeless];
 }
@@ -55,7 +55,7 @@ function candidates(rules: SweepRules, state: SweepState): readonly TrialState[]
     .flatMap((group) => promotableOf(rules, group))
     .sort((a, b) => b.rung - a.rung);
   const waiting = trials.filter(({ status }) => status === 'waiting');
-  // Without a budget each has its first leg anyway: rungs are judged by more reports if those come first. With one,
+  // Without a budget each has its first segment anyway: rungs are judged by more reports if those come first. With one,
   // something has to come to its end before it is spent.
   const rest =
     rules.limits.gpuHours === undefined ? [...waiting, ...promotable] : [...promotable, ...waiting];
@@ -74,7 +74,7 @@ function startsOf(rules: SweepRules, state: SweepState): readonly SweepStep[] {
     chosen.push(trial);
   }
   return chosen.map((trial): SweepStep => {
-    const until = iterationsAt(rules.rule, legOf(trial));
+    const until = iterationsAt(rules.rule, nextRungOf(trial));
     const place = state.trials.indexOf(trial);
     return { kind: 'start', trial: trial.id, place, ...(until !== undefined && { until }) };
   });
@@ -89,7 +89,7 @@ function promotableOf(rules: SweepRules, group: readonly TrialState[]): readonly
     const promoted = configurations.filter((one) => hasLeft(one, rung) && !best.includes(one));
     return [...best, ...promoted].flatMap((one) => restingAt(one, rung));
   });
-  return found.length > 0 ? found : lastHopeOf(rules, group, configurations);
+  return found.length > 0 ? found : bestPausedFallback(rules, group, configurations);
 }
 
 /** The best first. */
@@ -113,7 +113,7 @@ function bestAt(
 }
 
 /** The seeds of the best configuration that rests on the highest rung, where nothing else can bring the group to an end. */
-function lastHopeOf(
+function bestPausedFallback(
   rules: SweepRules,
   group: readonly TrialState[],
   configurations: readonly Configuration[],

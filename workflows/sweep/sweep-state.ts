@@ -23,8 +23,8 @@ export function isOver({ status }: TrialState): boolean {
   return OVER.has(status);
 }
 
-/** The rung that the trial's next leg goes to. */
-export function legOf({ status, rung }: TrialState): number {
+/** The rung that the trial's next segment goes to. */
+export function nextRungOf({ status, rung }: TrialState): number {
   return status === 'paused' ? rung + 1 : rung;
 }
 
@@ -98,8 +98,8 @@ function afterOwn(
   switch (event.kind) {
     case 'started':
       return trial.status === 'running' ? trial : started(trial);
-    case 'leg ended':
-      return trial.status === 'running' ? afterLeg(rule, trial, event) : trial;
+    case 'segment ended':
+      return trial.status === 'running' ? afterSegmentEnd(rule, trial, event) : trial;
     case 'failed':
       if (trial.status !== 'running') return trial;
       return { ...settled(trial), status: 'failed', why: event.why, gpuHours: hoursOf(event.gpuHours) };
@@ -117,13 +117,13 @@ function afterOwn(
 }
 
 function started({ promoted, ...trial }: TrialState): TrialState {
-  return { ...trial, status: 'running', rung: legOf(trial) };
+  return { ...trial, status: 'running', rung: nextRungOf(trial) };
 }
 
-function afterLeg(
+function afterSegmentEnd(
   rule: StoppingRule,
   trial: TrialState,
-  { report, gpuHours, final, reused }: Extract<SweepEvent, { kind: 'leg ended' }>,
+  { report, gpuHours, final, reused }: Extract<SweepEvent, { kind: 'segment ended' }>,
 ): TrialState {
   const reported = report === undefined ? trial : withReport(rule, trial, report);
   const told = { ...reported, gpuHours: hoursOf(gpuHours), ...(reused && { reused }) };
@@ -134,7 +134,7 @@ function afterLeg(
   if (trial.why !== undefined) return { ...settled(told), status: 'stopped', why: trial.why };
   if (!final && until === measured) return { ...told, status: 'paused' };
   // Nothing could ever compare it, so it would rest for ever.
-  const missing = until === undefined ? 'ended' : `ended its leg to ${String(until)} iterations`;
+  const missing = until === undefined ? 'ended' : `ended its segment to ${String(until)} iterations`;
   return { ...settled(told), status: 'failed', why: `${missing} without a value of the metric for it` };
 }
 

@@ -1,5 +1,5 @@
 /**
- * @module The legs that a sweep's trials are on. They outlive an execution of the sweep: were it to wait for their ends
+ * @module The segments that a sweep's trials are on. They outlive an execution of the sweep: were it to wait for their ends
  * before it continues as new, hosts would stand idle until the slowest is there. No result of a child reaches the next
  * execution; an activity waits there for those that are on their way, as many as run at a time and once each.
  */
@@ -42,23 +42,23 @@ export class TrialSegments {
     return `${String(this.#running.size)} ${String(this.#starting)}`;
   }
 
-  /** False while the server has not said whether a leg has begun: the next execution could not know either. */
+  /** False while the server has not said whether a segment has begun: the next execution could not know either. */
   get mayBeLeft(): boolean {
     return this.#starting === 0;
   }
 
   start(run: string, input: FineTuneInput, summary: string, tell: (end: SegmentEnd) => void): void {
-    const leg = async () => {
+    const segment = async () => {
       const child = await this.#begin(run, input, summary);
       return child.result();
     };
-    this.#track(run, () => onceFree('wait for an earlier leg of this trial to end', leg), tell);
+    this.#track(run, () => onceFree('wait for an earlier segment of this trial to end', segment), tell);
   }
 
-  /** Waits for a leg that an earlier execution of the sweep began. @param stopping It has been asked to stop. */
+  /** Waits for a segment that an earlier execution of the sweep began. @param stopping It has been asked to stop. */
   resume(run: string, stopping: boolean, tell: (end: SegmentEnd) => void): void {
     this.#begun.add(run);
-    const leg = async () => {
+    const segment = async () => {
       // The word of the execution before may have been lost with it.
       if (stopping) void cancel(run);
       void CancellationScope.current().cancelRequested.catch(() => cancel(run));
@@ -66,7 +66,7 @@ export class TrialSegments {
       if ('result' in end) return end.result;
       throw 'failed' in end ? ApplicationFailure.nonRetryable(end.failed) : new CancelledFailure(run);
     };
-    this.#track(run, leg, tell);
+    this.#track(run, segment, tell);
   }
 
   stop(run: string): void {
@@ -89,7 +89,7 @@ export class TrialSegments {
     }
   }
 
-  #track(run: string, leg: () => Promise<FineTuneResult>, tell: (end: SegmentEnd) => void): void {
+  #track(run: string, segment: () => Promise<FineTuneResult>, tell: (end: SegmentEnd) => void): void {
     const scope = new CancellationScope();
     this.#running.set(run, scope);
     const end = (how: SegmentEnd) => {
@@ -97,10 +97,10 @@ export class TrialSegments {
       this.#begun.delete(run);
       tell(how);
     };
-    void scope.run(leg).then(
+    void scope.run(segment).then(
       (result) => end({ result }),
       // It counts as running until it is known what it cost: an execution that continues as new measures it again.
-      async (error: unknown) => end({ error, gpuHours: await measureLeg(run) }),
+      async (error: unknown) => end({ error, gpuHours: await measureSegment(run) }),
     );
   }
 }
@@ -111,11 +111,11 @@ async function cancel(run: string): Promise<void> {
   await CancellationScope.nonCancellable(() => handle.cancel()).catch(() => undefined);
 }
 
-/** A leg that failed or was stopped has no result that says so. Whatever keeps it from being known must not end the sweep. */
-async function measureLeg(run: string): Promise<number> {
+/** A segment that failed or was stopped has no result that says so. Whatever keeps it from being known must not end the sweep. */
+async function measureSegment(run: string): Promise<number> {
   // All of the sweep is cancelled: nothing is decided by it any more.
   if (CancellationScope.current().consideredCancelled) return 0;
-  const { measureLeg: measure } = proxyActivities<SweepActivities>({
+  const { measureSegment: measure } = proxyActivities<SweepActivities>({
     ...bookkeeping,
     summary: `measure how long ${run} held its hosts`,
   });

@@ -1,5 +1,5 @@
 /**
- * @module Uploads that outlive the process that began them: what S3 has of one is asked for, and gone on from.
+ * @module Uploads that outlive the process that began them: what S3 has of one is asked for, and continued from.
  * Names are below one bucket and prefix.
  */
 

@@ -30,7 +30,7 @@ export interface ObjectStore {
   ): Promise<'written' | 'conflict'>;
   /**
    * Uploads a file, reading it once, and checks that S3 has as many bytes under its checksums. One that a dead worker
-   * had begun is gone on with.
+   * had begun is continued.
    *
    * @throws FileChanged when the file does not stay as it is.
    */

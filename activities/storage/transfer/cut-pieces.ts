@@ -10,7 +10,7 @@ export interface Piece {
 const PART_BYTES = 8 << 20;
 const MOST_PARTS = 10_000;
 
-/** The same for the same file always: another process goes on with what one has begun. */
+/** The same for the same file always: another process continues with what one has begun. */
 export function partBytesFor(fileBytes: number): number {
   return Math.max(PART_BYTES, Math.ceil(fileBytes / MOST_PARTS / (1 << 20)) * (1 << 20));
 }

@@ -1,4 +1,4 @@
-/** @module The ranges of one version of an object, several at a time, each gone on with where its connection broke. */
+/** @module The ranges of one version of an object, several at a time, each continued where its connection broke. */
 import { crc32 as updateCrc32 } from 'node:zlib';
 import { httpStatus } from '../../../planning/environment/s3-client.ts';
 import type { DirectFile } from '../../files/direct-file.ts';
@@ -8,7 +8,7 @@ import type { ResponseHead } from './http-response.ts';
 import { piecesOf, rangeBytesFor, type Piece } from './cut-pieces.ts';
 import { readRange } from './read-range.ts';
 import { signGet } from './sign-request.ts';
-import { steadily, type Attempt } from './with-retry.ts';
+import { withRetry, type Attempt } from './with-retry.ts';
 
 /** Each has up to two buffers of two mebibytes. */
 const CONNECTIONS = 8;
@@ -82,8 +82,8 @@ class RangeFetcher {
       const range = this.#ranges[this.#next];
       if (range === undefined) return;
       this.#next += 1;
-      const { client, patience } = this.#source;
-      await steadily(client, patience, this.#signal, (attempt) => this.#attempt(range, attempt, opened));
+      const { client, retryPolicy } = this.#source;
+      await withRetry(client, retryPolicy, this.#signal, (attempt) => this.#attempt(range, attempt, opened));
     }
   }
 

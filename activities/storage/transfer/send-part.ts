@@ -76,7 +76,7 @@ function bodyOf(bytes: Uint8Array, pace: Pace, { signal, touch }: Attempt): Read
     touch();
   };
   const body = Readable.from(slices());
-  // An abort ends the request as well, which says so; here it would be nobody's.
+  // An abort ends the request as well, which says so; here it would be no one's.
   body.on('error', () => undefined);
   return body;
 }

@@ -1,6 +1,6 @@
 /**
  * @module Requests that the SDK has addressed and signed, for bytes that do not go through it. Endpoints, credentials and
- * their refresh stay the SDK's; each request is signed anew.
+ * their refresh stay the SDK's; each request is signed again.
  */
 import { GetObjectCommand, type GetObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
 import { z } from 'zod';

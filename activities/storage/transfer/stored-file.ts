@@ -6,7 +6,7 @@ import { crc32Base64 } from './crc32.ts';
 import type { Sent, UploadTarget } from './transfer-ends.ts';
 import { PartReader } from './part-reader.ts';
 import { crc32OfPieces, partBytesFor } from './cut-pieces.ts';
-import { steadily } from './with-retry.ts';
+import { withRetry } from './with-retry.ts';
 import type { PartsInput } from './upload-in-parts.ts';
 
 interface Stored {
@@ -48,12 +48,12 @@ export async function mustBeStored(target: UploadTarget, sent: Sent, signal: Abo
 
 /** Undefined where there is no such object. */
 async function headOf(
-  { client, bucket, key, patience }: UploadTarget,
+  { client, bucket, key, retryPolicy }: UploadTarget,
   signal: AbortSignal,
 ): Promise<Stored | undefined> {
   const head = new HeadObjectCommand({ Bucket: bucket, Key: key, ChecksumMode: 'ENABLED' });
   try {
-    const { ContentLength, ChecksumCRC32 } = await steadily(client, patience, signal, (attempt) =>
+    const { ContentLength, ChecksumCRC32 } = await withRetry(client, retryPolicy, signal, (attempt) =>
       client.send(head, { abortSignal: attempt.signal }),
     );
     // A composite checksum, of the parts' checksums, ends in their number: that S3 makes none of the whole.

@@ -2,13 +2,13 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { StoredFile } from '../../../contracts/checkpoints.ts';
 import type { MultipartUploads } from '../ports/multipart-uploads.ts';
-import type { Patience } from './with-retry.ts';
+import type { RetryPolicy } from './with-retry.ts';
 
 export interface DownloadSource {
   readonly client: S3Client;
   readonly bucket: string;
   readonly key: string;
-  readonly patience: Patience;
+  readonly retryPolicy: RetryPolicy;
 }
 
 export interface UploadTarget extends DownloadSource {

@@ -1,5 +1,5 @@
 /**
- * @module A file into S3, read once: in parts, several under way, and gone on from what S3 has of an upload whose worker
+ * @module A file into S3, read once: in parts, several under way, and continued from what S3 has of an upload whose worker
  * died, be it all of it. No record of it is kept here; S3 is asked.
  */
 import { open, stat } from 'node:fs/promises';
@@ -12,13 +12,13 @@ import type { Sent, UploadTarget } from './transfer-ends.ts';
 import { Pace } from './upload-pace.ts';
 import { partBytesFor } from './cut-pieces.ts';
 import { putObject } from './send-part.ts';
-import { steadily } from './with-retry.ts';
+import { withRetry } from './with-retry.ts';
 import { findStored, mustBeStored } from './stored-file.ts';
 import { uploadInParts, type PartsInput } from './upload-in-parts.ts';
 
 /**
  * @throws FileChanged when it is not the same file at the end; WrongContent when S3 has something else: then S3 forgets
- * what it had of it. After any other failure, and an abort, the next upload goes on where this one came to.
+ * what it had of it. After any other failure, and an abort, the next upload continues where this one came to.
  */
 export async function uploadFile(
   target: UploadTarget,
@@ -46,14 +46,14 @@ export async function uploadFile(
 }
 
 async function uploadWhole(
-  { client, bucket, key, patience }: UploadTarget,
+  { client, bucket, key, retryPolicy }: UploadTarget,
   { file, mustBeSame, pace, signal }: PartsInput,
 ): Promise<Sent> {
   const bytes = await file.readFile();
   await mustBeSame(bytes.length);
   const what = { bytes, crc32: crc32(bytes) };
   const object = { Bucket: bucket, Key: key };
-  await steadily(client, patience, signal, (attempt) => putObject(client, object, what, pace, attempt));
+  await withRetry(client, retryPolicy, signal, (attempt) => putObject(client, object, what, pace, attempt));
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   return { sizeBytes: bytes.length, sha256, crc32: what.crc32 };
 }

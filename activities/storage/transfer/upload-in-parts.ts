@@ -9,7 +9,7 @@ import type { Pace } from './upload-pace.ts';
 import { PartReader, type ReadPart } from './part-reader.ts';
 import { crc32OfPieces, partBytesFor } from './cut-pieces.ts';
 import { putPart } from './send-part.ts';
-import { steadily } from './with-retry.ts';
+import { withRetry } from './with-retry.ts';
 
 /** What the parts under way may take of memory; two of them must find room in any case. */
 const BUFFERS_BYTES = 32 << 20;
@@ -28,10 +28,10 @@ export interface PartsInput {
 }
 
 export async function uploadInParts(target: UploadTarget, input: PartsInput): Promise<Sent> {
-  const { client, uploads, patience } = target;
+  const { client, uploads, retryPolicy } = target;
   const upload = await findOrBegin(target, input.signal);
   try {
-    const stored = await steadily(client, patience, input.signal, ({ signal }) =>
+    const stored = await withRetry(client, retryPolicy, input.signal, ({ signal }) =>
       uploads.listParts(upload, signal),
     );
     const { parts, sha256 } = await sendParts(target, upload, stored ?? [], input);
@@ -41,7 +41,7 @@ export async function uploadInParts(target: UploadTarget, input: PartsInput): Pr
     await complete(target, upload, parts, sent, input.signal);
     return sent;
   } catch (error) {
-    // Who was told to stop may be a worker that is upgraded: the next one goes on.
+    // Who was told to stop may be a worker that is upgraded: the next one continues.
     if (error instanceof FileChanged || error instanceof RefusedCompletion) {
       await uploads.abort(upload, AbortSignal.timeout(CLEANUP_MS)).catch(() => undefined);
     }
@@ -49,12 +49,12 @@ export async function uploadInParts(target: UploadTarget, input: PartsInput): Pr
   }
 }
 
-/** The newest upload of that very object that somebody has begun; S3 forgets the older ones. */
+/** The newest upload of that very object that someone has begun; S3 forgets the older ones. */
 async function findOrBegin(
-  { client, uploads, key, patience }: UploadTarget,
+  { client, uploads, key, retryPolicy }: UploadTarget,
   signal: AbortSignal,
 ): Promise<MultipartUpload> {
-  return steadily(client, patience, signal, async (attempt) => {
+  return withRetry(client, retryPolicy, signal, async (attempt) => {
     const [newest, ...older] = await uploads.find(key, attempt.signal);
     for (const upload of older) await uploads.abort(upload, attempt.signal);
     return newest ?? uploads.begin(key, attempt.signal);
@@ -117,7 +117,7 @@ function isSame(part: StoredPart, number: number, { sizeBytes, crc32 }: ReadPart
 }
 
 async function sendPart(
-  { client, bucket, key, patience }: UploadTarget,
+  { client, bucket, key, retryPolicy }: UploadTarget,
   { uploadId }: MultipartUpload,
   number: number,
   bytes: Uint8Array,
@@ -126,28 +126,28 @@ async function sendPart(
   signal: AbortSignal,
 ): Promise<StoredPart> {
   const which = { Bucket: bucket, Key: key, UploadId: uploadId, PartNumber: number };
-  const etag = await steadily(client, patience, signal, (attempt) =>
+  const etag = await withRetry(client, retryPolicy, signal, (attempt) =>
     putPart(client, which, { bytes, crc32 }, pace, attempt),
   );
   return { number, sizeBytes, etag, crc32: crc32Base64(crc32) };
 }
 
-/** S3 will never make an object of these parts: the next upload must begin anew. */
+/** S3 will never make an object of these parts: the next upload must start again. */
 class RefusedCompletion extends Error {}
 
 async function complete(
-  { client, uploads, patience }: UploadTarget,
+  { client, uploads, retryPolicy }: UploadTarget,
   upload: MultipartUpload,
   parts: readonly SentPart[],
   { sizeBytes, crc32 }: Sent,
   signal: AbortSignal,
 ): Promise<void> {
-  const patient = { ...patience, stallMs: patience.stallMs * COMPLETION_STALLS };
+  const patient = { ...retryPolicy, stallMs: retryPolicy.stallMs * COMPLETION_STALLS };
   const whole = { sizeBytes, crc32: crc32Base64(crc32) };
   const stored = parts.map(({ part }) => part);
   try {
     // 'noSuchUpload': an earlier call may have made the object, which is looked at next in any case.
-    await steadily(client, patient, signal, (attempt) =>
+    await withRetry(client, patient, signal, (attempt) =>
       uploads.complete(upload, stored, attempt.signal, whole),
     );
   } catch (cause) {

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { httpStatus, isExpired, storageRefusal } from '../../../planning/environment/s3-client.ts';
 
-export interface Patience {
+export interface RetryPolicy {
   /** Without a byte or an answer for so long, a request counts as lost. */
   readonly stallMs: number;
   /** So many failures in a row are the caller's to see. */
@@ -15,7 +15,7 @@ export interface Patience {
   readonly pauseMs: number;
 }
 
-export const PATIENCE: Patience = { stallMs: 60_000, attempts: 5, pauseMs: 250 };
+export const DEFAULT_RETRY_POLICY: RetryPolicy = { stallMs: 60_000, attempts: 5, pauseMs: 250 };
 
 export interface Attempt {
   /** Aborts with the caller's, and when nothing has moved for too long. */
@@ -33,19 +33,19 @@ const SMALL_ATTEMPTS = 3;
  * A request for little. The SDK alone waits for an answer without end, makes none again after long trouble, and does not
  * renew credentials that S3 takes for expired.
  */
-export function soon<T>(
+export function withShortRetry<T>(
   client: S3Client,
-  patience: Patience,
+  retryPolicy: RetryPolicy,
   signal: AbortSignal | undefined,
   make: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const small = { ...patience, attempts: Math.min(SMALL_ATTEMPTS, patience.attempts) };
-  return steadily(client, small, signal ?? new AbortController().signal, (attempt) => make(attempt.signal));
+  const small = { ...retryPolicy, attempts: Math.min(SMALL_ATTEMPTS, retryPolicy.attempts) };
+  return withRetry(client, small, signal ?? new AbortController().signal, (attempt) => make(attempt.signal));
 }
 
-export async function steadily<T>(
+export async function withRetry<T>(
   client: S3Client,
-  { stallMs, attempts, pauseMs }: Patience,
+  { stallMs, attempts, pauseMs }: RetryPolicy,
   signal: AbortSignal,
   make: (attempt: Attempt) => Promise<T>,
 ): Promise<T> {

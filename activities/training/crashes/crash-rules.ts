@@ -15,7 +15,7 @@ const RULES: readonly Rule[] = [
     type: 'WrongWeights',
     // Ours: trainer/weights_coverage.py.
     pattern: /^glee: initial weights .* match .* \(limit [^)]*\)/,
-    advice: 'give weights of this model, or lower limits.coverage if the rest is meant to begin anew',
+    advice: 'give weights of this model, or lower limits.coverage if the rest is meant to start again',
   },
   {
     type: 'MissingFile',

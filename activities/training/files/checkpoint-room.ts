@@ -13,7 +13,7 @@ export interface HostFolders {
   readonly checkout: string;
 }
 
-export async function measureRoom(
+export async function measureFreeSpace(
   { scratch, checkout }: HostFolders,
   { weights, files }: PlacedInput,
 ): Promise<readonly DiskRoom[]> {

@@ -47,7 +47,7 @@ export async function placeWeights(
 
 /**
  * Puts a file where GLEE expects it, verified, and whole from the first moment on.
- * @throws WrongWeights when another file lies there: it is somebody's, and another training may be reading it.
+ * @throws WrongWeights when another file lies there: it is someone's, and another training may be reading it.
  */
 export async function placeFile(
   places: WeightsPlaces,
@@ -148,7 +148,7 @@ async function fetchToCache(
 }
 
 function notInS3(address: string, name: string, { kind, message }: StoredDamage): Error {
-  const remedy = `put the file back, or start the run under another id so that ${name} is prepared anew`;
+  const remedy = `put the file back, or start the run under another id so that ${name} is prepared again`;
   if (kind === 'gone') return fail('MissingFile', `${address} (${name}) is gone: ${remedy}`);
   return fail('WrongWeights', `${address} is not ${name} as the run was planned with: ${message}; ${remedy}`);
 }

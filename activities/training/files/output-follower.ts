@@ -1,5 +1,5 @@
 /**
- * @module The rest of OUTPUT_DIR follows into S3 while training goes on: curves, logs, TensorBoard's events, the config and
+ * @module The rest of OUTPUT_DIR follows into S3 while training continues: curves, logs, TensorBoard's events, the config and
  * evaluations outlive the host. Checkpoints have a way of their own.
  */
 import { constants, type Dirent } from 'node:fs';

@@ -40,7 +40,7 @@ export async function restoreCheckpoint(
   await writeFileAtomically(join(job.output, 'last_checkpoint'), name);
 }
 
-/** What an attempt finds on its host: from final weights a stage that was extended goes on as from any others. */
+/** What an attempt finds on its host: from final weights a stage that was extended continues as from any others. */
 export function asRestored(checkpoint: Checkpoint): Checkpoint {
   if (!checkpoint.final) return checkpoint;
   const number = String(checkpoint.iterations - 1).padStart(7, '0');

@@ -1,6 +1,6 @@
 /**
  * @module Saves by the clock, where the plan says so: the companion is asked when the time has come. Without a companion
- * nobody answers, and GLEE's own period counts.
+ * no one answers, and GLEE's own period counts.
  */
 import type { Progress, TrainRankInput } from '../../../contracts/training.ts';
 import type { Overrides } from '../../../contracts/plan.ts';
@@ -8,9 +8,9 @@ import { bestSavePeriod, meanSecondsToFailure } from '../../../contracts/save-pe
 import { readAnswer, readPhase, readSaves, requestSave } from '../progress/companion-files.ts';
 import type { Job } from '../jobs/job.ts';
 
-/** A request that nobody has answered is made again after this long. */
+/** A request that no one has answered is made again after this long. */
 const ASK_AGAIN_MS = 60_000;
-/** GLEE's own period is so many times the clock's: it counts only where nobody answers the clock. */
+/** GLEE's own period is so many times the clock's: it counts only where no one answers the clock. */
 const BEHIND = 1.5;
 
 export interface SaveClock {
@@ -63,7 +63,7 @@ export function periodOverride(input: TrainRankInput): Overrides {
 }
 
 interface Periods {
-  /** Loses the least; undefined while nobody knows what a save costs. Seconds. */
+  /** Loses the least; undefined while no one knows what a save costs. Seconds. */
   readonly best: number | undefined;
   /** The plan's; undefined where it goes by iterations, or cannot be known yet. Seconds. */
   readonly period: number | undefined;

@@ -1,8 +1,8 @@
 /**
- * @module Follows `last_checkpoint` and commits what it names to S3 while training goes on.
+ * @module Follows `last_checkpoint` and commits what it names to S3 while training continues.
  *
  * detectron2 writes the pointer after the file is complete, so what it names is whole. When S3 is away the newest is
- * tried again without end: only the newest matters for going on. Of those in between, only the ones that are kept for
+ * tried again without end: only the newest matters for continuing. Of those in between, only the ones that are kept for
  * ever are uploaded after it; the others retention would drop at once. The final one comes last: with it in the head no
  * attempt looks at this host again, and what is kept for ever would be missing.
  */
@@ -49,7 +49,7 @@ export interface UploaderOptions {
   readonly retention?: Retention;
   /** What the trainer knows of a checkpoint that it has saved. */
   readonly timesOf?: (name: string) => Promise<CheckpointTimes>;
-  /** Why a file can't be a checkpoint that somebody goes on from, in words; undefined where it can. */
+  /** Why a file can't be a checkpoint that someone continues from, in words; undefined where it can. */
   readonly problemOf?: (path: string, signal: AbortSignal) => Promise<string | undefined>;
 }
 
@@ -143,7 +143,7 @@ export class Uploader {
   async #newest(): Promise<string | undefined> {
     const { output } = this.#options;
     const name = (await readJobTail(join(output, 'last_checkpoint'), POINTER_BYTES)).trim();
-    // The pointer is somebody else's file: only a name of detectron2's own form, and of a file, is believed.
+    // The pointer is someone else's file: only a name of detectron2's own form, and of a file, is believed.
     if (!CHECKPOINT_NAME.test(name)) return undefined;
     const found = await statRegular(join(output, name));
     return found === undefined || this.#refused.get(name) === stateOf(found) ? undefined : name;

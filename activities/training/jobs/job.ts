@@ -1,5 +1,5 @@
 /**
- * @module The folder of one attempt on one host: what a worker needs to go on from is here, never in its memory.
+ * @module The folder of one attempt on one host: what a worker needs to continue from is here, never in its memory.
  *
  *     <scratch>/jobs/<run>/<stage>/<token>/
  *       job.json       whose trainer this is, and of which machine; written before anything else
@@ -68,7 +68,7 @@ export interface JobIdentity extends JobKey {
   readonly gpuIndices?: readonly number[];
   /** The host's name, for people. */
   readonly host?: string;
-  /** Absent: nobody can be asked about the workflow. */
+  /** Absent: no one can be asked about the workflow. */
   readonly origin?: Origin;
 }
 

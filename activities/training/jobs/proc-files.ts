@@ -7,7 +7,7 @@
  * 3. a process that it descends from does: the shim is the subreaper of all that the trainer starts;
  * 4. it was seen to before: what showed it may be gone since, as its parents.
  *
- * A pid alone proves nothing: it may have been given to somebody else.
+ * A pid alone proves nothing: it may have been given to someone else.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { mapLimited } from '../../support/map-limited.ts';
@@ -121,7 +121,7 @@ function readOf(pid: number, name: 'stat' | 'environ' | 'cmdline'): Promise<stri
   return known(readFile(`/proc/${String(pid)}/${name}`, 'utf8'));
 }
 
-/** Undefined for what a process does not show: it is gone, or somebody else's. */
+/** Undefined for what a process does not show: it is gone, or someone else's. */
 async function known(reading: Promise<string>): Promise<string | undefined> {
   try {
     return await reading;

@@ -51,7 +51,7 @@ export interface HangWatch {
   look(signs: Signs, now: number): Hang | undefined;
 }
 
-/** @param before Of earlier attempts, and of the checkpoint's; see `lengthsBefore`. */
+/** @param before Of earlier attempts, and of the checkpoint's; see `historicalPhaseDurations`. */
 export function createHangWatch(input: TrainRankInput, before: Lengths): HangWatch {
   let sign: string | undefined;
   let lookedAt = 0;
@@ -61,7 +61,7 @@ export function createHangWatch(input: TrainRankInput, before: Lengths): HangWat
       const newest = signOf(signs);
       silentMs = newest === sign ? silentMs + Math.min(now - lookedAt, LONGEST_LOOK_MS) : 0;
       [sign, lookedAt] = [newest, now];
-      const said = believed(signs);
+      const said = trustedPhase(signs);
       const phase = said && timedPhase(said);
       const seen = longestOf([before, ...(said ? [lengthsOf(said)] : [])]);
       const limit = phaseLimit(phase, input.plan.limits, seen);
@@ -83,7 +83,7 @@ export function hangText({ silentMs, phase, limit, waits }: Hang): string {
 }
 
 /** What is known of lengths before the attempt has shown any. */
-export async function lengthsBefore(
+export async function historicalPhaseDurations(
   scratch: string,
   job: Job,
   { resumeFrom }: Pick<TrainRankInput, 'resumeFrom'>,
@@ -99,7 +99,7 @@ export async function lengthsBefore(
 }
 
 /** In a fork of GLEE's that it could not hook into, a companion says `start` for ever. */
-function believed({ said, metrics }: Signs): PhaseRecord | undefined {
+function trustedPhase({ said, metrics }: Signs): PhaseRecord | undefined {
   return said?.phase === 'start' && metrics !== undefined ? undefined : said;
 }
 
@@ -109,7 +109,7 @@ function signOf({ metrics, said, log }: Signs): string {
   return JSON.stringify([metrics, said?.phase, said?.since, said?.iterations, speaks && log]);
 }
 
-/** `own`: what takes so long is this host's own work; `waits`: all its ranks wait for others; else nobody knows. */
+/** `own`: what takes so long is this host's own work; `waits`: all its ranks wait for others; else no one knows. */
 type Position = 'own' | 'waits' | 'unknown';
 
 function positionOf({ said, ranks }: Signs): Position {

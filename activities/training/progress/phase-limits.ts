@@ -32,7 +32,7 @@ const FLOOR_MS: Readonly<Record<TimedPhase, number | undefined>> = {
   evaluating: 600_000,
 };
 
-/** @param phase Undefined where nobody says what the trainer does: it may be anything. */
+/** @param phase Undefined where no one says what the trainer does: it may be anything. */
 export function phaseLimit(phase: TimedPhase | undefined, limits: StageLimits, seen: Lengths): PhaseLimit {
   const ceiling = { ms: limits.stallTimeoutMs, source: 'limits.stallTimeout' };
   if (phase === undefined) return ceiling;

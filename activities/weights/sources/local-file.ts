@@ -1,4 +1,4 @@
-/** @module A file on the machine that downloads: in the GLEE checkout, or on a disk that somebody mounted. */
+/** @module A file on the machine that downloads: in the GLEE checkout, or on a disk that someone mounted. */
 import { constants } from 'node:fs';
 import { open, readlink, realpath, type FileHandle } from 'node:fs/promises';
 import { sep } from 'node:path';
@@ -43,7 +43,7 @@ async function openFile(path: string, roots: readonly string[]): Promise<FileHan
   try {
     // Before it is opened, as devices notice that; and after, as a link may have come in between.
     mustLieBelow(folders, path, await realpath(path));
-    // Without waiting: opening a pipe would, until somebody writes to it.
+    // Without waiting: opening a pipe would, until someone writes to it.
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const opened = await readlink(`/proc/self/fd/${String(file.fd)}`).catch(() => realpath(path));

@@ -1,6 +1,6 @@
 /**
  * @module Which hosts a download may reach: those of the internet, and the private ones that the operator has named. A
- * catalogue, or a redirect of somebody else's server, must not have this machine read its own network's services.
+ * catalogue, or a redirect of someone else's server, must not have this machine read its own network's services.
  */
 import { lookup as resolve, type LookupAddress, type LookupOptions } from 'node:dns';
 import { BlockList, isIP } from 'node:net';

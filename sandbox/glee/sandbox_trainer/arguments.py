@@ -11,7 +11,7 @@ def argument_parser():
     parser = argparse.ArgumentParser(description="Trains or evaluates the sandbox's stand-in for GLEE.")
     parser.add_argument("--config-file", default="", metavar="FILE", help="path to config file")
     parser.add_argument(
-        "--resume", action="store_true", help="go on from OUTPUT_DIR's last_checkpoint when there is one"
+        "--resume", action="store_true", help="continue from OUTPUT_DIR's last_checkpoint when there is one"
     )
     parser.add_argument("--eval-only", action="store_true", help="perform evaluation only")
     parser.add_argument("--num-gpus", type=int, default=1, help="number of ranks *per machine*")

@@ -34,7 +34,7 @@ def words_by_task():
 
 
 def load_datasets(names):
-    """The images of each named data set; KeyError for a name that nobody registered, as in detectron2."""
+    """The images of each named data set; KeyError for a name that no one registered, as in detectron2."""
     return [_load(name) for name in names]
 
 

@@ -22,7 +22,7 @@ class Draws:
     def __init__(self, *keys):
         state = 0
         for key in keys:
-            # Not hash(): Python salts it anew in every process.
+            # Not hash(): Python salts it again in every process.
             number = zlib.crc32(key.encode()) if isinstance(key, str) else key
             state = _scramble((state + _STEP + number) & _MASK)
         self._state = state

@@ -94,7 +94,7 @@ def _connect(rank, world_size, host, port, deadline, lifeline):
         try:
             connection = socket.create_connection((host, port), timeout=remaining)
             if connection.getsockname() == connection.getpeername():
-                # With nobody listening, TCP may connect a local port to itself. It would keep rank 0 off the port.
+                # With no one listening, TCP may connect a local port to itself. It would keep rank 0 off the port.
                 connection.close()
                 continue
             connection.sendall(_HELLO.pack(_MAGIC, rank, world_size))

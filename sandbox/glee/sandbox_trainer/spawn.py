@@ -115,7 +115,7 @@ def _run_rank(run, local_rank, lifeline, error_pipe):
             sys.stdout.flush()
             sys.stderr.flush()
         except OSError:
-            pass  # Nobody reads them any more.
+            pass  # No one reads them any more.
         finally:
             os._exit(status)
 

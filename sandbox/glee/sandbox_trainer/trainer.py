@@ -1,6 +1,6 @@
 """The training loop, in the order in which detectron2's DefaultTrainer does things.
 
-The order matters to whoever reads the errors: model, data, weights. A data set that nobody registered is reported only
+The order matters to whoever reads the errors: model, data, weights. A data set that no one registered is reported only
 after the model was built, weights that are missing only after the data was read.
 """
 

@@ -26,7 +26,7 @@ describe('claimStage', () => {
     assert.deepEqual(await claim('new', 1), { checkpoint: null });
   });
 
-  it('goes on from what the head names, also when its manifest is gone', async (test) => {
+  it('continues from what the head names, also when its manifest is gone', async (test) => {
     await commit(test, 'whole', 10);
     const newest = await commit(test, 'whole', 20);
     await s3.objects.remove(manifestName(newest), forever);
@@ -98,7 +98,7 @@ describe('claimStage', () => {
     assert.deepEqual(await claim('person', 6), { checkpoint: first });
   });
 
-  it('does not begin anew in silence when none is whole', async (test) => {
+  it('does not start again in silence when none is whole', async (test) => {
     const newest = await commit(test, 'none', 10);
     await remove(newest);
     await assert.rejects(claim('none', 2), {

@@ -78,7 +78,7 @@ describe('a checkpoint that is to be evaluated', () => {
     }
   });
 
-  it('is let go when its evaluation was terminated, and not while nobody knows, nor where people pinned it', async (test) => {
+  it('is let go when its evaluation was terminated, and not while no one knows, nor where people pinned it', async (test) => {
     const { stage, left, oldest } = await makeStage(test, 'ended');
     await pinForEvaluation(s3, oldest, 'evaluate/ended/stage1@10/a/b', forever);
     await pinForEvaluation(s3, oldest, 'ended/evaluate-10', forever);
@@ -92,7 +92,7 @@ describe('a checkpoint that is to be evaluated', () => {
     await unpinEnded(s3, stage, isRunning, forever);
     assert.deepEqual(asked.toSorted(), ['ended/evaluate-10', 'evaluate/ended/stage1@10/a/b']);
     await prune(s3, stage, options, forever);
-    assert.deepEqual(await left(), [10, 20, 30], 'one of the two goes on');
+    assert.deepEqual(await left(), [10, 20, 30], 'one of the two continues');
     await pin(s3, oldest, PEOPLE, forever);
     await unpinEnded(s3, stage, () => Promise.resolve(false), forever);
     await prune(s3, stage, options, forever);

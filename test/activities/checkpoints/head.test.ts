@@ -123,7 +123,7 @@ describe('the head of a stage', () => {
       ]);
       assert.ok(claim.status === 'fulfilled');
       const taken = commit.status === 'fulfilled' ? checkpoint(run, 1, 10) : null;
-      assert.deepEqual(claim.value.checkpoint, taken, 'what the next goes on from');
+      assert.deepEqual(claim.value.checkpoint, taken, 'what the next continues from');
       assert.deepEqual(await readHead(s3.store, stageOf(run)), { token: 2, checkpoint: taken });
     }
   });
@@ -148,7 +148,7 @@ describe('the head of a stage', () => {
     });
   });
 
-  it('costs two requests where nobody contends', async () => {
+  it('costs two requests where no one contends', async () => {
     const { store, requests } = recording(s3.store);
     await claimHead(store, stageOf('requests'), 1);
     const key = keys.head('requests', 'stage1');
@@ -163,7 +163,7 @@ describe('the head of a stage', () => {
     });
   });
 
-  it('is not believed, and not overwritten, when somebody has edited it into nonsense', async () => {
+  it('is not believed, and not overwritten, when someone has edited it into nonsense', async () => {
     const nonsense = {
       'not-json': 'token: 1',
       'no-token': '{"checkpoint": null}',

@@ -189,7 +189,7 @@ describe('prune', () => {
     assert.deepEqual(await s3.uploads.list(keys.attempts('garbage', 'stage1'), forever), []);
   });
 
-  it('touches nothing where there is no head: nobody knows what counts', async (test) => {
+  it('touches nothing where there is no head: no one knows what counts', async (test) => {
     const [one, two, three] = await commitAll(test, 'headless', 10, 20, 30);
     await s3.objects.remove(keys.head('headless', 'stage1'), forever);
     const removed = await prune(s3, stageOf('headless'), ENDED, forever);

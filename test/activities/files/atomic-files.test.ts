@@ -55,7 +55,7 @@ describe('files that are whole or not there', () => {
 });
 
 describe('temporary files of large ones', () => {
-  /** A process that has begun to write the path, and goes on until it is killed. */
+  /** A process that has begun to write the path, and continues until it is killed. */
   async function startWriter(path: string) {
     const files = join(packageRoot, 'dist/activities/files/atomic-files.js');
     const program = `import { writeFileSync } from 'node:fs'; import { temporaryName } from '${files}';

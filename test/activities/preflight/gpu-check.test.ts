@@ -114,7 +114,7 @@ describe('the GPUs of a host', () => {
     assert.match(checkOf(other, 'gpus').said, new RegExp(`used by process ${pid}`));
   });
 
-  it('are busy when memory is in use and nobody says by whom', async (t) => {
+  it('are busy when memory is in use and no one says by whom', async (t) => {
     const host = await hostWith(t, [{ used: 2000 }, {}]);
     const gpus = checkOf(await lookAt(host), 'gpus');
     assert.equal(gpus.outcome, 'failed');
@@ -173,7 +173,7 @@ describe('the GPUs of a host', () => {
   it('fail by name where there is no nvidia-smi', async (t) => {
     const host = await makeCheckedHost(t);
     const gpus = checkOf(await lookAt(host), 'gpus');
-    assert.deepEqual([gpus.outcome, gpus.hostFault, gpus.unmade], ['failed', true, true]);
+    assert.deepEqual([gpus.outcome, gpus.hostFault, gpus.inconclusive], ['failed', true, true]);
     assert.match(gpus.said, /nvidia-smi is not on the PATH/);
   });
 
@@ -284,7 +284,7 @@ describe('the GEMM of a host', () => {
     const host = await hostWith(t, [{}, {}]);
     const report = await lookAt({ ...host, settings: { ...host.settings, python: '/no/such/python' } });
     const torch = checkOf(report, 'torch');
-    assert.deepEqual([torch.outcome, torch.hostFault, torch.unmade], ['failed', undefined, undefined]);
+    assert.deepEqual([torch.outcome, torch.hostFault, torch.inconclusive], ['failed', undefined, undefined]);
     assert.match(torch.said, /\/no\/such\/python is not on the PATH: set GLEE_PYTHON/);
   });
 });

@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { S3Client } from '@aws-sdk/client-s3';
 import { claimHead, commitHead } from '../../../activities/checkpoints/head.ts';
-import { meetHosts } from '../../../activities/preflight/collective-check.ts';
+import { checkCollective } from '../../../activities/preflight/collective-check.ts';
 import { callOn, openMeeting } from '../../../activities/preflight/collective-meeting.ts';
-import { take } from '../../../activities/preflight/finding.ts';
+import { runCheck } from '../../../activities/preflight/finding.ts';
 import { readServerDate } from '../../../activities/storage/s3-server-date.ts';
 import type { MetHost } from '../../../contracts/health.ts';
 import { startTestS3, type TestS3 } from '../s3.ts';
@@ -23,11 +23,11 @@ const running = (): AbortSignal => new AbortController().signal;
 describe('a check that hangs', () => {
   it('fails by name when its time is up', async () => {
     const make = () => new Promise<never>(() => undefined);
-    assert.deepEqual(await take({ name: 'disk', limitMs: 50, make }, running()), {
+    assert.deepEqual(await runCheck({ name: 'disk', limitMs: 50, make }, running()), {
       name: 'disk',
       outcome: 'failed',
       said: 'no answer within 0.05 s',
-      unmade: true,
+      inconclusive: true,
     });
   });
 });
@@ -109,7 +109,7 @@ describe('the clock of a host', () => {
   it('fails by name, and without blame, when S3 does not answer', async (t) => {
     const serverDate = () => Promise.reject(new Error('connect ECONNREFUSED'));
     const clock = checkOf(await lookAt({ ...(await makeCheckedHost(t, true)), serverDate }), 'clock');
-    assert.deepEqual([clock.outcome, clock.hostFault, clock.unmade], ['failed', undefined, true]);
+    assert.deepEqual([clock.outcome, clock.hostFault, clock.inconclusive], ['failed', undefined, true]);
     assert.match(clock.said, /could not be checked: connect ECONNREFUSED/);
   });
 });
@@ -156,7 +156,7 @@ describe('hosts of a gang', () => {
 
   it('reach each other, and say that pretended GPUs add nothing up', async () => {
     const hosts = [await at('gpu-1'), await at('gpu-2'), await at('gpu-3')];
-    const report = await meetHosts(pretended, { ...input, hosts }, running());
+    const report = await checkCollective(pretended, { ...input, hosts }, running());
     assert.deepEqual(report.unreachable, []);
     assert.match(checkOf(report, 'ports').said, /^reaches 2 others, clocks 0\.0 s apart$/);
     assert.equal(checkOf(report, 'collective').outcome, 'skipped');
@@ -169,7 +169,7 @@ describe('hosts of a gang', () => {
       const python = await writeScript(t, `#!/bin/sh\n${script}\n`);
       const gpuHost = { host: 'gpu-1', scratch, python, pretend: false };
       return checkOf(
-        await meetHosts(gpuHost, { ...input, gpuIndices: [4, 6], hosts }, running()),
+        await checkCollective(gpuHost, { ...input, gpuIndices: [4, 6], hosts }, running()),
         'collective',
       );
     };
@@ -193,7 +193,7 @@ describe('hosts of a gang', () => {
   it('name each that they do not reach, and why', async () => {
     const closed = await at('gpu-3');
     const hosts = [await at('gpu-1'), await at('gpu-2'), { ...closed, ports: await closedPort() }];
-    const report = await meetHosts(pretended, { ...input, hosts }, running());
+    const report = await checkCollective(pretended, { ...input, hosts }, running());
     assert.deepEqual(report.unreachable, ['gpu-3']);
     assert.match(checkOf(report, 'ports').said, /^does not reach gpu-3 at 127\.0\.0\.1:\d+ \(.*ECONNREFUSED/);
     assert.ok(report.checks.every(({ name }) => name !== 'collective'));
@@ -209,7 +209,7 @@ describe('hosts of a gang', () => {
 
   it('are not taken for another that answers at their address', async () => {
     const hosts = [await at('gpu-1'), { ...(await at('gpu-7')), name: 'gpu-2' }];
-    const report = await meetHosts(pretended, { ...input, hosts }, running());
+    const report = await checkCollective(pretended, { ...input, hosts }, running());
     assert.deepEqual(report.unreachable, ['gpu-2']);
     assert.match(checkOf(report, 'ports').said, /for gpu-2, answers gpu-7: mend GLEE_ADDRESS/);
   });

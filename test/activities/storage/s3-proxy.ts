@@ -2,7 +2,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { createS3ObjectStore } from '../../../activities/storage/s3-object-store.ts';
 import type { ObjectStore } from '../../../activities/storage/ports/object-store.ts';
-import type { Patience } from '../../../activities/storage/transfer/with-retry.ts';
+import type { RetryPolicy } from '../../../activities/storage/transfer/with-retry.ts';
 import { startFaultyProxy, type Fault, type ProxiedRequest as Request } from '../../support/faulty-proxy.ts';
 import type { TestS3 } from '../s3.ts';
 
@@ -22,12 +22,15 @@ export interface S3Proxy {
 }
 
 /** Little enough for a test to wait for. */
-export const HASTE: Patience = { stallMs: 1000, attempts: 5, pauseMs: 20 };
+export const HASTE: RetryPolicy = { stallMs: 1000, attempts: 5, pauseMs: 20 };
 
 export async function startS3Proxy(
   s3: TestS3,
   faultOf: (request: ProxiedRequest) => Fault | undefined = () => undefined,
-  config: { readonly credentials?: S3Client['config']['credentials']; readonly patience?: Patience } = {},
+  config: {
+    readonly credentials?: S3Client['config']['credentials'];
+    readonly retryPolicy?: RetryPolicy;
+  } = {},
 ): Promise<S3Proxy> {
   const requests: string[] = [];
   const kinds = new Map<string, number>();
@@ -49,7 +52,7 @@ export async function startS3Proxy(
     maxAttempts: 1,
   });
   return {
-    store: createS3ObjectStore(client, 'glee', '', config.patience ?? HASTE),
+    store: createS3ObjectStore(client, 'glee', '', config.retryPolicy ?? HASTE),
     endpoint: proxy.endpoint,
     requests,
     stop: async () => {

@@ -37,7 +37,7 @@ describe('upload', () => {
     });
   }
 
-  it('goes on from the parts that a dead worker has sent, and sends again what differs', async (test) => {
+  it('continues from the parts that a dead worker has sent, and sends again what differs', async (test) => {
     const { path, bytes } = await someFile(test, 6 * PART + 5);
     const uploads = createS3MultipartUploads(s3.client, 'glee', '');
     const older = await uploads.begin('resumed.pth', forever);
@@ -95,7 +95,7 @@ describe('upload', () => {
     });
   }
 
-  it('takes an upload for done whose completion was answered to nobody', async (test) => {
+  it('takes an upload for done whose completion was answered to no one', async (test) => {
     const { path, bytes } = await someFile(test, 2 * PART);
     const lost = ({ method, url, earlier }: ProxiedRequest): Fault | undefined =>
       method === 'POST' && url.searchParams.has('uploadId') && earlier === 0
@@ -127,7 +127,7 @@ describe('upload', () => {
     assert.equal(proxy.requests.filter((request) => request.startsWith('PUT part')).length, 3);
   });
 
-  it('signs anew with fresh credentials when S3 says in the middle that those it has are expired', async (test) => {
+  it('signs again with fresh credentials when S3 says in the middle that those it has are expired', async (test) => {
     const { path, bytes } = await someFile(test, 4 * PART);
     const good = await s3.client.config.credentials();
     let given = 0;

@@ -73,7 +73,7 @@ describe('mustBeHarmless', () => {
 });
 
 describe('isUnpickled', () => {
-  it('is true but for files that nobody loads with torch', () => {
+  it('is true but for files that no one loads with torch', () => {
     for (const path of [
       'weights/a.pth',
       'a.pt',

@@ -35,7 +35,7 @@ describe("classifyExit on the sandbox's own trainer", () => {
     assert.match(end.line, /^AssertionError: Non-existent key: SOLVER\.MAX_ITERATIONS$/);
   });
 
-  it('names a data set that nobody registered', async () => {
+  it('names a data set that no one registered', async () => {
     const set = { ...short, 'DATASETS.TRAIN': '("sa1b_32_train","coco_2017_train")' };
     const end = await endOf(train(standIn, { output: output('dataset'), ranks: 2, set }));
     assert.equal(end.type, 'TrainerConfig');

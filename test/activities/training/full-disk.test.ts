@@ -59,16 +59,16 @@ describe('a disk with room for one page more each time', { skip: noSmallDisk }, 
     await s3.stop();
   });
 
-  for (const [what, deed] of Object.entries(DEEDS)) {
+  for (const [what, work] of Object.entries(DEEDS)) {
     it(`takes ${what} whole, or says that it is full and has all as it was`, async (test) => {
       const path = join(await temporaryFolder(test), 'file.pth');
       await writeFile(path, CONTENT);
       await s3.store.upload(FILE.key, path, forever);
       await begin();
-      await deed(s3, disk.folder);
+      await work(s3, disk.folder);
       const whole = await contentsOf(disk.folder);
       let pages = 0;
-      for (; (await fails(() => deed(s3, disk.folder), whole, pages)) !== undefined; pages += 1)
+      for (; (await fails(() => work(s3, disk.folder), whole, pages)) !== undefined; pages += 1)
         assert.ok(pages < 50, 'so many are enough for all of it');
       test.diagnostic(`${String(pages)} pages`);
       assert.ok(pages >= 3);
@@ -94,14 +94,14 @@ describe('a disk with room for one page more each time', { skip: noSmallDisk }, 
 
   /** @returns What it failed with, if it did. */
   async function fails(
-    deed: () => Promise<unknown>,
+    work: () => Promise<unknown>,
     whole: ReadonlyMap<string, string>,
     pages: number,
   ): Promise<unknown> {
     await begin();
     const earlier = await contentsOf(disk.folder);
     await disk.leaveFree(pages * PAGE);
-    const error: unknown = await deed().then(
+    const error: unknown = await work().then(
       () => undefined,
       (failure: unknown) => failure,
     );
@@ -111,7 +111,7 @@ describe('a disk with room for one page more each time', { skip: noSmallDisk }, 
     for (const name of (error === undefined ? whole : earlier).keys()) assert.ok(found.has(name), name);
     assert.ok(error === undefined || isDiskFull(error), String(error));
     await disk.leaveFree(Infinity);
-    await deed();
+    await work();
     assert.deepEqual(await contentsOf(disk.folder), whole, 'once there is room');
     return error;
   }

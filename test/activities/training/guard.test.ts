@@ -22,7 +22,7 @@ describe('guardOnce', { concurrency: 4 }, () => {
 
   let runs = 0;
 
-  /** A host with a trainer that nobody watches; its attempt is the newest. */
+  /** A host with a trainer that no one watches; its attempt is the newest. */
   async function makeHost(test: TestContext): Promise<{ job: Job; guard: GuardDependencies }> {
     runs += 1;
     const run = `run-${runs}`;
@@ -90,7 +90,7 @@ describe('guardOnce', { concurrency: 4 }, () => {
     assert.equal((await trainerPids(job)).length, 1);
   });
 
-  it('leaves a trainer that somebody watches, whose business it is', async (test) => {
+  it('leaves a trainer that someone watches, whose business it is', async (test) => {
     const { job, guard } = await makeHost(test);
     const supervision = await guard.supervisors.takeOver(job.folder);
     await guardOnce({ ...guard, isRunning: closed });

@@ -15,7 +15,7 @@ describe('trainRank, of a job folder whose files are not what they should be', {
   before(async () => (s3 = await startTestS3()));
   after(() => s3.stop());
 
-  it('goes on supervising its trainer, and ends well', async (test) => {
+  it('continues supervising its trainer, and ends well', async (test) => {
     const host = await makeHost(test, 'trains.py', s3);
     await host.allow(5);
     const rank = startRank(host);

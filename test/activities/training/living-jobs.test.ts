@@ -13,7 +13,7 @@ let scratch: string;
 before(async () => (scratch = await mkdtemp(join(tmpdir(), 'glee-living-'))));
 after(() => rm(scratch, { recursive: true, force: true }));
 
-const nobody = { isWatched: () => false };
+const noSupervisors = { isWatched: () => false };
 
 test('a host tells of the leases under which something lives, or is about to, and of no others', async () => {
   const key = { run: 'r', stage: 'stage1', workflowId: 'r/stage1' };
@@ -33,6 +33,6 @@ test('a host tells of the leases under which something lives, or is about to, an
     ],
   );
   await endTrainer(lives);
-  assert.deepEqual(await livingJobs(scratch, nobody), []);
+  assert.deepEqual(await livingJobs(scratch, noSupervisors), []);
   trainer.kill('SIGKILL');
 });

@@ -127,7 +127,7 @@ describe('trainRank, when the trainer fails', { concurrency: 4 }, () => {
     assert.equal(await readHead(s3.store, identity), undefined, 'what led astray is not in S3');
   });
 
-  it('has succeeded where its trainer was to stop, and keeps what it stopped with for the next leg', async (test) => {
+  it('has succeeded where its trainer was to stop, and keeps what it stopped with for the next segment', async (test) => {
     const host = await makeHost(test, 'exits-well.py', s3);
     const identity = { run: host.input.run, stage: 'stage1', token: host.input.token, workflowId: 'w' };
     const job = await openJob(host.settings.scratch, identity);

@@ -100,7 +100,7 @@ describe('trainRank', { concurrency: 4 }, () => {
     await result;
   });
 
-  it('goes on from the checkpoint that it is given, and counts only what it ran', async (test) => {
+  it('continues from the checkpoint that it is given, and counts only what it ran', async (test) => {
     const host = await makeHost(test, 'trains.py', s3);
     await host.allow(10);
     const first = startRank(host);
@@ -186,7 +186,7 @@ describe('trainRank, when its worker goes', { concurrency: 4 }, () => {
     assert.equal(lines.trim().split('\n').length, 30, 'no iteration is done twice');
   });
 
-  it('finds out how a trainer ended that nobody watched', async (test) => {
+  it('finds out how a trainer ended that no one watched', async (test) => {
     const host = await makeHost(test, 'trains.py', s3);
     await host.allow(5);
     const first = startRank(host);

@@ -101,7 +101,7 @@ describe('fetchIntoS3', () => {
     assert.equal(server.requests.filter((line) => line.startsWith('GET')).length, 1);
   });
 
-  it('goes on to the next mirror when one will not do', async (test) => {
+  it('continues to the next mirror when one will not do', async (test) => {
     const bytes = someBytes(1000);
     const server = await startWebServer(test, (exchange) => {
       if (exchange.request.url === '/gone') exchange.response.writeHead(404).end();
@@ -136,7 +136,7 @@ describe('fetchIntoS3', () => {
     }
   });
 
-  it('ends when it is told to, and goes on after the last whole part', async (test) => {
+  it('ends when it is told to, and continues after the last whole part', async (test) => {
     const bytes = someBytes(12 * MIB);
     const abort = new AbortController();
     const file = { bytes, etag: '"1"' };

@@ -20,7 +20,7 @@ describe('a download from a server that', () => {
     assert.ok(server.sentBytes() < 2 * bytes.length, String(server.sentBytes()));
   });
 
-  it('cuts it and ignores ranges begins anew, and never mixes', async (test) => {
+  it('cuts it and ignores ranges starts again, and never mixes', async (test) => {
     const bytes = someBytes(2 * MIB);
     const server = await startWebServer(test, (exchange) => {
       const cut = exchange.gets < 2 ? { cutAfter: CUT } : {};
@@ -61,7 +61,7 @@ describe('a download from a server that', () => {
     );
     const { fetch } = downloads(test, s3);
     const fetching = () => fetch('changed', `${server.origin}/a.pth`);
-    // Said at once, or begun anew by the next call: the new file whole, or nothing.
+    // Said at once, or started again by the next call: the new file whole, or nothing.
     await mustHave(s3, await fetching().catch(fetching), now);
   });
 

@@ -106,7 +106,7 @@ describe('a download that is interrupted', () => {
     assert.equal(server.requests.length, 0);
   });
 
-  it('begins anew when its record is not what this version writes, or its upload is gone', async (test) => {
+  it('starts again when its record is not what this version writes, or its upload is gone', async (test) => {
     const bytes = someBytes(6 * MIB);
     const cut = { bytes, etag: '"1"', cutAfter: 5.5 * MIB };
     let file: Parameters<typeof sendFile>[1] = cut;

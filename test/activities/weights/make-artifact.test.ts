@@ -70,7 +70,7 @@ describe('makeArtifact', () => {
     assert.deepEqual(await keysOf(s3, 'made'), [key]);
   });
 
-  it('makes it anew when what it is made from has changed', async (test) => {
+  it('makes it again when what it is made from has changed', async (test) => {
     const from = await ingredient(test);
     const changed = { ...from, sha256: 'f'.repeat(64) };
     assert.equal((await makeArtifact(tools(), making(from), forever, () => undefined)).reused, true);

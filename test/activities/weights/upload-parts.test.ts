@@ -49,7 +49,7 @@ describe('uploadParts', () => {
     );
   });
 
-  it('goes on counting after what is stored, and makes an empty file of one empty part', async () => {
+  it('continues counting after what is stored, and makes an empty file of one empty part', async () => {
     const stored = [{ number: 1, sizeBytes: 100, etag: '1', crc32: '' }];
     const { parts } = await send(100, stored);
     assert.deepEqual(

@@ -68,7 +68,7 @@ describe('a body without a checksum to hold against it', () => {
     });
   }
 
-  it('is refused when it goes on in chunks after the size that was stated before', async (test) => {
+  it('is refused when it continues in chunks after the size that was stated before', async (test) => {
     const bytes = someBytes(MIB);
     const origin = await startRawServer(test, (head, socket) => {
       const isHead = head.startsWith('HEAD');
@@ -81,7 +81,7 @@ describe('a body without a checksum to hold against it', () => {
     await mustFail(s3, 'chunks', fetched, 'wrongContent', /said that it has 1047576 bytes and sends more/);
   });
 
-  it('that ends with its connection, of a size that nobody states, is taken as it comes', async (test) => {
+  it('that ends with its connection, of a size that no one states, is taken as it comes', async (test) => {
     const bytes = someBytes(1000);
     const origin = await startRawServer(test, lying('x-none: 1', bytes));
     const fetched = await downloads(test, s3).fetch('unstated', `${origin}/a.pth`);

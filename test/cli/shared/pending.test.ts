@@ -9,7 +9,7 @@ const { PENDING_ACTIVITY_STATE_SCHEDULED: SCHEDULED, PENDING_ACTIVITY_STATE_STAR
 function described(activity: proto.temporal.api.workflow.v1.IPendingActivityInfo) {
   const { DescribeWorkflowExecutionResponse } = proto.temporal.api.workflowservice.v1;
   const activityType = { name: 'trainRank' };
-  const lastFailure = { message: 'the worker that watched this trainer is gone; its trainer may go on' };
+  const lastFailure = { message: 'the worker that watched this trainer is gone; its trainer may continue' };
   const pending = { activityType, lastFailure, attempt: 2, ...activity };
   return { raw: DescribeWorkflowExecutionResponse.create({ pendingActivities: [pending] }) };
 }
@@ -18,7 +18,7 @@ const seconds = (value: number) => proto.google.protobuf.Timestamp.fromObject({ 
 
 test('an activity that waits for its retry, or has said nothing since it was started again, is in trouble', () => {
   const line =
-    'activity trainRank, retry 1: the worker that watched this trainer is gone; its trainer may go on';
+    'activity trainRank, retry 1: the worker that watched this trainer is gone; its trainer may continue';
   const heartbeatDetails = { payloads: [{}] };
   for (const activity of [
     { state: SCHEDULED, heartbeatDetails },

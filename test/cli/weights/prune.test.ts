@@ -86,7 +86,7 @@ describe('pruneBucket', () => {
     assert.equal(await openUploads(), 1);
   });
 
-  it('keeps the file that an artifact had for as long as a run goes on that was planned with it', async () => {
+  it('keeps the file that an artifact had for as long as a run continues that was planned with it', async () => {
     await putArtifact('swin');
     await put('runs/lite-1/plan.json', '{"artifacts":[{"name":"swin"}]}');
     const { kept } = await prune({}, running('lite-1'));

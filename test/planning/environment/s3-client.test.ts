@@ -105,7 +105,7 @@ describe('createS3Client', () => {
 describe('credentials that cannot be had', () => {
   const LIMITS = { beforeSuccessMs: 1000, afterSuccessMs: 5000 };
   const missing = () =>
-    Promise.reject(Object.assign(new Error('nobody has any'), { name: 'CredentialsProviderError' }));
+    Promise.reject(Object.assign(new Error('no one has any'), { name: 'CredentialsProviderError' }));
   // Soon to expire, so that the SDK asks for them each time.
   const good = () =>
     Promise.resolve({ accessKeyId: 'key', secretAccessKey: 'secretsecret', expiration: new Date() });
@@ -144,7 +144,7 @@ describe('credentials that cannot be had', () => {
       );
     assert.equal(await refusal(), 'may pass');
     now = 1500;
-    assert.match(await refusal(), /^CredentialsRefused: .*nobody has any.*aws sts get-caller-identity/);
+    assert.match(await refusal(), /^CredentialsRefused: .*no one has any.*aws sts get-caller-identity/);
     provide = good;
     assert.equal(await refusal(), 'answered');
     provide = missing;

@@ -9,14 +9,14 @@ import {
 import { createS3ObjectStore } from '../../../activities/storage/s3-object-store.ts';
 import { createS3Client, storageRefusal } from '../../../planning/environment/s3-client.ts';
 
-const [deed, file = ''] = process.argv.slice(2);
+const [work, file = ''] = process.argv.slice(2);
 const client = createS3Client();
-if (deed === 'touch') {
+if (work === 'touch') {
   const object = { Bucket: 'glee', Key: 'x' };
   await client.send(new PutObjectCommand({ ...object, Body: 'x' }));
   await client.send(new CreateMultipartUploadCommand(object));
   await client.send(new GetObjectCommand(object));
-} else if (deed === 'credentials') {
+} else if (work === 'credentials') {
   const store = createS3ObjectStore(client, 'glee', '');
   const tried = () =>
     store

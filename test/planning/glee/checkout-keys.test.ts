@@ -59,7 +59,7 @@ test("a checkout's own code says which keys it defines; what it lacks is an erro
   assert.match(yaml, /LAYERS: 4\n/);
   assert.match(yaml, /WARMUP_FACTOR: "3"\n/);
 
-  // Another content is asked for anew.
+  // Another content is asked for again.
   await writeInto(checkout, 'projects/GLEE/glee/config.py', GLEE_CONFIG.replace('LAYERS', 'DEPTH'));
   assert.equal((await knownKeys(checkout, 'python3')).types.get('MODEL.OURS.DEPTH'), 'int');
 });

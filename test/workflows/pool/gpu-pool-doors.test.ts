@@ -1,5 +1,5 @@
 /**
- * @module Messages that nobody of ours would send, to the pool and to a stage, on a real server. They are dropped, and
+ * @module Messages that no one of ours would send, to the pool and to a stage, on a real server. They are dropped, and
  * nothing else stops.
  */
 import assert from 'node:assert/strict';
@@ -37,7 +37,7 @@ describe('messages that cannot be read', { concurrency: true }, () => {
   before(async () => (lab = await startLab()));
   after(() => lab.stop());
 
-  it('are dropped by the pool, which serves everybody else', async (t) => {
+  it('are dropped by the pool, which serves everyone else', async (t) => {
     const scene = await setScene(lab, t, { hosts: ['host-a'] });
     const pool = lab.client.workflow.getHandle(poolWorkflowId(scene.run));
     for (const signal of ['join', 'request', 'release', 'priority', 'blame'])

@@ -52,7 +52,7 @@ describe('gpuPool and people', { concurrency: true }, () => {
     );
   });
 
-  it('asks the holder to yield when somebody more urgent comes, who is served when it has let go', async (t) => {
+  it('asks the holder to yield when someone more urgent comes, who is served when it has let go', async (t) => {
     const { run } = await setScene(lab, t, { hosts: ['host-a'] });
     const pool = poolClient(lab, run);
     const holder = await pool.hold(`${run}/h`);
@@ -78,8 +78,8 @@ describe('gpuPool and people', { concurrency: true }, () => {
     const { pool, ...reader } = poolClient(lab, run);
     const view = () => reader.view();
     const order = { ...said, host: 'host-a' };
-    const refused = async (deed: Promise<unknown>, message: RegExp) => {
-      await assert.rejects(deed, (error) => {
+    const refused = async (work: Promise<unknown>, message: RegExp) => {
+      await assert.rejects(work, (error) => {
         assert.ok(error instanceof WorkflowUpdateFailedError);
         assert.match(error.cause?.message ?? '', message);
         return true;
@@ -133,7 +133,7 @@ describe('gpuPool and people', { concurrency: true }, () => {
     await until('its goodbye', async () => (await view()).hosts[0]?.present === false);
   });
 
-  it('reads its file again when it is told to, and goes on with what it had where the file will not do', async (t) => {
+  it('reads its file again when it is told to, and continues with what it had where the file will not do', async (t) => {
     const { run } = await setScene(lab, t, { hosts: ['host-a'] });
     const { pool, ...reader } = poolClient(lab, run);
     const view = () => reader.view();

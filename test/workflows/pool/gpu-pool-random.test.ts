@@ -47,7 +47,7 @@ describe('gpuPool under load', () => {
         },
         signalArgs: [{ name: hostName(index), gpus: 8, address: hostName(index) }],
       });
-    // Nobody serves their queues: half a minute after its join each is lost, and has to come back.
+    // No one serves their queues: half a minute after its join each is lost, and has to come back.
     for (let index = 0; index < HOSTS; index += 1) await joinOne(index);
     const holders = await Promise.all(
       Array.from({ length: HOLDERS }, (_, index) => pool.hold(`crowd/h${String(index)}`)),

@@ -90,7 +90,7 @@ describe('gpuPool', { concurrency: true }, () => {
     assert.equal(result.attempts, 1);
   });
 
-  it('gives out larger tokens than before even when it has been started anew', async (t) => {
+  it('gives out larger tokens than before even when it has been started again', async (t) => {
     const scene = await setScene(lab, t);
     await (await startStage(scene)).result();
     await forget(scene);
@@ -100,7 +100,7 @@ describe('gpuPool', { concurrency: true }, () => {
     assert.ok(first !== undefined && second !== undefined && second > first);
   });
 
-  it('loses a host whose queue nobody serves', async (t) => {
+  it('loses a host whose queue no one serves', async (t) => {
     const scene = await setScene(lab, t, { hosts: ['host-without-worker'] });
     assert.equal(await presenceOf(scene, 'host-without-worker'), true);
     await until('its loss', async () => (await presenceOf(scene, 'host-without-worker')) === false, 60_000);
@@ -124,7 +124,7 @@ describe('gpuPool', { concurrency: true }, () => {
     await ended;
   });
 
-  it('serves a stage that has waited since before it was started anew', async (t) => {
+  it('serves a stage that has waited since before it was started again', async (t) => {
     const scene = await setScene(lab, t, { hosts: ['host-a'] });
     const handle = await startStage(scene);
     await until('the request to be queued', async () => (await viewPoolOf(scene)).queue.length === 1);

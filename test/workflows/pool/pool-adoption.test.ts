@@ -70,7 +70,7 @@ test('holders tell of whole gangs, in rank order, also of hosts that have not jo
   }
 });
 
-test('a stage that waits is in the queue of a pool that was started anew, and what it holds can be asked for', () => {
+test('a stage that waits is in the queue of a pool that was started again, and what it holds can be asked for', () => {
   const accounts = [
     account({ request: request('waits', { priority: 3 }) }),
     account({ held: lease('old', ['a']) }),

@@ -30,7 +30,7 @@ test(`whatever ${String(STEPS)} times happens to 50 hosts and ${String(REQUESTS)
   world.settle();
 });
 
-test('nobody starves: a large and unimportant request is served among small and important ones without end', () => {
+test('no one starves: a large and unimportant request is served among small and important ones without end', () => {
   let state: PoolState = EIGHT_HOSTS;
   let nowMs = 1_000_000;
   const big = { requestId: 'big', holder: 'big', holderSince: 0, hosts: 8, gpusPerHost: 8, avoid: [] };

@@ -49,7 +49,7 @@ test('a request that waits for busy hosts is not overtaken by smaller ones', () 
   assert.deepEqual(leased(grantAll(release(state, 'one'))), { a: 'two', b: 'two' });
 });
 
-test('a request for more than there is holds up nobody, and is served when the hosts come', () => {
+test('a request for more than there is holds up no one, and is served when the hosts come', () => {
   const state = enqueue(
     enqueue(poolOf('a', 'b'), request('big', { hosts: 3 }), NOW),
     request('small', { hosts: 1 }),
@@ -123,15 +123,15 @@ test('a request that is made twice is one, whether it waits or is granted', () =
   assert.equal(enqueue(granted, one, NOW), granted);
 });
 
-test('a holder that was started anew has lost what it held and wanted before', () => {
+test('a holder that was started again has lost what it held and wanted before', () => {
   const before = enqueue(
     poolOf('a', 'b'),
     request('old', { holder: 'stage', holderSince: 1, hosts: 2 }),
     NOW,
   );
-  const anew = request('new', { holder: 'stage', holderSince: 2, hosts: 2 });
-  assert.deepEqual(leased(grantAll(enqueue(grantAll(before), anew, NOW))), { a: 'new', b: 'new' });
-  assert.deepEqual(waiting(enqueue(before, anew, NOW)), ['new']);
+  const again = request('new', { holder: 'stage', holderSince: 2, hosts: 2 });
+  assert.deepEqual(leased(grantAll(enqueue(grantAll(before), again, NOW))), { a: 'new', b: 'new' });
+  assert.deepEqual(waiting(enqueue(before, again, NOW)), ['new']);
 });
 
 test('a holder keeps what it holds when one of its own requests, or an older one, comes late', () => {

@@ -56,7 +56,7 @@ test('a gang that lost a host keeps its healthy ones, before others that have wa
   assert.deepEqual(leased(grantAll(enqueue(state, again, later), later)), { b: 'again', c: 'again' });
 });
 
-test('a team at its quota waits and holds up nobody else', () => {
+test('a team at its quota waits and holds up no one else', () => {
   const settings = { ...DEFAULT_POOL_SETTINGS, quotas: { vision: 8 } };
   let state: PoolState = { ...poolOf('a', 'b'), settings };
   for (const id of ['one', 'two']) state = enqueue(state, request(id, { team: 'vision' }), NOW);
@@ -98,7 +98,7 @@ test('the least urgent and newest holders are asked to yield, no more than are n
   assert.deepEqual(leased(grantAll(release(first.state, 'new'))), { a: 'old', b: 'important', c: 'urgent' });
 });
 
-test('nobody is asked in vain: not when it would not do, and not by what is no more urgent', () => {
+test('no one is asked in vain: not when it would not do, and not by what is no more urgent', () => {
   let state = grantAll(enqueue(poolOf('a', 'b'), request('one', { priority: 1 }), NOW));
   state = grantAll(enqueue(state, request('two', { priority: 7 }), NOW));
   assert.deepEqual(askToYield(enqueue(state, request('both', { priority: 5, hosts: 2 }), NOW), NOW).asks, []);
@@ -108,7 +108,7 @@ test('nobody is asked in vain: not when it would not do, and not by what is no m
   ]);
 });
 
-test('a request that only its age puts first keeps nobody behind it from asking others to yield', () => {
+test('a request that only its age puts first keeps no one behind it from asking others to yield', () => {
   const later = NOW + 12 * HOUR;
   let state = grantAll(enqueue(poolOf('a', 'b', 'c'), request('low', { hosts: 2 }), NOW));
   state = enqueue(state, request('aged', { hosts: 3 }), NOW);
@@ -122,7 +122,7 @@ test('a request that only its age puts first keeps nobody behind it from asking 
   assert.deepEqual(leased(grantAll(release(freed, 'urgent'), later)), { a: 'aged', b: 'aged', c: 'aged' });
 });
 
-test('nobody is asked for a request where a sooner one that is as urgent would take what is freed', () => {
+test('no one is asked for a request where a sooner one that is as urgent would take what is freed', () => {
   let state = grantAll(enqueue(poolOf('a', 'b'), request('low'), NOW));
   state = grantAll(enqueue(state, request('lower', { priority: 6 }), NOW));
   // It could use both hosts, and may have only one of them freed.
@@ -149,7 +149,7 @@ test('a host that is drained gets nothing, its holders are asked to yield, and i
   assert.deepEqual(leased(grantAll(enqueue(joinHost(back, host('b')), request('new'), NOW))), { b: 'new' });
 });
 
-test('a fault sets a host aside at once, bad luck at the third time in a day, until somebody clears it', () => {
+test('a fault sets a host aside at once, bad luck at the third time in a day, until someone clears it', () => {
   const blame = { host: 'a', holder: 'run/stage1', reason: 'Xid 79' };
   const aside = (state: PoolState) => viewPool(state, NOW).hosts[0]?.quarantined?.reason;
   assert.equal(aside(blameHost(poolOf('a'), { ...blame, weight: 'at once' }, NOW)), 'Xid 79 (run/stage1)');
@@ -191,7 +191,7 @@ test('a stage of a week loses only the yields themselves to a job that comes eve
     const before = state.leases.length;
     state = grantAll(state, now);
     const [lease] = state.leases;
-    assert.equal(state.leases.length, 1, `somebody trains in minute ${String(minute)}`);
+    assert.equal(state.leases.length, 1, `someone trains in minute ${String(minute)}`);
     if (before === 0 && lease?.holder === 'job') [jobEndsAt, jobs] = [now + jobTakes, jobs + 1];
     const { state: told, asks } = askToYield(state, now);
     state = told;

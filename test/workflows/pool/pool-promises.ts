@@ -18,7 +18,7 @@ export function checkWhole(state: PoolState, wanted: LeaseRequest, { hosts }: Le
 }
 
 /**
- * No request waits while enough GPUs are idle that nobody before it wants. Before it is who could be served by the
+ * No request waits while enough GPUs are idle that no one before it wants. Before it is who could be served by the
  * hosts that there are, waits, and has more priority with age or came earlier; one over its quota wants nothing but
  * what its own team would get.
  */
@@ -58,7 +58,7 @@ export function effective(
   return Math.max(priority + hours, rank ?? -Infinity);
 }
 
-/** Hosts that suit a request: how many there are, and which of them have enough GPUs that nobody holds. */
+/** Hosts that suit a request: how many there are, and which of them have enough GPUs that no one holds. */
 export function idleHosts({ hosts, leases }: PoolState) {
   const taken = new Map<string, number>();
   for (const lease of leases)

@@ -102,12 +102,12 @@ export function newWorld(seed: number, size: WorldSize) {
     ['forget hosts', 1, () => (state = forgetHosts(state, nowMs))],
     ['minutes pass', 20, () => (nowMs += below(20 * 60_000))],
     ['clock set back', 1, () => (nowMs = Math.max(nowMs - below(1000), forgottenAt))],
-    ['pool anew', 0.1, forgetAll],
-    ['pool anew while jobs live', 2, forgetAndAdopt],
+    ['pool again', 0.1, forgetAll],
+    ['pool again while jobs live', 2, forgetAndAdopt],
   ];
 
   function blame() {
-    return { host: anyHost(), holder: 'somebody', reason: 'a test' };
+    return { host: anyHost(), holder: 'someone', reason: 'a test' };
   }
 
   function again(request: LeaseRequest | undefined): PoolState {
@@ -159,7 +159,7 @@ export function newWorld(seed: number, size: WorldSize) {
       );
     const known = new Set(held(state.leases));
     for (const lease of held(leases.filter((one) => !isOver(one))))
-      assert.ok(known.has(lease), `a pool that was started anew does not know ${lease}`);
+      assert.ok(known.has(lease), `a pool that was started again does not know ${lease}`);
     for (const { token } of leases) assert.ok(state.lastToken >= token);
   }
 
@@ -175,10 +175,10 @@ export function newWorld(seed: number, size: WorldSize) {
     happens(): string {
       const all = deeds.reduce((sum, [, weight]) => sum + weight, 0);
       let drawn = random() * all;
-      for (const [name, weight, deed] of deeds) {
+      for (const [name, weight, work] of deeds) {
         drawn -= weight;
         if (drawn > 0) continue;
-        deed();
+        work();
         return name;
       }
       return 'nothing';
@@ -204,7 +204,7 @@ export function newWorld(seed: number, size: WorldSize) {
       checkNothingIdle(after, nowMs);
       const { state: told, asks } = askToYield(after, nowMs);
       for (const { ask } of asks) checkAsk(after, ask.requestId, ask.why);
-      assert.deepEqual(askToYield(told, nowMs).asks, [], 'nobody is asked twice');
+      assert.deepEqual(askToYield(told, nowMs).asks, [], 'no one is asked twice');
       assert.deepEqual(JSON.parse(JSON.stringify(told)), told, 'the state is plain JSON');
       state = told;
       const view = viewPool(state, nowMs);

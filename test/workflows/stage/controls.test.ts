@@ -41,7 +41,7 @@ describe('the controls of a stage', { concurrency: true }, () => {
   before(async () => (lab = await startLab()));
   after(() => lab.stop());
 
-  it('pauses without hosts for as long as it takes, and goes on from what was saved', async (t) => {
+  it('pauses without hosts for as long as it takes, and continues from what was saved', async (t) => {
     const scene = await setScene(lab, t, { train: untilAttempt(2) });
     const handle = await startStage(scene);
     await untilTraining(scene, 1);
@@ -149,7 +149,7 @@ describe('the controls of a stage', { concurrency: true }, () => {
     assert.deepEqual(later.recorded, [], 'it is kept already');
   });
 
-  it('goes on from final weights when it was extended just before its end', async (t) => {
+  it('continues from final weights when it was extended just before its end', async (t) => {
     const ended = newGate();
     const scene = await setScene(lab, t, {
       train: async (input, host, self) => {

@@ -96,7 +96,7 @@ describe('checkGang', { concurrency: true }, () => {
     const health = await look(t, {
       check: (_, host) =>
         Promise.resolve({ checks: host === 'host-b' ? [bad('gpus', 'GPU 1: Xid 79', true)] : [] }),
-      meet: () => assert.fail('nobody is to meet'),
+      meet: () => assert.fail('no one is to meet'),
     });
     assert.deepEqual(health, {
       kind: 'unfit',
@@ -149,7 +149,7 @@ describe('checkGang', { concurrency: true }, () => {
   }
 
   it('lets nothing stop the run that could only not be seen', async (t) => {
-    const hung = { ...bad('data', 'no answer within 60 s'), unmade: true };
+    const hung = { ...bad('data', 'no answer within 60 s'), inconclusive: true };
     const health = await look(t, { check: () => Promise.resolve({ checks: [hung] }) });
     assert.ok(health.kind === 'unfit');
     assert.equal(health.failure.type, 'HostUnfit');
@@ -213,7 +213,7 @@ describe('checkGang', { concurrency: true }, () => {
   it('names a host that opened no port to be met at', async (t) => {
     const health = await look(t, {
       closed: ['host-b'],
-      meet: () => assert.fail('nobody is to meet'),
+      meet: () => assert.fail('no one is to meet'),
     });
     assert.ok(health.kind === 'unfit');
     assert.equal(health.failure.message, 'host host-b is unfit: ports: it opened none');

@@ -99,7 +99,7 @@ describe('decide', () => {
     });
   });
 
-  it('avoids nobody when no host is known to be lost', () => {
+  it('avoids no one when no host is known to be lost', () => {
     assert.deepEqual(decide({ type: 'HostLost', message: 'boom' }, first), {
       ...{ kind: 'elsewhere', afterMs: 0 },
       avoid: [],
@@ -215,7 +215,7 @@ describe('nameFailure', () => {
     });
   }
 
-  it('takes a queue that nobody serves for a lost host', () => {
+  it('takes a queue that no one serves for a lost host', () => {
     const timeout = new TimeoutFailure('timed out', undefined, TimeoutType.SCHEDULE_TO_START);
     assert.deepEqual(nameFailure(through(timeout), 'gpu-1'), {
       ...{ type: 'HostLost', host: 'gpu-1' },

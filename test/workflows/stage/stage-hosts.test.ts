@@ -191,7 +191,7 @@ describe('the hosts of a stage', { concurrency: true }, () => {
     assert.deepEqual(await leasesOf(scene), {});
   });
 
-  it('come to a stage that is started anew, though its terminated predecessor never returned them', async (t) => {
+  it('come to a stage that is started again, though its terminated predecessor never returned them', async (t) => {
     let starts = 0;
     const scene = await setScene(lab, t, {
       train: (...call) => (starts === 1 ? trainForEver(...call) : finish(...call)),

@@ -58,7 +58,7 @@ describe('trainStage', { concurrency: true }, () => {
     assert.equal(counts[0], counts[1]);
   });
 
-  it('ends the whole gang with the host that failed, waits for it, and goes on from the newest checkpoint', async (t) => {
+  it('ends the whole gang with the host that failed, waits for it, and continues from the newest checkpoint', async (t) => {
     const ending = newGate();
     const scene = await setScene(lab, t, {
       train: async (input, host, self) => {
@@ -155,7 +155,7 @@ describe('trainStage', { concurrency: true }, () => {
     assert.equal(scene.trainings.length, 0);
   });
 
-  it('rests where it was asked to, and a later execution goes on from there to its end', async (t) => {
+  it('rests where it was asked to, and a later execution continues from there to its end', async (t) => {
     const scene = await setScene(lab, t);
     const first = await startStage(scene, undefined, 40);
     const rested = await first.result();

@@ -26,7 +26,7 @@ function reached(state: SweepState, values: Readonly<Record<string, number>>, it
   return Object.entries(values).reduce((now, [trial, value]) => {
     const running = afterEvent(ASHA, now, { kind: 'started', trial });
     const ended = {
-      kind: 'leg ended',
+      kind: 'segment ended',
       trial,
       report: { iterations, value },
       gpuHours: 1,
@@ -95,7 +95,7 @@ test('a failed seed does not hold its configuration back: the others stand for i
 
 test('seeds of a promoted configuration follow it, though the rung has filled with better ones since', () => {
   let state = reached(seeded('a', 'b', 'c', 'd'), { 'a-s1': 0.5, 'a-s2': 0.5, 'b-s1': 0.1, 'b-s2': 0.1 });
-  // One host is free: one seed goes on.
+  // One host is free: one seed continues.
   state = afterEvent(ASHA, state, { kind: 'started', trial: 'a-s1' });
   state = reached(state, { 'c-s1': 0.9, 'c-s2': 0.9, 'd-s1': 0.8, 'd-s2': 0.8 });
   assert.ok(starts(state).includes('a-s2'), starts(state).join(', '));
@@ -108,7 +108,7 @@ test('a trial that a person promotes takes its seeds along', () => {
   assert.deepEqual([...starts(state)].sort(), ['a-s1', 'b-s1', 'b-s2']);
 });
 
-test('the median rule compares configurations: the unlucky seed of a good one goes on', () => {
+test('the median rule compares configurations: the unlucky seed of a good one continues', () => {
   const state = reached(seeded('a', 'b', 'c'), {
     ...{ 'a-s1': 0.1, 'a-s2': 0.9, 'b-s1': 0.4, 'b-s2': 0.4, 'c-s1': 0.2, 'c-s2': 0.2 },
   });
@@ -119,7 +119,13 @@ test('a trial that reached its own end before a rung has finished, and nothing w
   let state = reached(seeded('short', 'long'), { 'long-s1': 0.5, 'long-s2': 0.5, 'short-s1': 0.3 });
   state = afterEvent(ASHA, state, { kind: 'started', trial: 'short-s2' });
   const report = { iterations: 60, value: 0.2 };
-  state = afterEvent(ASHA, state, { kind: 'leg ended', trial: 'short-s2', report, gpuHours: 1, final: true });
+  state = afterEvent(ASHA, state, {
+    kind: 'segment ended',
+    trial: 'short-s2',
+    report,
+    gpuHours: 1,
+    final: true,
+  });
   assert.deepEqual(
     state.trials.map(({ status }) => status),
     ['paused', 'finished', 'paused', 'paused'],
@@ -136,14 +142,14 @@ test('when all fail at the first rung, the sweep is over and nothing is started 
   assert.deepEqual(nextSteps(RULES, state), []);
 });
 
-test('of equals the one that was planned first goes on, whatever order they ended in', () => {
+test('of equals the one that was planned first continues, whatever order they ended in', () => {
   const values = { 'a-s1': 0.5, 'a-s2': 0.5, 'b-s1': 0.5, 'b-s2': 0.5 };
   const backwards = Object.fromEntries(Object.entries(values).toReversed());
   assert.deepEqual(starts(reached(seeded('a', 'b'), values)), ['a-s1', 'a-s2']);
   assert.deepEqual(starts(reached(seeded('a', 'b'), backwards)), ['a-s1', 'a-s2']);
 });
 
-test('hours of failed and stopped legs count against the budget', () => {
+test('hours of failed and stopped segments count against the budget', () => {
   const rules: SweepRules = { ...RULES, limits: { concurrency: 1, gpuHours: 3 } };
   let state = afterEvent(ASHA, seeded('a', 'b'), { kind: 'started', trial: 'a-s1' });
   state = afterEvent(ASHA, state, { kind: 'failed', trial: 'a-s1', why: 'TrainerCrashed', gpuHours: 3 });

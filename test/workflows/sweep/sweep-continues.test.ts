@@ -26,8 +26,8 @@ import { until } from '../../support/until.ts';
 describe('a sweep whose histories are long after sixty events', () => {
   let lab: SweepLab;
   let directory: string;
-  const legs: string[] = [];
-  /** By run: a leg of it that waits to be let go. */
+  const segments: string[] = [];
+  /** By run: a segment of it that waits to be let go. */
   const held = new Map<string, () => void>();
   const holds = new Set<string>();
 
@@ -39,7 +39,7 @@ describe('a sweep whose histories are long after sixty events', () => {
       }),
       configDirectory: join(packageRoot, 'test/fixtures/configs'),
       trial: ({ run, until: rung }) => {
-        legs.push(`${run} to ${String(rung)}`);
+        segments.push(`${run} to ${String(rung)}`);
         return holds.delete(run) ? new Promise<void>((resolve) => held.set(run, resolve)) : Promise.resolve();
       },
     });
@@ -63,7 +63,7 @@ describe('a sweep whose histories are long after sixty events', () => {
     return lab.start(sweep, 'sweeps/continued');
   };
 
-  it('continues as new while legs go on, keeps its rungs, and runs nothing twice', async () => {
+  it('continues as new while segments continue, keeps its rungs, and runs nothing twice', async () => {
     const undisturbed = await (await start('free')).result();
     const handle = await start('slow', 'lr0.05-s1');
     await until('it to continue as new', async () => (await executionsOf('slow')) > 1);
@@ -73,10 +73,10 @@ describe('a sweep whose histories are long after sixty events', () => {
     const { counts, leaderboard } = await handle.result();
     assert.deepEqual([counts.finished + counts.stopped, counts.failed], [12, 0]);
     assert.deepEqual(leaderboard, undisturbed.leaderboard);
-    assert.equal(new Set(legs).size, legs.length, 'a leg ran twice');
+    assert.equal(new Set(segments).size, segments.length, 'a segment ran twice');
   });
 
-  it('stops a leg that an earlier execution began, and ends with all of them when it is cancelled', async () => {
+  it('stops a segment that an earlier execution began, and ends with all of them when it is cancelled', async () => {
     const [first, second] = ['lr0.05-s1', 'lr0.05-s2'];
     const handle = await start('steered', first, second);
     await until('it to continue as new', async () => (await executionsOf('steered')) > 1);

@@ -103,7 +103,7 @@ test('data sets are not compared with each other', () => {
   );
 });
 
-test('where the leader fails, the next best goes on to the end', () => {
+test('where the leader fails, the next best continues to the end', () => {
   let state = afterStarts(newSweepState(trials(3, 1)), 't0', 't1', 't2');
   for (const [id, value] of [
     ['t0', 0.3],
@@ -120,7 +120,7 @@ test('where the leader fails, the next best goes on to the end', () => {
 test('an event that is told twice, or after the end, changes nothing', () => {
   const running = afterStarts(newSweepState(trials(1, 1)), 't0');
   const ended = {
-    kind: 'leg ended',
+    kind: 'segment ended',
     trial: 't0',
     report: { iterations: 9, value: 1 },
     gpuHours: 1,
@@ -142,7 +142,7 @@ test('a trial that ends without a value of the metric has failed', () => {
   const running = afterStarts(newSweepState(trials(1, 1)), 't0');
   for (const report of [undefined, { iterations: 900, value: NaN }]) {
     const ended = {
-      kind: 'leg ended',
+      kind: 'segment ended',
       trial: 't0',
       gpuHours: 1,
       final: true,
@@ -160,7 +160,7 @@ test('a person stops a running trial: it is asked, and over when it says so', ()
   assert.deepEqual(nextSteps(rules(NONE), state), [{ kind: 'stop', trial: 't0', why: 'ann: no use' }]);
   state = afterEvent(NONE, state, { kind: 'asked to stop', trial: 't0', why: 'ann: no use' });
   assert.deepEqual(nextSteps(rules(NONE), state), []);
-  state = afterEvent(NONE, state, { kind: 'leg ended', trial: 't0', gpuHours: 1, final: false });
+  state = afterEvent(NONE, state, { kind: 'segment ended', trial: 't0', gpuHours: 1, final: false });
   assert.equal(orderProblem(state, 't0'), "trial 't0' is stopped");
 });
 
@@ -228,5 +228,5 @@ function afterStarts(state: SweepState, ...ids: readonly string[]): SweepState {
 
 function atRung(rule: StoppingRule, state: SweepState, trial: string, value: number): SweepState {
   const report = { iterations: 100, value };
-  return afterEvent(rule, state, { kind: 'leg ended', trial, report, gpuHours: 1, final: false });
+  return afterEvent(rule, state, { kind: 'segment ended', trial, report, gpuHours: 1, final: false });
 }

@@ -91,7 +91,7 @@ function checkStep(rules: SweepRules, state: SweepState, step: SweepStep): void 
 
 /**
  * Its configuration is among the top 1/eta of its rung, or not below the median, or has been promoted from there, or is
- * the best of a group in which nobody else would come to an end. Never before all of its seeds are there.
+ * the best of a group in which no one else would come to an end. Never before all of its seeds are there.
  */
 function checkPromotion(rules: SweepRules, state: SweepState, trial: TrialState): void {
   const group = state.trials.filter((one) => one.group === trial.group);
@@ -101,7 +101,7 @@ function checkPromotion(rules: SweepRules, state: SweepState, trial: TrialState)
   if (rules.rule.kind === 'none') return assert.fail('without a rule nothing rests');
   if (hasLeft(own, trial.rung)) return;
   const mean = meanAt(own, iterations);
-  assert.ok(mean !== undefined, `${trial.id} goes on before its seeds are there`);
+  assert.ok(mean !== undefined, `${trial.id} continues before its seeds are there`);
   if (rules.rule.kind === 'median' && !isBelowMedian(rules, configurations, own)) return;
   const there = configurations.flatMap((one) => {
     const value = meanAt(one, iterations);
@@ -124,12 +124,12 @@ function checkState(
   const running = state.trials.filter(({ status }) => status === 'running').length;
   assert.ok(running <= limits.concurrency);
   const spent = state.trials.reduce((sum, { gpuHours }) => sum + gpuHours, 0);
-  // What runs is told to stop when the budget is spent, and may end its leg.
+  // What runs is told to stop when the budget is spent, and may end its segment.
   const slack = (limits.concurrency + 1) * maxIterations * gpuHoursPerIteration;
   assert.ok(spent <= (limits.gpuHours ?? Infinity) + slack + 1e-9, `${String(spent)} GPU-hours are spent`);
 }
 
-/** The end of a leg or a failure of one of those that run. */
+/** The end of a segment or a failure of one of those that run. */
 function somethingHappens(
   options: WorldOptions,
   { trials }: SweepState,
@@ -142,7 +142,7 @@ function somethingHappens(
   const before = at.get(trial.id) ?? 0;
   const gpuHours = (iterations: number) => iterations * options.gpuHoursPerIteration;
   if (trial.stopping && random() < 0.5) {
-    return { kind: 'leg ended', trial: trial.id, gpuHours: gpuHours(before), final: false };
+    return { kind: 'segment ended', trial: trial.id, gpuHours: gpuHours(before), final: false };
   }
   const iterations = iterationsAt(options.rules.rule, trial.rung) ?? options.maxIterations;
   at.set(trial.id, iterations);
@@ -152,5 +152,5 @@ function somethingHappens(
   const curve = options.trials.find(({ id }) => id === trial.id);
   const report = { iterations, value: curve?.curve(iterations) ?? 0 };
   const final = iterations >= options.maxIterations;
-  return { kind: 'leg ended', trial: trial.id, report, gpuHours: gpuHours(iterations), final };
+  return { kind: 'segment ended', trial: trial.id, report, gpuHours: gpuHours(iterations), final };
 }

@@ -62,7 +62,7 @@ class Checkpointer:
         return checkpoint
 
     def resume_or_load(self, path, *, resume=True):
-        """Goes on from the last checkpoint when there is one, else loads only the model, from the path."""
+        """Continues from the last checkpoint when there is one, else loads only the model, from the path."""
         if resume and self.has_checkpoint():
             return self.load(self.get_checkpoint_file())
         return self.load(path, checkpointables=[])

@@ -80,13 +80,13 @@ describe('classifyExit, by what PyTorch, detectron2, fvcore and Python print', (
       'RuntimeError: The server socket has failed to listen on any local network address. The server socket has failed to bind to [::]:29500 (errno: 98 - Address already in use).',
     'PyTorch 2.4 finds the port taken':
       'torch.distributed.DistNetworkError: The server socket has failed to listen on any local network address. port: 29500, useIpv6: true, code: -98, name: EADDRINUSE, message: address already in use',
-    'nobody listens':
+    'no one listens':
       'torch.distributed.DistNetworkError: The client socket has timed out after 600000ms while trying to connect to (172.17.0.9, 46229).',
     'PyTorch 2 waits in vain for the others':
       'torch.distributed.DistStoreError: Timed out after 601 seconds waiting for clients. 1/2 clients joined.',
     'PyTorch 1 waits in vain for the others':
       'RuntimeError: Timed out initializing process group in store based barrier on rank: 0, for key: store_based_barrier_key:1 (world_size=16, worker_count=8, timeout=0:30:00)',
-    'the host has a name that nobody knows': 'socket.gaierror: [Errno -2] Name or service not known',
+    'the host has a name that no one knows': 'socket.gaierror: [Errno -2] Name or service not known',
     'no route leads there': 'OSError: [Errno 113] No route to host',
   });
 
@@ -131,7 +131,7 @@ describe('classifyExit, by what PyTorch, detectron2, fvcore and Python print', (
     'PyTorch 1 sees no GPU':
       'RuntimeError: cuda runtime error (38) : no CUDA-capable device is detected at torch/csrc/cuda/Module.cpp:32',
     'detectron2 sees no GPU': 'AssertionError: cuda is not available. Please check your installation.',
-    'nobody knows what ails CUDA': 'RuntimeError: CUDA error: unknown error',
+    'no one knows what ails CUDA': 'RuntimeError: CUDA error: unknown error',
     'CUDA cannot say why it does not start':
       'RuntimeError: CUDA unknown error - this may be due to an incorrectly set up environment, e.g. changing env variable CUDA_VISIBLE_DEVICES after program start.',
     'the driver has lost a GPU': 'pynvml.nvml.NVMLError_GpuIsLost: GPU is lost',
@@ -222,7 +222,7 @@ describe('classifyExit, when the log says several things', () => {
     const log = [
       '[W socket.cpp:601] [c10d] The client socket has failed to connect to [10.0.0.1]:29500 (errno: 111 - Connection refused).',
       '[rank1]:[W1102 12:00:00.123456 socket.cpp:697] [c10d] The client socket has failed to connect (errno: 111 - Connection refused).',
-      'RuntimeError: something that nobody has seen before',
+      'RuntimeError: something that no one has seen before',
     ].join('\n');
     assert.equal(classifyExit(failed, log).type, 'TrainerCrashed');
   });
@@ -279,7 +279,7 @@ describe('classifyExit, when the log says nothing', () => {
     }
   });
 
-  it('calls it TrainerLost when nobody recorded how it ended', () => {
+  it('calls it TrainerLost when no one recorded how it ended', () => {
     assert.equal(classifyExit(undefined, progress).type, 'TrainerLost');
     assert.equal(classifyExit(undefined, '').type, 'TrainerLost');
   });

@@ -121,7 +121,7 @@ describe('evaluateOnHost', () => {
 
   it('names a scratch folder that it cannot write to', async (test) => {
     const { host, task } = await prepare(test, { coco_2017_val: {} });
-    // Nobody may make a folder there, not even root.
+    // No one may make a folder there, not even root.
     const settings = { ...host.settings, scratch: '/sys/glee-scratch' };
     const { message } = await failureOf(evaluate({ ...host, settings }, task), 'HostUnfit');
     assert.match(message, /GLEE_SCRATCH is \/sys\/glee-scratch/);

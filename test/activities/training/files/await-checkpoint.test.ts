@@ -47,7 +47,7 @@ describe('awaitCheckpoint', { concurrency: 4 }, () => {
     await end(rank);
   });
 
-  it('goes on waiting in the next try of the activity, for the same checkpoint and no longer', async (test) => {
+  it('continues waiting in the next try of the activity, for the same checkpoint and no longer', async (test) => {
     const { host, rank } = await training(test);
     const first = ask(host);
     const beat = await until('S3 to be asked', () => first.beats.find(({ newest }) => newest === null));

@@ -3,12 +3,12 @@ import { mkdir, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { measureRoom } from '../../../../activities/training/files/checkpoint-room.ts';
+import { measureFreeSpace } from '../../../../activities/training/files/checkpoint-room.ts';
 import type { WeightsFile } from '../../../../contracts/weights.ts';
 
 const TERABYTE = 1e12;
 
-describe('measureRoom', () => {
+describe('measureFreeSpace', () => {
   let folder: string;
   before(async () => (folder = await mkdtemp(join(tmpdir(), 'glee-room-'))));
   after(() => rm(folder, { recursive: true, force: true }));
@@ -20,7 +20,7 @@ describe('measureRoom', () => {
 
   it('says what the disk has free, and counts each file once, also in folders that are not there yet', async () => {
     const { bavail, bsize } = await statfs(folder);
-    const [disk, ...others] = await measureRoom(places('new'), {
+    const [disk, ...others] = await measureFreeSpace(places('new'), {
       weights: { kind: 'artifact', artifact: file('1') },
       files: [
         { path: 'weights/a.pth', file: file('1') },
@@ -43,7 +43,7 @@ describe('measureRoom', () => {
       { path: 'placed.pth', file: file('2') },
     ];
     const weights = { kind: 'checkout', path: 'x', sha256: 'x', sizeBytes: TERABYTE } as const;
-    const [disk] = await measureRoom({ scratch, checkout }, { weights, files });
+    const [disk] = await measureFreeSpace({ scratch, checkout }, { weights, files });
     assert.equal(disk?.neededBytes, 0);
   });
 
@@ -57,7 +57,7 @@ describe('measureRoom', () => {
       const { scratch } = places('other');
       const files = [{ path: 'a.pth', file: file('1') }];
       const weights = { kind: 'artifact', artifact: file('2') } as const;
-      const disks = await measureRoom({ scratch, checkout: shm }, { weights, files });
+      const disks = await measureFreeSpace({ scratch, checkout: shm }, { weights, files });
       assert.deepEqual(
         disks.map(({ path, neededBytes }) => [path, neededBytes]),
         [

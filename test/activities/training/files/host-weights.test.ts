@@ -152,7 +152,7 @@ describe('weights on a host', () => {
       assert.equal(requests.length, 1);
     });
 
-    it('is content with a file of the same bytes that somebody else has put there', async (test) => {
+    it('is content with a file of the same bytes that someone else has put there', async (test) => {
       const host = await makeHost(test);
       await writeInto(host.checkout, PATH, WEIGHTS);
       const { store, requests } = recording(s3.store);
@@ -160,7 +160,7 @@ describe('weights on a host', () => {
       assert.deepEqual(requests, []);
     });
 
-    it("never touches another file under that name: it is somebody's", async (test) => {
+    it("never touches another file under that name: it is someone's", async (test) => {
       const host = await makeHost(test);
       await writeInto(host.checkout, PATH, 'mine');
       await assert.rejects(placeFile({ ...host, store: s3.store }, { path: PATH, file }, forever), {

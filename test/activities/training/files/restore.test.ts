@@ -57,7 +57,7 @@ describe('what an attempt begins from', () => {
       assert.deepEqual(await contentOf(job), { last_checkpoint: NAME, [NAME]: WEIGHTS });
     });
 
-    it('goes on from final weights, as a stage that was extended does, under a numbered name', async (test) => {
+    it('continues from final weights, as a stage that was extended does, under a numbered name', async (test) => {
       const { scratch, job } = await makeHost(test);
       const final = { ...checkpoint, name: 'model_final.pth', final: true };
       await restoreCheckpoint(s3.store, { scratch, host: 'gpu-1' }, job, final, forever);
@@ -93,7 +93,7 @@ describe('what an attempt begins from', () => {
       assert.equal((await contentOf(job))[NAME], WEIGHTS);
     });
 
-    it('goes on where it was killed: half a file is fetched anew, a whole one kept', async (test) => {
+    it('continues where it was killed: half a file is fetched again, a whole one kept', async (test) => {
       const { scratch, job } = await makeHost(test);
       await writeFile(join(job.output, NAME), WEIGHTS.slice(0, 9));
       await restoreCheckpoint(s3.store, { scratch, host: 'gpu-1' }, job, checkpoint, forever);

@@ -156,7 +156,7 @@ describe('endTrainer', { concurrency: 4 }, () => {
     assert.equal(await isAlive(job), false);
   });
 
-  it('touches nobody else: a process that has the same command line but no mark lives on', async (test) => {
+  it('touches no one else: a process that has the same command line but no mark lives on', async (test) => {
     const job = await makeJob(test);
     const stranger = spawn(PYTHON, [fixture('waits.py')], { stdio: 'ignore' });
     test.after(() => stranger.kill('SIGKILL'));

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import {
   createHangWatch,
   hangText,
-  lengthsBefore,
+  historicalPhaseDurations,
   type Hang,
   type Signs,
 } from '../../../../activities/training/progress/hang-detection.ts';
@@ -86,7 +86,7 @@ describe('createHangWatch', () => {
     assert.equal(watch(0, saves), undefined);
   });
 
-  it('does not take complaints in the log for iterations, but for a sign of life where nobody counts any', () => {
+  it('does not take complaints in the log for iterations, but for a sign of life where no one counts any', () => {
     assert.equal(watch(0, (seconds) => ({ ...training, log: String(seconds) }))?.silentMs, 35_000);
     assert.equal(
       watch(0, (seconds) => ({ ...silent, log: String(seconds) })),
@@ -118,7 +118,7 @@ describe('createHangWatch', () => {
   });
 });
 
-describe('lengthsBefore', () => {
+describe('historicalPhaseDurations', () => {
   it('knows what earlier attempts on the host have seen, and what the checkpoint says', async (test) => {
     const scratch = await makeScratch(test);
     const [first, second] = [await makeJob(test, 1, scratch), await makeJob(test, 2, scratch)];
@@ -129,7 +129,7 @@ describe('lengthsBefore', () => {
     const saved = { run: 'run', stage: 'stage1', token: 1, name: 'model_0000009.pth', iterations: 10 };
     const times = { secondsPerIteration: 1, stall: 5 };
     const resumeFrom = { ...saved, final: false, file, savedAt: 1, times };
-    assert.deepEqual(await lengthsBefore(scratch, second, { resumeFrom }), {
+    assert.deepEqual(await historicalPhaseDurations(scratch, second, { resumeFrom }), {
       data: 40,
       saving: 5,
       iteration: 2,

@@ -1,5 +1,5 @@
 /**
- * @module A pool that is started anew, or continues as new, while its hosts are in use, on a real server.
+ * @module A pool that is started again, or continues as new, while its hosts are in use, on a real server.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -21,7 +21,7 @@ import {
 } from '../../support/scene.ts';
 import { until } from '../../support/until.ts';
 
-describe('a gpuPool that is started anew', { concurrency: true }, () => {
+describe('a gpuPool that is started again', { concurrency: true }, () => {
   let lab: Lab;
   before(async () => (lab = await startLab()));
   after(() => lab.stop());
