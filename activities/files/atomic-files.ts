@@ -22,7 +22,7 @@ export async function writeFileAtomically(path: string, content: string): Promis
 
 /**
  * Gives the path to a file of any size once it is whole; leaves nothing of it when that fails.
- * @param write Makes the temporary file, down to the disk.
+ * @param write Makes the temporary file; down to the disk, where it must survive a loss of power.
  */
 export async function writeWhole(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = temporaryName(path);

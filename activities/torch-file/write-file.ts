@@ -1,7 +1,7 @@
 /**
  * @module Writes a planned torch file to the disk: whole under its name, or not at all.
  */
-import { alignedBuffer, createDirectFile, type DirectFile } from '../files/direct-file.ts';
+import { createSizedFile, type SizedFile } from '../files/sized-file.ts';
 import { writeWhole } from '../files/atomic-files.ts';
 import { BLOCK_BYTES, readBlocks } from './blocks.ts';
 import type { TorchFile } from './torch-file.ts';
@@ -21,10 +21,9 @@ export async function writeTorchFile(
   onProgress: (doneBytes: number) => void = () => undefined,
 ): Promise<void> {
   await writeWhole(path, async (temporary) => {
-    const target = await createDirectFile(temporary, file.sizeBytes);
+    const target = await createSizedFile(temporary, file.sizeBytes);
     try {
       await writeBlocks(file, target, signal, onProgress);
-      await target.sync();
     } finally {
       await target.close();
     }
@@ -34,12 +33,12 @@ export async function writeTorchFile(
 
 async function writeBlocks(
   file: TorchFile,
-  target: DirectFile,
+  target: SizedFile,
   signal: AbortSignal,
   onProgress: (doneBytes: number) => void,
 ): Promise<void> {
   const free: Buffer[] = [];
-  const takeBuffer = () => free.pop() ?? alignedBuffer(BLOCK_BYTES);
+  const takeBuffer = () => free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
   const writing: Promise<void>[] = [];
   let doneBytes = 0;
   const write = async (bytes: Buffer, offset: number) => {

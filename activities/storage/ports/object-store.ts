@@ -36,7 +36,7 @@ export interface ObjectStore {
    */
   upload(name: string, path: string, signal: AbortSignal, options?: UploadOptions): Promise<UploadedFile>;
   /**
-   * Downloads to a temporary name, verifies size and checksum, fsyncs, renames. Leaves nothing when it fails.
+   * Downloads to a temporary name, verifies size and checksum, renames; the disk may not have it yet. Leaves nothing when it fails.
    *
    * @throws WrongContent when the object is not what was promised.
    */

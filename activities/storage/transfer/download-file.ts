@@ -1,10 +1,10 @@
 /**
  * @module A file out of S3: ranges side by side, each written to its place under a checksum that is taken on the way,
- * and a name only when all of it is right and on the disk.
+ * and a name only when all of it is right. Not flushed: who reads a file after a reboot verifies it.
  */
 import { mkdir, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createDirectFile } from '../../files/direct-file.ts';
+import { createSizedFile } from '../../files/sized-file.ts';
 import { sha256OfFile, writeWhole } from '../../files/atomic-files.ts';
 import { WrongContent, type TransferOptions } from '../ports/object-store.ts';
 import { crc32Hex } from './crc32.ts';
@@ -24,12 +24,11 @@ export async function downloadFile(
   await writeWhole(path, async (temporary) => {
     signal.throwIfAborted();
     await mustHaveRoom(dirname(path), promised.sizeBytes);
-    const file = await createDirectFile(temporary, promised.sizeBytes);
+    const file = await createSizedFile(temporary, promised.sizeBytes);
     try {
       const pieces = await fetchRanges(source, { promised, file, signal, onProgress });
       const crc32 = crc32Hex(crc32OfPieces(pieces));
       await mustBeRight(promised, crc32, temporary, signal);
-      await file.sync();
     } finally {
       await file.close();
     }

@@ -1,7 +1,7 @@
 /** @module The ranges of one version of an object, several at a time, each continued where its connection broke. */
 import { crc32 as updateCrc32 } from 'node:zlib';
 import { httpStatus } from '../../../planning/environment/s3-client.ts';
-import type { DirectFile } from '../../files/direct-file.ts';
+import type { SizedFile } from '../../files/sized-file.ts';
 import { WrongContent } from '../ports/object-store.ts';
 import type { DownloadSource, Promised } from './transfer-ends.ts';
 import type { ResponseHead } from './http-response.ts';
@@ -15,7 +15,7 @@ const CONNECTIONS = 8;
 
 export interface RangesInput {
   readonly promised: Promised;
-  readonly file: DirectFile;
+  readonly file: SizedFile;
   readonly signal: AbortSignal;
   readonly onProgress: ((bytes: number) => void) | undefined;
 }

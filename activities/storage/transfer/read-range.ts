@@ -5,7 +5,6 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { trustedAuthorities } from '../../../planning/environment/s3-client.ts';
-import { alignedBuffer } from '../../files/direct-file.ts';
 import { parseHead, S3Refusal, type ResponseHead } from './http-response.ts';
 import type { SignedRequest } from './sign-request.ts';
 import type { Attempt } from './with-retry.ts';
@@ -145,7 +144,7 @@ class RangeReader {
   }
 
   #emptyBuffer(): Buffer {
-    return this.#sink.buffers.pop() ?? alignedBuffer(BUFFER_BYTES);
+    return this.#sink.buffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
   }
 
   #write(buffer: Buffer, bytes: number): void {

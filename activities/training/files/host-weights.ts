@@ -1,6 +1,7 @@
 /**
  * @module Weights on a host: a cache by checksum, and the places in the GLEE checkout where GLEE itself looks.
  */
+import { uptime } from 'node:os';
 import { copyFile, link, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import type { InitialWeights } from '../../../contracts/training.ts';
@@ -56,7 +57,7 @@ export async function placeFile(
 ): Promise<void> {
   const target = pathInCheckout(places.checkout, path);
   const cached = weightsPath(places.scratch, file.sha256);
-  if (await isSameFile(target, cached)) return touch(cached);
+  if (await isOwnLink(target, cached, file, signal)) return touch(cached);
   if ((await sizeIfThere(target)) !== undefined) {
     if (await hasContent(target, file, signal)) return;
     const found = `is not ${file.name} (sha256 ${file.sha256})`;
@@ -185,11 +186,25 @@ async function linkOrCopy(
   }
 }
 
-/** The link that an earlier attempt made: gigabytes need not be hashed at each start. */
-async function isSameFile(path: string, other: string): Promise<boolean> {
+/**
+ * The link that an earlier attempt made: gigabytes are not hashed at each start, but at the first one since the machine
+ * booted. Downloads are not flushed, and a loss of power may have left less than was written.
+ */
+async function isOwnLink(
+  path: string,
+  cached: string,
+  expected: WeightsFile,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
-    const [one, two] = await Promise.all([stat(path), stat(other)]);
-    return one.ino === two.ino && one.dev === two.dev;
+    const [one, two] = await Promise.all([stat(path), stat(cached)]);
+    if (one.ino !== two.ino || one.dev !== two.dev) return false;
+    // `touch` follows each verification.
+    const bootedAtMs = Date.now() - uptime() * 1000;
+    if (two.mtimeMs > bootedAtMs || (await hasContent(cached, expected, signal))) return true;
+    // Only a loss of power damages both names of it: the next download takes its place.
+    await Promise.all([rm(path, { force: true }), rm(cached, { force: true })]);
+    return false;
   } catch (error) {
     if (isNotFound(error)) return false;
     throw error;

@@ -152,6 +152,18 @@ describe('weights on a host', () => {
       assert.equal(requests.length, 1);
     });
 
+    it('fetches again what the machine had not written down when it lost power', async (test) => {
+      const host = await makeHost(test);
+      const places = { ...host, store: s3.store };
+      await placeFile(places, { path: PATH, file }, forever);
+      const target = join(host.checkout, PATH);
+      // As many bytes, none of them written, and last used before this boot.
+      await writeFile(target, Buffer.alloc(WEIGHTS.length));
+      await utimes(target, 1, 1);
+      await placeFile(places, { path: PATH, file }, forever);
+      assert.equal(await readFile(target, 'utf8'), WEIGHTS);
+    });
+
     it('is content with a file of the same bytes that someone else has put there', async (test) => {
       const host = await makeHost(test);
       await writeInto(host.checkout, PATH, WEIGHTS);
