@@ -1,7 +1,6 @@
 /**
  * @module `convert`: the EVA-02 conversion of 1.2 GB in 300 tensors, by the command `glee weights convert`, by the same
- * steps in torch, and what a plain copy of the file takes. Ours makes its file durable before it gives it its name;
- * torch does not, and cp is measured both ways.
+ * steps in torch, and what a plain copy of the file takes. None of them waits for the disk.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,8 +13,7 @@ import type { Bench, BenchOptions, Case } from './measure.ts';
 
 const CASES = {
   wall: 'seconds of the whole command, against the same steps in Python with torch',
-  copy: 'seconds of the whole command, against cp of the same file until the disk has it, as it has ours',
-  'copy-unflushed': "the same against cp alone, which leaves its file in the kernel's cache",
+  copy: 'seconds of the whole command, against cp of the same file',
   'peak-memory': 'mebibytes resident at most, against the same steps in Python with torch',
 };
 
@@ -52,8 +50,6 @@ interface Round {
   readonly ours: Measured;
   readonly theirs: Measured | undefined;
   readonly copy: Measured | undefined;
-  /** Seconds of the copy until the disk has it, as it has ours. */
-  readonly durableCopy: number | undefined;
 }
 
 async function measureConvert({ runs, withPeer, signal, progress }: BenchOptions): Promise<readonly Case[]> {
@@ -85,11 +81,10 @@ async function measureConvert({ runs, withPeer, signal, progress }: BenchOptions
         ? await measure('theirs', torch, '-c', SAME_STEPS, at('in.pt'), at('theirs'))
         : undefined;
       const copy = withPeer ? await measure('copy', 'cp', at('in.pt'), at('copy')) : undefined;
-      const flushed = copy && (await secondsOf(() => execa('sync', [at('copy')])));
       // The time of a wrong file says nothing.
       if (run === 1)
         await execa(torch, ['-c', SAME_TENSORS, at('in.pt'), at('ours')], { cancelSignal: signal });
-      rounds.push({ ours, theirs, copy, durableCopy: copy && copy.seconds + (flushed ?? 0) });
+      rounds.push({ ours, theirs, copy });
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -100,12 +95,10 @@ async function measureConvert({ runs, withPeer, signal, progress }: BenchOptions
 function casesOf(rounds: readonly Round[]): readonly Case[] {
   const all = (pick: 'ours' | 'theirs' | 'copy', figure: keyof Measured) =>
     rounds.flatMap((round) => (round[pick] === undefined ? [] : [round[pick][figure]]));
-  const durable = rounds.flatMap(({ durableCopy }) => (durableCopy === undefined ? [] : [durableCopy]));
   const seconds = { bench: 'convert', unit: 's', ours: all('ours', 'seconds') };
   return [
     { ...seconds, case: 'wall', peer: all('theirs', 'seconds'), peerName: 'torch' },
-    { ...seconds, case: 'copy', peer: durable, peerName: 'cp and sync of the copy' },
-    { ...seconds, case: 'copy-unflushed', peer: all('copy', 'seconds'), peerName: 'cp' },
+    { ...seconds, case: 'copy', peer: all('copy', 'seconds'), peerName: 'cp' },
     {
       bench: 'convert',
       case: 'peak-memory',
@@ -115,10 +108,4 @@ function casesOf(rounds: readonly Round[]): readonly Case[] {
       peerName: 'torch',
     },
   ];
-}
-
-async function secondsOf(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now();
-  await work();
-  return (performance.now() - began) / 1000;
 }

@@ -20,8 +20,8 @@ export interface Round {
   readonly ours: Measured;
   /** s5cmd, then the other. */
   readonly peers: readonly Measured[];
-  /** The same, and then until the disk has the file, as it has ours; of restores. */
-  readonly flushedSeconds: readonly number[];
+  /** The same, and then until torch has loaded the tensors; of restores. */
+  readonly loadedSeconds: { readonly ours: number; readonly peers: readonly number[] };
 }
 
 const measured = z.object({ seconds: z.number(), cpuSeconds: z.number(), mebibytes: z.number() });
@@ -39,6 +39,8 @@ export interface TransferPlace {
   readonly path: string;
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
+  /** A Python that has torch. */
+  readonly torch: string;
 }
 
 /** What all restores fetch. */
@@ -54,28 +56,38 @@ export async function measureUploads(place: TransferPlace, tools: readonly Trans
     settle();
     peers.push(await runTool(place, tool.upload(place.path, `${tool.name}.pth`)));
   }
-  return { ours, peers, flushedSeconds: [] };
+  return { ours, peers, loadedSeconds: { ours: 0, peers: [] } };
 }
 
 /** All fetch the object that ours has uploaded. */
 export async function measureRestores(place: TransferPlace, tools: readonly TransferTool[]): Promise<Round> {
   settle();
   const ours = await runOurs(place, 'restore');
+  const oursLoaded = ours.seconds + (await secondsToLoad(place, `${place.path}.ours`));
   await rm(`${place.path}.ours`);
   const peers: Measured[] = [];
-  const flushedSeconds: number[] = [];
+  const peersLoaded: number[] = [];
   for (const tool of tools) {
     settle();
     const copy = join(place.folder, `${tool.name}.copy`);
     const peer = await runTool(place, tool.restore('ours.pth', copy));
-    const began = performance.now();
-    execFileSync('sync', [copy]);
-    flushedSeconds.push(peer.seconds + (performance.now() - began) / 1000);
+    peersLoaded.push(peer.seconds + (await secondsToLoad(place, copy)));
     peers.push(peer);
     await rm(copy);
   }
-  return { ours, peers, flushedSeconds };
+  return { ours, peers, loadedSeconds: { ours: oursLoaded, peers: peersLoaded } };
 }
+
+/** As a trainer loads it: all of the file into memory, as torch does unless mmap is asked for. */
+async function secondsToLoad({ torch, signal }: TransferPlace, path: string): Promise<number> {
+  const { stdout } = await execa(torch, ['-c', LOAD, path], { cancelSignal: signal });
+  return Number(stdout);
+}
+
+const LOAD = `import sys, time, torch
+began = time.monotonic()
+torch.load(sys.argv[1], map_location="cpu")
+print(time.monotonic() - began)`;
 
 /** What the one before left for the disk must not be paid by the next. */
 function settle(): void {
