@@ -30,8 +30,7 @@ const CASES = {
   'upload-cpu-other': 'the same against rclone, or aws where that is not installed',
   'upload-memory': 'mebibytes resident at most, against s5cmd',
   restore: 'seconds until the file is verified, against the faster peer, whose file is not',
-  'restore-to-loaded':
-    'seconds until torch.load has its tensors, against the faster peer and the same',
+  'restore-to-loaded': 'seconds until torch.load has its tensors, against the faster peer and the same',
   'restore-cpu': 'CPU seconds a GiB, against s5cmd',
   'restore-cpu-other': 'the same against rclone, or aws where that is not installed',
   'restore-memory': 'mebibytes resident at most, against s5cmd',

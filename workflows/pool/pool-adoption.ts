@@ -28,12 +28,19 @@ export function adoptAccounts(state: PoolState, accounts: readonly LeaseAccount[
   return adoption;
 }
 
-/** The leases under which something lives on a host that joins. */
+/**
+ * The leases under which something lives on a host that joins. What belongs to a newer lease of the same holder stays
+ * with it: the holder gave back the older one, and ends what lives under it.
+ */
 export function adoptJobs(state: PoolState, { jobs = [], ...host }: HostJoin, nowMs: number): Adoption {
   let adoption: Adoption = { state, adopted: [] };
   for (const { holder, requestId, token, gpuIndices } of jobs) {
     const { name, gpus, address, place } = host;
-    const indices = gpuIndices ?? Array.from({ length: gpus }, (_, index) => index);
+    const newer = adoption.state.leases.filter((lease) => lease.holder === holder && lease.token > token);
+    const taken = new Set(newer.flatMap((lease) => indicesOn(lease, name)));
+    const all = gpuIndices ?? Array.from({ length: gpus }, (_, index) => index);
+    const indices = all.filter((index) => !taken.has(index));
+    if (indices.length === 0) continue;
     const hosts: readonly LeasedHost[] = [
       { name, gpus, address, ...(place !== undefined && { place }), gpuIndices: indices },
     ];
@@ -42,6 +49,12 @@ export function adoptJobs(state: PoolState, { jobs = [], ...host }: HostJoin, no
     adoption = adopt(adoption, { requestId, holder, holderSince, hosts, token, rank: 0 }, nowMs);
   }
   return adoption;
+}
+
+function indicesOn({ hosts }: HeldLease, name: string): readonly number[] {
+  const host = hosts.find((one) => one.name === name);
+  if (host === undefined) return [];
+  return host.gpuIndices ?? Array.from({ length: host.gpus }, (_, index) => index);
 }
 
 /** The holder knows more than the hosts that told before it: its priority, its team, and the order of its hosts. */

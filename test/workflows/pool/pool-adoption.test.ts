@@ -47,6 +47,17 @@ test('a job whose lease the pool knows changes nothing, and one told twice is on
   assert.deepEqual([again.adopted, leased(again.state)], [[], { a: 'old 0 1' }]);
 });
 
+test("a job of an older attempt takes no GPU from its holder's newer lease", () => {
+  const holder = 'run/stage1';
+  const newer = grantAll(enqueue(poolOf('a'), request('new', { holder, gpusPerHost: 4 }), NOW));
+  const old = (gpuIndices: readonly number[]) =>
+    joins(newer, { ...host('a'), jobs: [{ ...job, holder, gpuIndices }] });
+  assert.deepEqual([old([0, 1]).adopted, leased(old([0, 1]).state)], [[], { a: 'new 0 1 2 3' }]);
+  assert.deepEqual(leased(old([3, 4]).state), { a: 'new 0 1 2 3, old 4' });
+  const foreign = joins(newer, { ...host('a'), jobs: [{ ...job, holder: 'other/stage1' }] });
+  assert.equal(foreign.adopted.length, 1, "another holder's trainer is in use whatever the pool believes");
+});
+
 test('tokens grow beyond those told, but for one that no pool can have given', () => {
   const { state } = joins(emptyPool, { ...host('a'), jobs: [{ ...job, token: NOW + 10 }] });
   const [next] = grants(enqueue(state, request('one', { gpusPerHost: 6 }), NOW));
