@@ -37,7 +37,7 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
   const { scratch, host } = dependencies.settings;
   const unnamed = new UnnamedErrors(host);
   const bounded = <T>(key: JobKey, work: () => Promise<T>) =>
-    unnamed.bound(`${key.run}/${key.stage}/${String(key.token)}`, work, async () => {
+    unnamed.bound(`${key.run}/${key.stage}/${key.token}`, work, async () => {
       const job = await findJob(scratch, key);
       if (job !== undefined) await endTrainer(job);
     });
@@ -54,7 +54,7 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
 
     async openAttempt({ run, stage, token, ...options }) {
       const { cancellationSignal } = Context.current();
-      const claim = await unnamed.bound(`open ${run}/${stage}/${String(token)}`, () =>
+      const claim = await unnamed.bound(`open ${run}/${stage}/${token}`, () =>
         claimStage(dependencies, { run, stage }, token, options, cancellationSignal),
       );
       const { checkpoint: resumeFrom, insteadOf } = claim;

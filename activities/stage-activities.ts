@@ -76,13 +76,13 @@ async function publishStage(
 ): Promise<StageResult> {
   const checkpoint = (await readHead(store, { run, stage: plan.stage }))?.checkpoint ?? null;
   if (checkpoint === null || !hasArrived(checkpoint, until)) {
-    const found = checkpoint === null ? 'no checkpoint' : `iteration ${String(checkpoint.iterations)}`;
-    const wanted = until === undefined ? 'final weights' : `iteration ${String(until)}`;
+    const found = checkpoint === null ? 'no checkpoint' : `iteration ${checkpoint.iterations}`;
+    const wanted = until === undefined ? 'final weights' : `iteration ${until}`;
     throw new Error(`the head of ${run}/${plan.stage} does not name ${wanted}: ${found}`);
   }
   const { final, iterations, file } = checkpoint;
   const { key, sha256, sizeBytes } = file;
-  const name = `${run}/${plan.stage}${final ? '' : `@${String(iterations)}`}`;
+  const name = `${run}/${plan.stage}${final ? '' : `@${iterations}`}`;
   const { configFile } = plan;
   const result: StageResult = {
     stage: plan.stage,

@@ -80,7 +80,7 @@ async function transferCases(
   const wants = (direction: string) => only?.startsWith(direction) ?? true;
   if (!wants('upload')) await uploadOurs(place);
   for (let run = 1; run <= runs; run += 1) {
-    progress(`round ${String(run)} of ${String(runs)}; ${loadText()}`);
+    progress(`round ${run} of ${runs}; ${loadText()}`);
     if (wants('upload')) uploads.push(await measureUploads(place, tools));
     if (wants('restore')) restores.push(await measureRestores(place, tools));
   }
@@ -132,7 +132,7 @@ const cpuPerGiB = ({ cpuSeconds }: Measured) => cpuSeconds / (FILE_BYTES / 2 ** 
 async function paceCase({ runs, progress }: BenchOptions, place: TransferPlace): Promise<Case> {
   const rounds: PaceRound[] = [];
   for (let run = 1; run <= runs; run += 1) {
-    progress(`pace, round ${String(run)} of ${String(runs)}; ${loadText()}`);
+    progress(`pace, round ${run} of ${runs}; ${loadText()}`);
     rounds.push(await measurePace(place));
   }
   return {

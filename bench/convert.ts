@@ -75,7 +75,7 @@ async function measureConvert({ runs, withPeer, signal, progress }: BenchOptions
     // Once unmeasured: all three then read the file from the kernel's cache.
     await measure('warm', 'cp', at('in.pt'), at('warm'));
     for (let run = 1; run <= runs; run += 1) {
-      progress(`round ${String(run)} of ${String(runs)}; ${loadText()}`);
+      progress(`round ${run} of ${runs}; ${loadText()}`);
       const ours = await measure('ours', ...glee, at('in.pt'), at('ours'));
       const theirs = withPeer
         ? await measure('theirs', torch, '-c', SAME_STEPS, at('in.pt'), at('theirs'))

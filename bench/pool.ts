@@ -50,7 +50,7 @@ async function measurePool(options: BenchOptions): Promise<readonly Case[]> {
     const lengths = await historyLengths(client);
     const { historyLength } = await client.workflow.getHandle(poolWorkflowId('bench')).describe();
     options.progress(
-      `${String(leases)} leases in ${String(lengths.length)} executions; load ${loadavg()[0]?.toFixed(1) ?? ''}; after ${String(historyLength)} events queries ${listed(atRest)} ms, evicted ${listed(evicted)} ms`,
+      `${leases} leases in ${lengths.length} executions; load ${loadavg()[0]?.toFixed(1) ?? ''}; after ${historyLength} events queries ${listed(atRest)} ms, evicted ${listed(evicted)} ms`,
     );
     const line = (name: keyof typeof CASES, unit: string, ours: readonly number[]): Case => ({
       ...{ bench: 'pool', case: name, unit, ours, peer: [], peerName: null },
@@ -111,11 +111,11 @@ async function liveThrough(
   while (asked < leases) {
     signal.throwIfAborted();
     if (asked % 1000 === 0) {
-      holder = `holder-${String(asked)}`;
+      holder = `holder-${asked}`;
       await client.workflow.start('nobodyRunsThis', { workflowId: holder, taskQueue: 'nobody' });
-      progress(`${String(asked)} of ${String(leases)} leases`);
+      progress(`${asked} of ${leases} leases`);
     }
-    const ids = Array.from({ length: BATCH }, (_, index) => `r${String(asked + index)}`);
+    const ids = Array.from({ length: BATCH }, (_, index) => `r${asked + index}`);
     asked += BATCH;
     const request = { holder, holderSince: 0, hosts: 1, gpusPerHost: 8, avoid: [] };
     await Promise.all(ids.map((requestId) => handle.signal(requestSignal, { ...request, requestId })));

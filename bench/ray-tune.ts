@@ -15,8 +15,7 @@ export async function tuneNothing(python: string, trials: number, signal: AbortS
     const env = { ...process.env, ...mark, RAY_USAGE_STATS_ENABLED: '0' };
     const said = await runInGroup(python, script, { env, signal });
     const [seconds, ended] = (said.trimEnd().split('\n').at(-1) ?? '').split(' ').map(Number);
-    if (seconds === undefined || ended !== trials)
-      throw new Error(`${String(ended)} of ${String(trials)} trials ended`);
+    if (seconds === undefined || ended !== trials) throw new Error(`${ended} of ${trials} trials ended`);
     return seconds;
   } finally {
     await endMarked(mark);

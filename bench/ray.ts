@@ -86,7 +86,7 @@ async function startDriver(
       if (node.exitCode !== 0) throw new Error(`ray start failed on ${machine.name}: ${await logTail(log)}`);
     }
     const script = [join(packageRoot, 'bench/peers/ray_recovery.py'), config, folder];
-    const address = head === undefined ? [] : [`${head.address}:${String(PORT)}`];
+    const address = head === undefined ? [] : [`${head.address}:${PORT}`];
     return await start(head ?? HERE, python, [...script, ...address]);
   } finally {
     await file.close();
@@ -97,7 +97,7 @@ async function startDriver(
 function nodeArguments(machine: Machine, head: Machine | undefined, folder: string): string[] {
   const own = ['--node-ip-address', machine.address, '--object-store-memory', String(100 << 20)];
   if (machine !== head)
-    return [...COMMAND, '--address', `${head?.address ?? ''}:${String(PORT)}`, '--num-cpus', '1', ...own];
+    return [...COMMAND, '--address', `${head?.address ?? ''}:${PORT}`, '--num-cpus', '1', ...own];
   const temporary = ['--temp-dir', join(folder, 'ray')];
   return [
     ...[...COMMAND, '--head', '--port', String(PORT), '--num-cpus', '0', '--include-dashboard', 'false'],

@@ -25,7 +25,7 @@ export async function fineTune({ until, trial }: FineTuneInput): Promise<FineTun
   const iterations = until ?? END;
   const place = trial !== undefined && 'place' in trial ? trial.place : 0;
   const file = { bucket: 'none', key: 'none', sha256: 'none', sizeBytes: 0 };
-  const checkpoint = `${run}/finetune@${String(iterations)}`;
+  const checkpoint = `${run}/finetune@${iterations}`;
   const metrics = [{ dataset: 'none', metric: 'bbox/AP', value: (place * 7919) % 1009 }];
   return {
     run,

@@ -49,7 +49,7 @@ async function measureEmpty(
   const [ours, peer]: [number[], number[]] = [[], []];
   for (let run = 1; run <= runs; run += 1) {
     signal.throwIfAborted();
-    const { seconds, result } = await timed(lab, `empty-${String(run)}`, 'sweeps/empty-trials', signal);
+    const { seconds, result } = await timed(lab, `empty-${run}`, 'sweeps/empty-trials', signal);
     if (result.counts.finished !== EMPTY) throw new Error(`ended as ${JSON.stringify(result.counts)}`);
     ours.push(seconds);
     progress(`ours: ${perSecond(EMPTY, seconds)}; ${loadText()}`);
@@ -70,7 +70,7 @@ async function measureMany(lab: SweepLab, { signal, progress }: BenchOptions): P
   const [longest] = histories;
   const executions = histories.filter(({ workflow }) => workflow === 'many').length;
   progress(
-    `${perSecond(MANY, seconds)}: ${String(finished)} finished, ${String(stopped)} stopped, ${String(failed)} failed; ${String(executions)} executions of the sweep, the longest history has ${String(longest?.events)} events; ${loadText()}`,
+    `${perSecond(MANY, seconds)}: ${finished} finished, ${stopped} stopped, ${failed} failed; ${executions} executions of the sweep, the longest history has ${longest?.events} events; ${loadText()}`,
   );
   const one = (name: keyof typeof CASES, unit: string, ours: number): Case => ({
     ...{ bench: 'sweep', case: name, unit, ours: [ours], peer: [], peerName: null },
@@ -89,5 +89,5 @@ async function timed(lab: SweepLab, id: string, config: string, signal: AbortSig
 }
 
 function perSecond(trials: number, seconds: number): string {
-  return `${String(trials)} trials in ${seconds.toFixed(2)} s, ${(trials / seconds).toFixed(2)} a second`;
+  return `${trials} trials in ${seconds.toFixed(2)} s, ${(trials / seconds).toFixed(2)} a second`;
 }

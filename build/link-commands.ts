@@ -14,7 +14,7 @@ await mkdir(folder, { recursive: true });
 for (const [command, file] of Object.entries(bin)) {
   const target = join(packageRoot, file);
   await chmod(target, 0o755);
-  const temporary = join(folder, `.${command}.${String(process.pid)}`);
+  const temporary = join(folder, `.${command}.${process.pid}`);
   await symlink(relative(folder, target), temporary);
   await rename(temporary, join(folder, command));
 }

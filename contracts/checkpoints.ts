@@ -116,5 +116,5 @@ export function parseCheckpointRef(text: string): CheckpointRef | undefined {
 }
 
 export function describeRef({ run, stage, which }: CheckpointRef): string {
-  return `${run}/${stage}@${String(which)}`;
+  return `${run}/${stage}@${which}`;
 }

@@ -68,9 +68,7 @@ export function parseControl(kind: ControlKind, input: unknown): ParsedControl {
   const facts: Record<string, unknown> = { ...input };
   const { by, why } = facts;
   if (!isText(by) || !isText(why))
-    return problem(
-      `'by' and 'why' must say who asks and why, in at most ${String(LONGEST_TEXT)} letters each`,
-    );
+    return problem(`'by' and 'why' must say who asks and why, in at most ${LONGEST_TEXT} letters each`);
   const unknown = Object.keys(facts).find((key) => !['by', 'why', ...KEYS[kind]].includes(key));
   if (unknown !== undefined) return problem(`'${kind}' knows no '${unknown.slice(0, LONGEST_TEXT)}'`);
   return parseFacts(kind, { by, why }, facts);
@@ -101,7 +99,7 @@ function parseFacts(
       return { ok: true, control: { kind, ...order, iterations } };
     case 'priority':
       if (!isCount(priority) || priority > HIGHEST_PRIORITY)
-        return problem(`'priority' must be a whole number from 0 to ${String(HIGHEST_PRIORITY)}`);
+        return problem(`'priority' must be a whole number from 0 to ${HIGHEST_PRIORITY}`);
       return { ok: true, control: { kind, ...order, priority } };
     case 'resolve':
       return parseResolution(order, facts);

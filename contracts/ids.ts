@@ -45,7 +45,7 @@ export function weightsWorkflowId(run: string): string {
 
 /** One workflow for each checkpoint of a fine-tune that is evaluated. */
 export function evaluationWorkflowId(run: string, iterations: number): string {
-  return `${run}/evaluate-${String(iterations)}`;
+  return `${run}/evaluate-${iterations}`;
 }
 
 /** A trial is a run of its own. */
@@ -63,7 +63,7 @@ export function scheduledRunId(schedule: string, at: Date): string {
 export function scheduleNameProblem(schedule: string): string | undefined {
   const run = scheduledRunId(schedule, new Date(0));
   if (RUN_ID_PATTERN.test(run) && !run.includes('..')) return undefined;
-  return `a schedule's name must be 1 to ${String(63 - (run.length - schedule.length))} letters, digits, '.', '_' or '-', begin with a letter or digit and hold no '..': its runs are called '${run}'`;
+  return `a schedule's name must be 1 to ${63 - (run.length - schedule.length)} letters, digits, '.', '_' or '-', begin with a letter or digit and hold no '..': its runs are called '${run}'`;
 }
 
 /** Plans what a schedule is about to be made for. A schedule's own executions have no '/' in their ids. */
@@ -86,7 +86,7 @@ export const keys = {
   hostCache: (host: string) => `hosts/${host}/weights.json`,
   stage: (run: string, stage: string) => `runs/${run}/${stage}/`,
   attempts: (run: string, stage: string) => `runs/${run}/${stage}/attempts/`,
-  attempt: (run: string, stage: string, token: number) => `runs/${run}/${stage}/attempts/${String(token)}`,
+  attempt: (run: string, stage: string, token: number) => `runs/${run}/${stage}/attempts/${token}`,
   sweepPlan: (sweep: string) => `sweeps/${sweep}/plan.json`,
   /** How all its trials stand, as it ended. */
   sweepState: (sweep: string) => `sweeps/${sweep}/state.json`,

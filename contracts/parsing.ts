@@ -42,7 +42,7 @@ export function fieldsOf(value: unknown, at: string): Fields {
 export function text(longest: number, matches?: (value: string) => boolean, what = 'text'): Reader<string> {
   return (value, at) => {
     if (typeof value !== 'string' || value.length > longest || matches?.(value) === false)
-      throw malformed(value, at, `${what} of at most ${String(longest)} characters`);
+      throw malformed(value, at, `${what} of at most ${longest} characters`);
     return value;
   };
 }
@@ -50,7 +50,7 @@ export function text(longest: number, matches?: (value: string) => boolean, what
 export function whole(least: number, most: number): Reader<number> {
   return (value, at) => {
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least || value > most)
-      throw malformed(value, at, `a whole number from ${String(least)} to ${String(most)}`);
+      throw malformed(value, at, `a whole number from ${least} to ${most}`);
     return value;
   };
 }
@@ -58,7 +58,7 @@ export function whole(least: number, most: number): Reader<number> {
 export function amount(most: number, least = 0): Reader<number> {
   return (value, at) => {
     if (typeof value !== 'number' || !(value >= least && value <= most))
-      throw malformed(value, at, `a number from ${String(least)} to ${String(most)}`);
+      throw malformed(value, at, `a number from ${least} to ${most}`);
     return value;
   };
 }
@@ -66,8 +66,8 @@ export function amount(most: number, least = 0): Reader<number> {
 export function listOf<T>(read: Reader<T>, most: number): Reader<readonly T[]> {
   return (value, at) => {
     if (!Array.isArray(value) || value.length > most)
-      throw malformed(value, at, `a list of at most ${String(most)} entries`);
-    return value.map((one: unknown, index) => read(one, `${at}[${String(index)}]`));
+      throw malformed(value, at, `a list of at most ${most} entries`);
+    return value.map((one: unknown, index) => read(one, `${at}[${index}]`));
   };
 }
 
@@ -75,7 +75,7 @@ export function recordOf<T>(key: Reader<string>, read: Reader<T>, most: number) 
   return (value: unknown, at: string): Readonly<Record<string, T>> => {
     fieldsOf(value, at);
     const entries = Object.entries(value ?? {});
-    if (entries.length > most) throw malformed(value, at, `an object of at most ${String(most)} entries`);
+    if (entries.length > most) throw malformed(value, at, `an object of at most ${most} entries`);
     return Object.fromEntries(
       entries.map(([name, one]: [string, unknown]) => [key(name, at), read(one, `${at}.${name}`)]),
     );
@@ -136,8 +136,8 @@ export function json(deepest: number, most: number, longestText: number): Reader
     let left = most;
     const look = (inner: unknown, depth: number): void => {
       left -= 1;
-      if (left < 0) throw new Malformed(`${at} has more than ${String(most)} values`);
-      if (depth > deepest) throw new Malformed(`${at} is nested more than ${String(deepest)} deep`);
+      if (left < 0) throw new Malformed(`${at} has more than ${most} values`);
+      if (depth > deepest) throw new Malformed(`${at} is nested more than ${deepest} deep`);
       if (typeof inner === 'string') text(longestText)(inner, at);
       if (typeof inner === 'object' && inner !== null)
         for (const one of Object.values(inner)) look(one, depth + 1);
@@ -168,7 +168,7 @@ function malformed(value: unknown, at: string, wanted: string): Error {
       : value === null
         ? 'null'
         : Array.isArray(value)
-          ? `a list of ${String(value.length)}`
+          ? `a list of ${value.length}`
           : value === undefined
             ? 'nothing'
             : typeof value;

@@ -19,7 +19,7 @@ export function hasSecret(address: string): boolean {
 /** Why a workflow must not begin with these sources, or undefined when it may. Says nothing of a secret itself. */
 export function secretProblem(artifact: string, sources: readonly string[]): string | undefined {
   if (sources.some((source) => source.length > LONGEST))
-    return `artifact '${artifact}' has a source of more than ${String(LONGEST)} characters, which is no address`;
+    return `artifact '${artifact}' has a source of more than ${LONGEST} characters, which is no address`;
   if (!sources.some(hasSecret)) return undefined;
   return (
     `artifact '${artifact}' has a source with a secret in its address. It stands in this workflow's history by now, and ` +

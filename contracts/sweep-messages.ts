@@ -26,10 +26,7 @@ export const readAddedTrial: Reader<Trial> = exactly(
   {
     id: readId,
     group: text(LONGEST_GROUP_BYTES, (group) => textBytes(group) <= LONGEST_GROUP_BYTES, 'the UTF-8 text'),
-    parameters: satisfying(
-      isParameters,
-      `an object of at most ${String(LONGEST_PARAMETERS_BYTES)} bytes as JSON`,
-    ),
+    parameters: satisfying(isParameters, `an object of at most ${LONGEST_PARAMETERS_BYTES} bytes as JSON`),
     seed: readCount,
     inputs: text(64, (inputs) => inputs !== '', 'a checksum'),
   },

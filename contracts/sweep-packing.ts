@@ -108,7 +108,7 @@ const FACTS = 8;
 
 const readPackedTrial: Reader<PackedTrial> = (value, at) => {
   const facts = listOf<unknown>((fact) => fact, FACTS + 2 * MOST_REPORTS)(value, at);
-  const of = <T>(place: number, read: Reader<T>) => read(facts[place], `${at}[${String(place)}]`);
+  const of = <T>(place: number, read: Reader<T>) => read(facts[place], `${at}[${place}]`);
   return [
     ...([of(0, text(63)), of(1, text(64)), of(2, count), of(3, count)] as const),
     ...([of(4, whole(0, MOST_REPORTS)), of(5, amount(Number.MAX_VALUE)), of(6, count)] as const),

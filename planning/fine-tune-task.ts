@@ -79,7 +79,7 @@ function unknownOdinw(name: string, all: ReadonlyMap<string, OdinwDataset>): str
     folders.length > 0
       ? `; here it is called ${alternatives(folders.map((one) => `'${one.name}'`))}`
       : didYouMean(name, all.keys());
-  return `ODinW has no data set '${name}'${guess} (configs/odinw.yaml has all ${String(all.size)})`;
+  return `ODinW has no data set '${name}'${guess} (configs/odinw.yaml has all ${all.size})`;
 }
 
 function ownTask(own: OwnDataset, variant: Variant, fewShot: FewShot): FineTuneTask {

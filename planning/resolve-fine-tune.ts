@@ -162,7 +162,7 @@ function evaluationProblems(
   const unknown = (evaluation.datasets ?? []).flatMap((name, index): Problem[] => {
     if (registered.has(name)) return [];
     const message = `data set '${name}' is registered nowhere${didYouMean(name, registered.keys())}`;
-    return [{ level: 'error', file, key: `evaluation.datasets.${String(index)}`, message }];
+    return [{ level: 'error', file, key: `evaluation.datasets.${index}`, message }];
   });
   if (metric !== undefined || evaluation.metric === undefined) return unknown;
   const message = `GLEE computes no figure for ${task}: it writes inference/results.json for the benchmark's own server or toolkit. Leave the metric out`;

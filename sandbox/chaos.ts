@@ -85,9 +85,7 @@ export class Chaos {
     else if (victim === 'Temporal server') this.#stack.temporal.process.kill('SIGKILL');
     else process.kill(target, 'SIGKILL');
     const where = victim === 'Temporal server' ? '' : ` on ${host}`;
-    this.#note(
-      `SIGKILL to the ${victim}${where} (pid ${String(target)}) at ${stage} iteration ${String(iteration)}`,
-    );
+    this.#note(`SIGKILL to the ${victim}${where} (pid ${target}) at ${stage} iteration ${iteration}`);
     return true;
   }
 
@@ -122,6 +120,6 @@ function howItGoesOn(
   { strike, before }: { readonly strike: Strike; readonly before: Progress },
 ): string {
   if (stage !== strike.stage) return `${strike.stage} had ended by then, and ${stage} runs`;
-  const who = pid === before.pid ? 'the same trainer' : `attempt ${String(attempt)}`;
-  return `${who} continues at ${stage} iteration ${String(iteration)}`;
+  const who = pid === before.pid ? 'the same trainer' : `attempt ${attempt}`;
+  return `${who} continues at ${stage} iteration ${iteration}`;
 }

@@ -45,9 +45,7 @@ async function compare(directory: string, signal: AbortSignal): Promise<boolean>
   try {
     progress.note(`Temporal's web UI: ${pc.cyan(stack.temporal.uiUrl)}   logs: ${join(directory, 'logs')}`);
     const { seed } = options;
-    progress.note(
-      `seed ${String(seed)} draws the kills: npm run demo -- --seed ${String(seed)} repeats them\n`,
-    );
+    progress.note(`seed ${seed} draws the kills: npm run demo -- --seed ${seed} repeats them\n`);
     const undisturbed = await train(stack, 'undisturbed', [], progress, signal);
     const disturbed = await train(stack, 'disturbed', drawStrikes(seed), progress, signal);
     progress.end();

@@ -40,7 +40,7 @@ const CABLE = 'eth0';
 
 /** Why no network can be made here; undefined when it can. */
 export async function networkProblem(): Promise<string | undefined> {
-  const name = `glee-${String(process.pid)}-probe`;
+  const name = `glee-${process.pid}-probe`;
   try {
     await ip('netns', 'add', name);
     await ip('netns', 'delete', name);
@@ -62,7 +62,7 @@ export async function createNetwork(names: readonly string[]): Promise<Network> 
     await ip('link', 'set', bridge, 'up');
     const machines: Machine[] = [];
     for (const [index, name] of names.entries()) {
-      const address = `${subnet}.${String(index + 10)}`;
+      const address = `${subnet}.${index + 10}`;
       await addMachine(bridge, name, address);
       machines.push({ name, address, enter: ['ip', 'netns', 'exec', namespaceOf(name)] });
     }
@@ -125,23 +125,23 @@ async function ip(...args: readonly string[]): Promise<void> {
 }
 
 function namespaceOf(name: string, pid = process.pid): string {
-  return `glee-${String(pid)}-${name}`;
+  return `glee-${pid}-${name}`;
 }
 
 /** Names of links have 15 characters at most. */
 function bridgeOf(pid: number): string {
-  return `gleebr${String(pid)}`;
+  return `gleebr${pid}`;
 }
 
 function socketOf(pid: number, index: number): string {
-  return `gv${String(pid)}-${String(index)}`;
+  return `gv${pid}-${index}`;
 }
 
 /** Of 198.18.0.0/15, which is kept free for benches of networks (RFC 2544). */
 async function freeSubnet(): Promise<string> {
   const { stdout } = await execa('ip', ['-4', '-oneline', 'address']);
   for (let n = process.pid; ; n += 1) {
-    const subnet = `198.${String(18 + ((n >> 8) & 1))}.${String(n & 255)}`;
+    const subnet = `198.${String(18 + ((n >> 8) & 1))}.${n & 255}`;
     if (!stdout.includes(` ${subnet}.`)) return subnet;
   }
 }
@@ -154,7 +154,7 @@ async function removeLeftOvers(): Promise<void> {
   const namespaces = (await listNamespaces()).map((name) => /^glee-(\d+)-/.exec(name)?.[1]);
   const pids = new Set([...links, ...namespaces].flatMap((pid) => (pid === undefined ? [] : [Number(pid)])));
   for (const pid of pids) {
-    if (pid === process.pid || !existsSync(`/proc/${String(pid)}`)) await removeNetwork(pid);
+    if (pid === process.pid || !existsSync(`/proc/${pid}`)) await removeNetwork(pid);
   }
 }
 

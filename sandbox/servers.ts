@@ -63,7 +63,7 @@ export async function startTemporal(options: ServerOptions): Promise<TemporalSer
       ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=1'],
       ...Object.entries(DYNAMIC_CONFIG).flatMap(([key, value]) => [
         '--dynamic-config-value',
-        `${key}=${String(value)}`,
+        `${key}=${value}`,
       ]),
     ]),
     logFile: join(options.directory, 'temporal.log'),

@@ -154,7 +154,7 @@ function startHost(
 }
 
 function onThisMachine({ hosts = 2 }: StackOptions): Placement {
-  const names = Array.from({ length: hosts }, (_, index) => `gpu-${String(index + 1)}`);
+  const names = Array.from({ length: hosts }, (_, index) => `gpu-${index + 1}`);
   return { temporal: HERE, s3: HERE, hosts: names.map((name) => ({ ...HERE, name })) };
 }
 

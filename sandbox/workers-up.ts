@@ -36,7 +36,7 @@ export async function untilWorkersAreUp(
       throw new Error(`${broken.name} ends again and again; ${await logTail(broken.logFile)}`);
     if (Date.now() > deadline)
       throw new Error(
-        `${first.name} is not up after ${String(DEADLINE_MS / 1000)} s; ${await logTail(first.logFile)}`,
+        `${first.name} is not up after ${DEADLINE_MS / 1000} s; ${await logTail(first.logFile)}`,
       );
     await delay(LOOK_EVERY_MS, undefined, { signal });
   }

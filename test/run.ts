@@ -57,7 +57,7 @@ const left = failures();
 if (left.length === 0) for (const failure of first) console.log(`\nFLAKY ${failure}`);
 for (const failure of left) console.log(`\nFAILED ${failure}`);
 const passed = [...outcomes.values()].reduce((sum, outcome) => sum + outcome.passed, 0);
-console.log(`${String(passed)} passed, ${String(left.length)} failed`);
+console.log(`${passed} passed, ${left.length} failed`);
 process.exitCode = left.length === 0 ? 0 : 1;
 
 /** Runs the lanes beside each other, each one file at a time. */

@@ -28,7 +28,7 @@ export async function countGpus(
   if (found.length === 0) throw new EnvironmentError(`host ${host}: nvidia-smi finds no GPU`);
   if (gpus !== undefined && gpus > found.length)
     throw new EnvironmentError(
-      `host ${host}: GLEE_GPUS is ${String(gpus)}, and nvidia-smi finds ${String(found.length)} GPUs`,
+      `host ${host}: GLEE_GPUS is ${gpus}, and nvidia-smi finds ${found.length} GPUs`,
     );
   const gpuMemoryMiB = Math.min(...found);
   return { gpus: gpus ?? found.length, ...(gpuMemoryMiB > 0 && { gpuMemoryMiB }) };

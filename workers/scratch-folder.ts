@@ -34,8 +34,7 @@ export async function prepareScratch(path: string): Promise<string> {
   const folder = await realpath(path);
   const { uid, mode } = await stat(folder);
   const me = process.getuid?.();
-  if (uid !== me)
-    throw wrong(`belongs to user ${String(uid)}: give the worker, user ${String(me)}, a folder of its own`);
+  if (uid !== me) throw wrong(`belongs to user ${uid}: give the worker, user ${me}, a folder of its own`);
   if ((mode & 0o022) !== 0) throw wrong(`may be written to by others: chmod go-w ${folder}`);
   for (let parent = dirname(folder); ; parent = dirname(parent)) {
     const above = await lstat(parent);

@@ -31,7 +31,7 @@ export async function readHeadFor(
   signal?: AbortSignal,
 ): Promise<{ readonly value: Head; readonly version: Version } | undefined> {
   if (isAhead(token))
-    throw fail('DamagedHead', `token ${String(token)} of ${stage.run}/${stage.stage} is ${FAR}: ${WHOSE}`);
+    throw fail('DamagedHead', `token ${token} of ${stage.run}/${stage.stage} is ${FAR}: ${WHOSE}`);
   const name = keys.head(stage.run, stage.stage);
   const address = `s3://${store.bucket}/${store.keyOf(name)}`;
   const found = await readObject(store, name, headSchema, signal).catch((error: unknown) => {
@@ -41,10 +41,7 @@ export async function readHeadFor(
   if (found === undefined) return undefined;
   const { token: newest } = found.value;
   if (isAhead(newest))
-    throw fail(
-      'DamagedHead',
-      `the token in ${address}, ${String(newest)}, is ${FAR}: ${WHOSE}; ${NEW_TOKEN}`,
-    );
+    throw fail('DamagedHead', `the token in ${address}, ${newest}, is ${FAR}: ${WHOSE}; ${NEW_TOKEN}`);
   if (newest > token) throw superseded(stage, token, newest);
   return found;
 }
@@ -142,13 +139,10 @@ async function changeHead(
     if ((await store.writeText(name, text, condition, signal)) === 'written') return next;
   }
   throw new Error(
-    `s3://${store.bucket}/${store.keyOf(name)} refused ${String(MOST_CONFLICTS)} conditional writes in a row: does this S3, or a proxy before it, keep ETags and If-Match as they are?`,
+    `s3://${store.bucket}/${store.keyOf(name)} refused ${MOST_CONFLICTS} conditional writes in a row: does this S3, or a proxy before it, keep ETags and If-Match as they are?`,
   );
 }
 
 function superseded({ run, stage }: StageKey, token: number, newer: number): Error {
-  return fail(
-    'Superseded',
-    `attempt ${String(token)} of ${run}/${stage} was replaced by attempt ${String(newer)}`,
-  );
+  return fail('Superseded', `attempt ${token} of ${run}/${stage} was replaced by attempt ${newer}`);
 }

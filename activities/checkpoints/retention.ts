@@ -38,5 +38,5 @@ export function expired(
 
 /** Within its stage. */
 export function idOf({ token, name }: { readonly token: number; readonly name: string }): string {
-  return `${String(token)}/${name}`;
+  return `${token}/${name}`;
 }

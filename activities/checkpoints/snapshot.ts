@@ -76,7 +76,7 @@ export function manifestName({
 }
 
 export function pinName({ run, stage }: StageKey, { token, name, by }: Pin): string {
-  return `${keys.pins(run, stage)}${String(token)}/${name}/${by}.json`;
+  return `${keys.pins(run, stage)}${token}/${name}/${by}.json`;
 }
 
 export function pinOf({ run, stage }: StageKey, objectName: string): Pin | undefined {

@@ -43,8 +43,8 @@ function boundsProblem(text: string): string | undefined {
     else if (character === ']' || character === '}') depth -= 1;
     else if (character !== ',') continue;
     values += 1;
-    if (depth > DEEPEST) return `it nests more than ${String(DEEPEST)} deep`;
-    if (values > MOST_VALUES) return `it has more than ${String(MOST_VALUES)} values`;
+    if (depth > DEEPEST) return `it nests more than ${DEEPEST} deep`;
+    if (values > MOST_VALUES) return `it has more than ${MOST_VALUES} values`;
   }
   return undefined;
 }

@@ -44,7 +44,7 @@ export async function readRegularText(path: string, maxBytes: number): Promise<s
   if (file === undefined) return undefined;
   try {
     const { size } = await file.stat();
-    if (size > maxBytes) throw new StrangeFile(`${path} is longer than ${String(maxBytes)} bytes`);
+    if (size > maxBytes) throw new StrangeFile(`${path} is longer than ${maxBytes} bytes`);
     const { buffer, bytesRead } = await file.read(Buffer.alloc(size), 0, size, 0);
     return buffer.toString('utf8', 0, bytesRead);
   } finally {

@@ -51,7 +51,7 @@ function isGone(pid: number, start: number): boolean {
 /** In ticks since the boot; undefined where it cannot be read. */
 function startOf(pid: number | 'self'): number | undefined {
   try {
-    const line = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
+    const line = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The name of the program comes before, in parentheses, and may hold anything.
     return Number(line.slice(line.lastIndexOf(')') + 2).split(' ')[19]);
   } catch {

@@ -36,8 +36,8 @@ export function asPlanned(frozen: Plan, plan: Plan, changes: RunChanges): Plan {
 export function describeChanges(changes: RunChanges): string {
   const texts = Object.entries(changes).flatMap(([stage, { maxIterations, learningRate }]) => {
     const parts = [
-      ...(maxIterations === undefined ? [] : [`ends after ${String(maxIterations)} iterations`]),
-      ...(learningRate === undefined ? [] : [`has SOLVER.BASE_LR ${String(learningRate)}`]),
+      ...(maxIterations === undefined ? [] : [`ends after ${maxIterations} iterations`]),
+      ...(learningRate === undefined ? [] : [`has SOLVER.BASE_LR ${learningRate}`]),
     ];
     return parts.length === 0 ? [] : [`${stage} ${parts.join(' and ')}`];
   });

@@ -18,7 +18,7 @@ export function planText<T>(plan: T, schema: z.ZodType<T>, name: string): string
   if (sizeBytes > LARGEST_PLAN_BYTES)
     throw refused(
       name,
-      `it has ${String(sizeBytes)} bytes, and ${String(LARGEST_PLAN_BYTES)} are allowed: shorten the lists of the config`,
+      `it has ${sizeBytes} bytes, and ${LARGEST_PLAN_BYTES} are allowed: shorten the lists of the config`,
     );
   let read: T;
   try {
@@ -33,7 +33,7 @@ export function planText<T>(plan: T, schema: z.ZodType<T>, name: string): string
 
 function finite(key: string, value: unknown): unknown {
   if (typeof value !== 'number' || Number.isFinite(value)) return value;
-  throw refused(key, `${String(value)} is no number that JSON has`);
+  throw refused(key, `${value} is no number that JSON has`);
 }
 
 function refused(name: string, why: string): Error {

@@ -63,7 +63,7 @@ function withMark(problem: string, path: string): Annotations {
 function tailProblem(head: string, tail: string, size: number): string | undefined {
   const wanted = head.trimStart().startsWith('[') ? ']' : '}';
   if (tail.trimEnd().endsWith(wanted)) return undefined;
-  return `it does not end with '${wanted}' after its ${String(size)} bytes: it is cut off`;
+  return `it does not end with '${wanted}' after its ${size} bytes: it is cut off`;
 }
 
 interface Piece {

@@ -41,7 +41,7 @@ function portsFinding(calls: readonly Call[]): Finding {
   const problems = calls.flatMap(({ problem }) => problem ?? []);
   if (problems.length > 0) return failed(problems.join('; '));
   const apart = Math.max(0, ...calls.map(({ clockOffsetMs = 0 }) => Math.abs(clockOffsetMs)));
-  return passed(`reaches ${String(calls.length)} others, clocks ${(apart / 1000).toFixed(1)} s apart`);
+  return passed(`reaches ${calls.length} others, clocks ${(apart / 1000).toFixed(1)} s apart`);
 }
 
 async function addUp(
@@ -69,9 +69,9 @@ async function addUp(
     env: gpuVariables(gpuIndices),
   });
   const { ranks, gbPerSecond } = sumSchema.parse(JSON.parse(printed.split('\n').at(-1) ?? ''));
-  const kind = `all_reduce ${String(hosts.length)} x ${String(gpusPerHost)}`;
+  const kind = `all_reduce ${hosts.length} x ${gpusPerHost}`;
   const { usual, said } = await usualSpeed(scratch, kind);
-  const figure = `${String(gbPerSecond)} GB/s in an all_reduce of ${String(ranks)} ranks, ${said}`;
+  const figure = `${gbPerSecond} GB/s in an all_reduce of ${ranks} ranks, ${said}`;
   if (isFarBelow(gbPerSecond, usual)) return failed(figure);
   await keepSpeed(scratch, kind, gbPerSecond);
   return passed(figure);

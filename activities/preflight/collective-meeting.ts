@@ -66,7 +66,7 @@ export interface Call {
 }
 
 export async function callOn({ name, address, ports }: MetHost, limitMs = CALL_LIMIT_MS): Promise<Call> {
-  const at = `${address}:${String(ports.hello)}`;
+  const at = `${address}:${ports.hello}`;
   const broken = (problem: string): Call => ({ host: name, problem });
   try {
     const asked = Date.now();
@@ -74,7 +74,7 @@ export async function callOn({ name, address, ports }: MetHost, limitMs = CALL_L
     const clockOffsetMs = Math.round(hello.at - (asked + Date.now()) / 2);
     if (hello.host !== name) return broken(`at ${at}, for ${name}, answers ${hello.host}: mend GLEE_ADDRESS`);
     if (Math.abs(clockOffsetMs) > MOST_CLOCK_OFFSET_MS)
-      return broken(`the clock of ${name} is ${String(Math.round(clockOffsetMs / 1000))} s away`);
+      return broken(`the clock of ${name} is ${Math.round(clockOffsetMs / 1000)} s away`);
     return { host: name, clockOffsetMs };
   } catch (error) {
     return broken(
@@ -99,7 +99,7 @@ async function ask(
     return said;
   } catch (error) {
     if (!limit.aborted) throw error;
-    throw new Error(`no answer within ${String(limitMs / 1000)} s`, { cause: error });
+    throw new Error(`no answer within ${limitMs / 1000} s`, { cause: error });
   } finally {
     socket.destroy();
   }

@@ -54,8 +54,8 @@ export async function lookForData(host: DataHost, plan: StagePlan): Promise<Find
   const problems = looks.flatMap(({ problem }) => problem ?? []);
   if (problems.length > 0) return failed(`${problems.join('; ')}${notKnown}`);
   const sampled = looks.reduce((sum, { sampled }) => sum + sampled, 0);
-  const images = host.pretend ? 'images are pretended' : `${String(sampled)} of their images sampled`;
-  return passed(`${String(known.length)} data sets in ${host.datasets}, ${images}${notKnown}`);
+  const images = host.pretend ? 'images are pretended' : `${sampled} of their images sampled`;
+  return passed(`${known.length} data sets in ${host.datasets}, ${images}${notKnown}`);
 }
 
 async function datasetsOf(
@@ -111,7 +111,7 @@ async function imageProblem(folder: string, { images, urls }: Annotations): Prom
   const [first] = lacking;
   if (first === undefined) return undefined;
   const sampled = lacking === missing ? images.length : byUrl.length;
-  return `${String(lacking.length)} of ${String(sampled)} sampled images are not there, as ${join(folder, first)}; fetch the images again`;
+  return `${lacking.length} of ${sampled} sampled images are not there, as ${join(folder, first)}; fetch the images again`;
 }
 
 async function missingOf(folder: string, images: readonly string[]): Promise<readonly string[]> {

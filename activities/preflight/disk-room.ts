@@ -59,5 +59,5 @@ function describe({ path, freeBytes, neededBytes }: DiskRoom): string {
 }
 
 function gigabytes(bytes: number): string {
-  return `${String(Math.floor(bytes / 1e7) / 100)} GB`;
+  return `${Math.floor(bytes / 1e7) / 100} GB`;
 }

@@ -20,7 +20,7 @@ export async function usualSpeed(scratch: string, what: string): Promise<Usual> 
   const kept = (await readKept(scratch, FILE, speedsSchema))?.[what] ?? [];
   if (kept.length < ENOUGH) return { usual: undefined, said: 'nothing usual known here yet' };
   const usual = median(kept);
-  return { usual, said: `usual here: ${String(usual)}` };
+  return { usual, said: `usual here: ${usual}` };
 }
 
 export function isFarBelow(figure: number, usual: number | undefined): boolean {

@@ -47,7 +47,7 @@ export async function attemptCheck<T>(
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<ReturnType<typeof inconclusive>>((resolve) => {
     timer = setTimeout(() => {
-      resolve(inconclusive(`no answer within ${String(limitMs / 1000)} s`));
+      resolve(inconclusive(`no answer within ${limitMs / 1000} s`));
       limit.abort();
     }, limitMs);
   });

@@ -48,7 +48,7 @@ export async function compute(
   const last = await readKept(scratch, 'gemm.json', lastSchema);
   const age = Date.now() - (last?.at ?? 0);
   if (last !== undefined && age >= 0 && age < FRESH_MS && last.gpus.join() === uuids.join()) {
-    const said = `${last.said}, ${String(Math.round(age / 1000))} s ago`;
+    const said = `${last.said}, ${Math.round(age / 1000)} s ago`;
     return { checks: [{ name: 'gemm', ...passed(said) }], tflops: last.tflops };
   }
   const script = join(packageRoot, 'trainer/health.py');
@@ -77,10 +77,8 @@ function agree(
   { torch, count }: { readonly torch: string; readonly count: number },
   driver: number,
 ): Finding {
-  if (count === driver) return passed(`torch ${torch} sees ${String(count)} GPUs, as the driver does`);
-  return faulty(
-    `torch ${torch} sees ${String(count)} GPUs, the driver ${String(driver)}: driver or CUDA is broken`,
-  );
+  if (count === driver) return passed(`torch ${torch} sees ${count} GPUs, as the driver does`);
+  return faulty(`torch ${torch} sees ${count} GPUs, the driver ${driver}: driver or CUDA is broken`);
 }
 
 async function judge(scratch: string, gpus: readonly Gpu[], tflops: readonly number[]): Promise<Finding> {
@@ -93,11 +91,10 @@ async function judge(scratch: string, gpus: readonly Gpu[], tflops: readonly num
     notes.add(said);
     // The other GPUs of the same host are known from the first check on.
     const measure = usual ?? own;
-    if (isFarBelow(figure, measure))
-      slow.push(`GPU ${String(index)} does ${String(figure)} TFLOP/s, usual: ${String(measure)}`);
+    if (isFarBelow(figure, measure)) slow.push(`GPU ${index} does ${figure} TFLOP/s, usual: ${measure}`);
   }
   if (slow.length > 0) return faulty(slow.join('; '));
   for (const [place, figure] of tflops.entries())
     await keepSpeed(scratch, `gemm ${gpus[place]?.model ?? ''}`, figure);
-  return passed(`${String(Math.min(...tflops))} TFLOP/s on the slowest GPU, ${[...notes].join(', ')}`);
+  return passed(`${Math.min(...tflops)} TFLOP/s on the slowest GPU, ${[...notes].join(', ')}`);
 }

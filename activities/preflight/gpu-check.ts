@@ -37,9 +37,7 @@ export async function lookAtGpus(
   );
   const lacking = lackOf(input, visible);
   const broken = gpus.flatMap((gpu) => [
-    ...((gpu.eccErrors ?? 0) > 0
-      ? [`${nameOf(gpu)} has ${String(gpu.eccErrors)} uncorrectable ECC errors`]
-      : []),
+    ...((gpu.eccErrors ?? 0) > 0 ? [`${nameOf(gpu)} has ${gpu.eccErrors} uncorrectable ECC errors`] : []),
     ...(xids ?? []).filter((xid) => isOf(xid, gpu.busId)).map(({ text }) => `${nameOf(gpu)}: ${text}`),
   ]);
   const faults = [...lacking, ...broken];
@@ -48,7 +46,7 @@ export async function lookAtGpus(
   if (busy.length > 0) return { gpus, finding: failed(`${busy.join('; ')}: end what uses it`) };
   const kernel =
     xids === undefined ? "; the kernel's log cannot be read for Xids" : ', no Xid in the last hour';
-  const said = `${String(gpus.length)} free (${modelsOf(gpus)}), no uncorrectable ECC errors${kernel}`;
+  const said = `${gpus.length} free (${modelsOf(gpus)}), no uncorrectable ECC errors${kernel}`;
   return { gpus, finding: passed(said) };
 }
 
@@ -69,10 +67,10 @@ function lackOf({ gpuIndices, plan }: CheckHostInput, visible: readonly (Gpu | u
   const devices = visibleDevices();
   const seen = visible.filter((gpu) => gpu !== undefined).length;
   const among = devices === undefined ? '' : ` of CUDA_VISIBLE_DEVICES '${devices.join(',')}'`;
-  const sees = `nvidia-smi sees ${String(seen)} GPUs${among}`;
+  const sees = `nvidia-smi sees ${seen} GPUs${among}`;
   const lacking = (gpuIndices ?? []).filter((place) => visible[place] === undefined);
   if (lacking.length > 0) return [`${sees}, and not ${lacking.join(', ')} of the lease`];
-  return seen < gpusPerHost ? [`${sees}, and the stage trains on ${String(gpusPerHost)}`] : [];
+  return seen < gpusPerHost ? [`${sees}, and the stage trains on ${gpusPerHost}`] : [];
 }
 
 function busyOf(gpus: readonly Gpu[], processes: readonly GpuProcess[], own: ReadonlySet<number>): string[] {
@@ -80,11 +78,9 @@ function busyOf(gpus: readonly Gpu[], processes: readonly GpuProcess[], own: Rea
     const users = processes.filter(({ uuid }) => uuid === gpu.uuid);
     const strangers = users.filter(({ pid }) => !own.has(pid));
     if (strangers.length > 0)
-      return strangers.map(({ pid, name }) => `${nameOf(gpu)} is used by process ${String(pid)} (${name})`);
+      return strangers.map(({ pid, name }) => `${nameOf(gpu)} is used by process ${pid} (${name})`);
     if (users.length > 0 || gpu.usedMiB <= IDLE_MIB) return [];
-    return [
-      `${nameOf(gpu)} has ${String(gpu.usedMiB)} MiB in use by a process that nvidia-smi does not name`,
-    ];
+    return [`${nameOf(gpu)} has ${gpu.usedMiB} MiB in use by a process that nvidia-smi does not name`];
   });
 }
 
@@ -97,7 +93,7 @@ async function ownPids(scratch: string, { run, plan }: CheckHostInput): Promise<
 }
 
 function nameOf({ index }: Gpu): string {
-  return `GPU ${String(index)}`;
+  return `GPU ${index}`;
 }
 
 function modelsOf(gpus: readonly Gpu[]): string {

@@ -24,8 +24,7 @@ export function prefixProblem(text: string, whole = false): string | undefined {
     const next = step(open, wants, kind);
     if (next === undefined) return problemAt(text, at);
     if (isCut) return whole ? 'it is cut off' : undefined;
-    if (open.length > MAX_DEPTH)
-      return `it is nested more than ${String(MAX_DEPTH)} levels deep at byte ${String(at)}`;
+    if (open.length > MAX_DEPTH) return `it is nested more than ${MAX_DEPTH} levels deep at byte ${at}`;
     [wants, at] = [next, end];
   }
   return whole && wants !== 'nothing' ? 'it is cut off' : undefined;
@@ -114,5 +113,5 @@ function textAt(text: string, from: number): Token | undefined {
 }
 
 function problemAt(text: string, at: number): string {
-  return `it is no JSON from byte ${String(at)} on: ${JSON.stringify(text.slice(at, at + 30))}`;
+  return `it is no JSON from byte ${at} on: ${JSON.stringify(text.slice(at, at + 30))}`;
 }

@@ -41,9 +41,7 @@ export async function runBriefly(
     return await within(limitMs, signal, (limit) => {
       const givenUp = new Promise<never>((_, reject) => {
         const why = () =>
-          signal.aborted
-            ? 'is not waited for any more'
-            : `hangs: no answer within ${String(limitMs / 1000)} s`;
+          signal.aborted ? 'is not waited for any more' : `hangs: no answer within ${limitMs / 1000} s`;
         const giveUp = () => reject(new Error(`${file} ${why()}`));
         if (limit.aborted) giveUp();
         limit.addEventListener('abort', giveUp, { once: true });

@@ -90,7 +90,7 @@ async function putPart(
     const put = await s3.client.send(command, { abortSignal: signal });
     return storedPart(number, bytes.length, put.ETag, put.ChecksumCRC32);
   } catch (error) {
-    throw explain(`upload of part ${String(number)}`, error, s3.bucket, keyOf(s3, upload.name));
+    throw explain(`upload of part ${number}`, error, s3.bucket, keyOf(s3, upload.name));
   }
 }
 

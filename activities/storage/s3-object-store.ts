@@ -63,7 +63,7 @@ async function readText(
     });
     if (text !== undefined) return { text, version };
     throw new UnreadableObject(
-      `it has more than ${String(LARGEST_TEXT_BYTES)} bytes, which this pipeline never writes: find out who did, and move it away`,
+      `it has more than ${LARGEST_TEXT_BYTES} bytes, which this pipeline never writes: find out who did, and move it away`,
     );
   } catch (error) {
     if (error instanceof Error && error.name === 'NoSuchKey') return undefined;
@@ -78,7 +78,7 @@ async function writeText(
   signal: AbortSignal | undefined,
 ): Promise<'written' | 'conflict'> {
   if (Buffer.byteLength(text) > LARGEST_TEXT_BYTES) {
-    const tooLarge = new UnreadableObject(`it would have more than ${String(LARGEST_TEXT_BYTES)} bytes`);
+    const tooLarge = new UnreadableObject(`it would have more than ${LARGEST_TEXT_BYTES} bytes`);
     throw explain('write', tooLarge, bucket, key);
   }
   const put = new PutObjectCommand({

@@ -56,7 +56,7 @@ async function read(
   signal: AbortSignal,
 ): Promise<AsyncIterable<Uint8Array>> {
   const object = target(s3, name);
-  const range = offset === 0 ? {} : { Range: `bytes=${String(offset)}-` };
+  const range = offset === 0 ? {} : { Range: `bytes=${offset}-` };
   try {
     const get = new GetObjectCommand({ ...object, IfMatch: version, ...range });
     const found = await s3.client.send(get, { abortSignal: signal });

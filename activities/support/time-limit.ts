@@ -10,7 +10,7 @@ export async function within<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const limit = new AbortController();
-  const late = new DOMException(`not done within ${String(limitMs / 1000)} s`, 'TimeoutError');
+  const late = new DOMException(`not done within ${limitMs / 1000} s`, 'TimeoutError');
   const timer = setTimeout(() => limit.abort(late), limitMs);
   try {
     return await work(AbortSignal.any([signal, limit.signal]));

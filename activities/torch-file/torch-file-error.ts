@@ -21,7 +21,7 @@ export function shortName(name: string): string {
 }
 
 function printable(text: string, longest: number): string {
-  const cut = text.length > longest ? `${text.slice(0, longest)}… (${String(text.length)} characters)` : text;
+  const cut = text.length > longest ? `${text.slice(0, longest)}… (${text.length} characters)` : text;
   return cut.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, (character) => {
     const code = character.codePointAt(0) ?? 0;
     return `\\u{${code.toString(16)}}`;

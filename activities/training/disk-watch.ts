@@ -99,7 +99,7 @@ export async function fullDiskText(scratch: string): Promise<string> {
   const files = (await Promise.all((await listJobs(scratch)).map(checkpointsOf))).flat();
   const free = megabytes(await freeBytes(scratch));
   const held = megabytes(files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
-  const what = `${String(files.length)} checkpoints there (${held}) are of use yet`;
+  const what = `${files.length} checkpoints there (${held}) are of use yet`;
   return `${free} free below GLEE_SCRATCH (${scratch}), and ${files.length === 0 ? 'no checkpoint is there to be removed' : what}`;
 }
 
@@ -139,5 +139,5 @@ export async function freeBytes(folder: string): Promise<number> {
 }
 
 function megabytes(bytes: number): string {
-  return `${String(Math.round(bytes / 1e5) / 10)} MB`;
+  return `${Math.round(bytes / 1e5) / 10} MB`;
 }

@@ -81,6 +81,6 @@ async function proofThatItIsOver(
   }
   if (!(await isRunning(identity.workflowId))) return `workflow ${identity.workflowId} is closed`;
   const head = await readHead(store, identity);
-  if (head !== undefined && head.token > identity.token) return `attempt ${String(head.token)} has the stage`;
+  if (head !== undefined && head.token > identity.token) return `attempt ${head.token} has the stage`;
   return undefined;
 }

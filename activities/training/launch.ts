@@ -46,12 +46,12 @@ export interface LaunchLimits {
 export function trainerArguments(input: TrainRankInput, config: string): string[] {
   const { plan, machineRank, masterAddress, port, resumeFrom } = input;
   const { hosts, gpusPerHost } = plan.gang;
-  const problem = addressProblem(masterAddress) ?? (isPort(port) ? undefined : `${String(port)} is no port`);
+  const problem = addressProblem(masterAddress) ?? (isPort(port) ? undefined : `${port} is no port`);
   if (problem !== undefined) throw fail('InvalidConfig', `the gang's rendezvous: ${problem}`);
   const gang = ['--num-machines', String(hosts), '--machine-rank', String(machineRank)];
   return [
     ...[COMPANION, '--num-gpus', String(gpusPerHost), ...(hosts === 1 ? [] : gang)],
-    ...['--dist-url', `tcp://${hosts === 1 ? '127.0.0.1' : urlHost(masterAddress)}:${String(port)}`],
+    ...['--dist-url', `tcp://${hosts === 1 ? '127.0.0.1' : urlHost(masterAddress)}:${port}`],
     ...['--config-file', config, ...(resumeFrom === null ? [] : ['--resume'])],
   ];
 }
@@ -66,7 +66,7 @@ export function evaluatorArguments({
   readonly port: number;
   readonly config: string;
 }): string[] {
-  const rendezvous = ['--dist-url', `tcp://127.0.0.1:${String(port)}`];
+  const rendezvous = ['--dist-url', `tcp://127.0.0.1:${port}`];
   return [COMPANION, '--num-gpus', String(gpus), ...rendezvous, '--config-file', config, '--eval-only'];
 }
 

@@ -105,7 +105,7 @@ async function endOlderAttempts({ job, settings: { scratch } }: Rank): Promise<v
   const others = [...jobs, ...lost.filter((key) => key.run === run && key.stage === stage)];
   if (others.some((other) => other.token > token)) {
     const newest = Math.max(...others.map((other) => other.token));
-    throw fail('Superseded', `attempt ${String(newest)} of this stage has come to this host since`);
+    throw fail('Superseded', `attempt ${newest} of this stage has come to this host since`);
   }
   for (const folder of living.keys()) {
     const isOlder = others.some((other) => other.token < token && folderOf(scratch, other) === folder);

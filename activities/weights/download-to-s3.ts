@@ -95,7 +95,7 @@ async function transfer(
 ): Promise<string> {
   const { uploads, meter, signal } = fetching;
   const offset = stored.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  meter.start(offset, version.sizeBytes, offset > 0 ? `continuing after ${String(offset)} bytes` : undefined);
+  meter.start(offset, version.sizeBytes, offset > 0 ? `continuing after ${offset} bytes` : undefined);
   const bytes = counted(steadyBytes(source, version, offset, patience, signal), offset, fetching);
   const s3Patience = () => createPatience(fetching.patience, (text) => meter.note(text));
   const parts = await uploadParts({ upload, partSizeBytes, stored, bytes }, (...part) =>

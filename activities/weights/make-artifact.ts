@@ -55,7 +55,7 @@ export async function makeArtifact(
   const sha256 = await upload(tools, object, file, signal, onProgress);
   const stored = await objects.find(object, signal);
   if (stored?.sizeBytes !== file.sizeBytes) {
-    throw new Error(`S3 has ${String(stored?.sizeBytes)} bytes of ${name}, not ${String(file.sizeBytes)}`);
+    throw new Error(`S3 has ${stored?.sizeBytes} bytes of ${name}, not ${file.sizeBytes}`);
   }
   const manifest: ArtifactManifest = {
     name,

@@ -48,7 +48,7 @@ export function createPatience(settings: PatienceSettings, note: (text: string) 
       failures += 1;
       if (failures >= settings.failures) throw spent(error, failures);
       const waitMs = waitFor(error, failures, settings);
-      note(`${messageOf(error)}, trying again in ${String(Math.ceil(waitMs / 1000))} s`);
+      note(`${messageOf(error)}, trying again in ${Math.ceil(waitMs / 1000)} s`);
       await sleep(waitMs, undefined, { signal });
     },
     async retry(work, signal) {
@@ -85,7 +85,7 @@ function waitFor(error: unknown, failures: number, settings: PatienceSettings): 
 function spent(error: unknown, failures: number): unknown {
   if (!(error instanceof FetchError)) return error;
   const { message, retryAfterMs } = error;
-  return new FetchError('unavailable', `${message}, ${String(failures)} times without a new byte`, {
+  return new FetchError('unavailable', `${message}, ${failures} times without a new byte`, {
     cause: error,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   });

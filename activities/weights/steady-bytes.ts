@@ -46,13 +46,10 @@ function isWrong(error: unknown): boolean {
 }
 
 function endedEarly({ address }: ArtifactSource, at: number, sizeBytes: number): FetchError {
-  const of = `${String(at)} of ${String(sizeBytes)} bytes`;
+  const of = `${at} of ${sizeBytes} bytes`;
   return new FetchError('unavailable', `${address} ended after ${of}`);
 }
 
 function tooLong({ address }: ArtifactSource, sizeBytes: number): FetchError {
-  return new FetchError(
-    'wrongContent',
-    `${address} said that it has ${String(sizeBytes)} bytes and sends more`,
-  );
+  return new FetchError('wrongContent', `${address} said that it has ${sizeBytes} bytes and sends more`);
 }

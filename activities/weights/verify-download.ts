@@ -20,7 +20,7 @@ export function mustAgree({ address }: ArtifactSource, version: FileVersion, exp
     new FetchError('wrongContent', `${address} ${says}, the catalogue expects ${wants}`);
   const { sizeBytes, publishedSha256 } = version;
   if (sizeBytes !== undefined && expected.sizeBytes !== undefined && sizeBytes !== expected.sizeBytes) {
-    throw wrong(`has ${String(sizeBytes)} bytes`, String(expected.sizeBytes));
+    throw wrong(`has ${sizeBytes} bytes`, String(expected.sizeBytes));
   }
   const sha256 = expected.sha256?.toLowerCase();
   if (publishedSha256 !== undefined && sha256 !== undefined && publishedSha256 !== sha256) {
@@ -51,7 +51,7 @@ export async function prove(
   const { proof, sha256 } = strongestPromise(expected, version, pinned);
   const problem =
     promisedBytes !== undefined && stored.sizeBytes !== promisedBytes
-      ? `${String(promisedBytes)} bytes were promised, ${String(stored.sizeBytes)} came`
+      ? `${promisedBytes} bytes were promised, ${stored.sizeBytes} came`
       : sha256 !== undefined && stored.sha256 !== sha256
         ? `sha256 ${sha256} ${PROMISED[proof]}, ${stored.sha256} came`
         : undefined;

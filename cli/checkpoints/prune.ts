@@ -110,7 +110,7 @@ function render(stages: readonly Pruned[]): string {
       `${pc.bold(stage)}: ${does} ${sizeText(freedBytes)}${unknown}`,
       ...expired.map((ref) => `  ${ref}  not kept by the retention`),
       ...garbage.map((name) => `  ${name}  left by a crash`),
-      ...(uploads === 0 ? [] : [`  ${String(uploads)} unfinished uploads`]),
+      ...(uploads === 0 ? [] : [`  ${uploads} unfinished uploads`]),
     ];
   });
   return lines.length === 0 ? 'nothing to remove' : lines.join('\n');

@@ -49,11 +49,7 @@ function priority(): Command {
   return command('priority', 'set the priority in the pool', '--priority 10 --why "deadline"', {
     priority: 10,
   })
-    .requiredOption(
-      '--priority <n>',
-      `from 0 to ${String(HIGHEST_PRIORITY)}; larger is served first`,
-      wholeNumber,
-    )
+    .requiredOption('--priority <n>', `from 0 to ${HIGHEST_PRIORITY}; larger is served first`, wholeNumber)
     .action((run: string, { priority: value, ...options }: OrderOptions & { readonly priority: number }) =>
       send(run, 'priority', { priority: value }, options),
     );

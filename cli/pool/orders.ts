@@ -74,10 +74,10 @@ function renderHost(host: HostView): string {
 
 function renderSettings(pool: string, settings: PoolSettings): string {
   const { heartbeatTimeoutMs, ageAfterMs, yieldWithinMs, strikes, quotas } = settings;
-  const teams = Object.entries(quotas).map(([team, gpus]) => `${team} ${String(gpus)}`);
+  const teams = Object.entries(quotas).map(([team, gpus]) => `${team} ${gpus}`);
   return [
     `pool '${pool}' goes by`,
-    `  heartbeatTimeout ${String(heartbeatTimeoutMs / 1000)}s, ageAfter ${String(ageAfterMs / 1000)}s, yieldWithin ${String(yieldWithinMs / 1000)}s, strikes ${String(strikes)}`,
+    `  heartbeatTimeout ${heartbeatTimeoutMs / 1000}s, ageAfter ${ageAfterMs / 1000}s, yieldWithin ${yieldWithinMs / 1000}s, strikes ${strikes}`,
     `  quotas: ${teams.length === 0 ? 'none' : teams.join(', ')}`,
   ].join('\n');
 }

@@ -7,7 +7,7 @@ import { duration } from '../shared/durations.ts';
 export function renderPool(name: string, { hosts, queue, problem }: PoolView, nowMs: number): string {
   const gpus = hosts.reduce((sum, host) => sum + host.gpus, 0);
   const free = hosts.filter(({ usable }) => usable).reduce((sum, host) => sum + host.freeGpus, 0);
-  const header = `pool ${pc.bold(name)}: ${String(hosts.length)} hosts, ${String(free)} of ${String(gpus)} GPUs free, ${String(queue.length)} waiting`;
+  const header = `pool ${pc.bold(name)}: ${hosts.length} hosts, ${free} of ${gpus} GPUs free, ${queue.length} waiting`;
   return [
     header,
     ...(problem === undefined
@@ -36,7 +36,7 @@ export function conditionText({
     ...(cordoned ? [`cordoned by ${cordoned.by}: ${cordoned.why}`] : []),
     ...(draining ? [`drained by ${draining.by}: ${draining.why}`] : []),
     ...(leaving === undefined ? [] : [`leaving: ${leaving}`]),
-    ...(quarantined || strikes.length === 0 ? [] : [`strikes: ${String(strikes.length)}`]),
+    ...(quarantined || strikes.length === 0 ? [] : [`strikes: ${strikes.length}`]),
   ];
   return said.length === 0 ? 'ready' : said.join('; ');
 }
@@ -57,7 +57,7 @@ function hostTable(hosts: readonly HostView[], nowMs: number): string {
     const condition = conditionText(host);
     table.push([
       host.name,
-      `${String(host.freeGpus)} of ${String(host.gpus)}${host.pretend === true ? ' (pretended)' : ''}`,
+      `${host.freeGpus} of ${host.gpus}${host.pretend === true ? ' (pretended)' : ''}`,
       host.usable ? condition : pc.yellow(condition),
       host.leases.map((lease) => leaseText(lease, host, nowMs)).join('\n'),
     ]);
@@ -72,7 +72,7 @@ function leaseText(
 ): string {
   const which = gpuIndices.length === gpus ? 'all' : `GPU ${gpuIndices.join(',')}`;
   const asked = askedToYield === undefined ? '' : pc.yellow(`  asked to yield: ${askedToYield.why}`);
-  const urgent = priority === 0 ? '' : `  priority ${String(priority)}`;
+  const urgent = priority === 0 ? '' : `  priority ${priority}`;
   const older = adopted === true ? '  older than the pool' : '';
   return `${holder}  ${which}  since ${duration((nowMs - since) / 1000)}${urgent}${older}${asked}`;
 }
@@ -94,9 +94,9 @@ function queueTable(queue: readonly WaitingView[]): string {
     waitedMs,
     waitsFor,
   } of queue) {
-    const aged = effectivePriority === priority ? '' : ` (now ${String(effectivePriority)})`;
-    const wants = `${String(hosts)} × ${String(gpusPerHost)} GPUs`;
-    table.push([position, holder, wants, `${String(priority)}${aged}`, duration(waitedMs / 1000), waitsFor]);
+    const aged = effectivePriority === priority ? '' : ` (now ${effectivePriority})`;
+    const wants = `${hosts} × ${gpusPerHost} GPUs`;
+    table.push([position, holder, wants, `${priority}${aged}`, duration(waitedMs / 1000), waitsFor]);
   }
   return table.toString();
 }

@@ -58,7 +58,7 @@ async function checkTemporal({ pool }: DoctorSettings): Promise<Finding[]> {
         ok: workers > 0,
         found:
           workers > 0
-            ? `${String(workers)} on task queue '${CONTROL_TASK_QUEUE}'`
+            ? `${workers} on task queue '${CONTROL_TASK_QUEUE}'`
             : `no one polls task queue '${CONTROL_TASK_QUEUE}'`,
         remedy: "start one with 'glee-worker control'",
       };
@@ -71,7 +71,7 @@ async function checkTemporal({ pool }: DoctorSettings): Promise<Finding[]> {
       const hosts = {
         check: 'GPU hosts',
         ok: present.length > 0,
-        found: `${String(present.length)} in pool '${pool}'${present.map(({ name, gpus }) => `, ${name} with ${String(gpus)} GPUs`).join('')}`,
+        found: `${present.length} in pool '${pool}'${present.map(({ name, gpus }) => `, ${name} with ${gpus} GPUs`).join('')}`,
         remedy: "start 'glee-worker gpu' on each GPU host",
       };
       return [reached, control, hosts];

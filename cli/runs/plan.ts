@@ -107,7 +107,7 @@ function table(plan: Plan | FineTunePlan): string {
   });
   for (const stage of stages) {
     const { hosts, gpusPerHost } = stage.gang;
-    const gang = `${String(hosts)} × ${String(gpusPerHost)} GPUs`;
+    const gang = `${hosts} × ${gpusPerHost} GPUs`;
     rows.push([
       stage.stage,
       stage.configFile.replace('projects/GLEE/configs/', ''),
@@ -123,7 +123,7 @@ function table(plan: Plan | FineTunePlan): string {
 /** What is registered, and how checkpoints are compared. */
 function fineTuneLines({ task, stage: { datasets = [] }, evaluation }: FineTunePlan): string {
   const registered = datasets.map(({ name, annotations, fewShot }) => {
-    const few = fewShot && `, ${String(fewShot.shots)} images a category by seed ${String(fewShot.seed)}`;
+    const few = fewShot && `, ${fewShot.shots} images a category by seed ${fewShot.seed}`;
     return `  ${name}: ${annotations}${few ?? ''}`;
   });
   return [

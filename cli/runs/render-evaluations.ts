@@ -35,7 +35,7 @@ function resultLines({ checkpoint, metrics, files = [] }: EvaluationResult, isBe
       .slice(0, METRICS_SHOWN)
       .map(({ metric, value }) => `${metric} ${String(Number(value.toPrecision(4)))}`);
     const more = own.length - shown.length;
-    const rest = more > 0 ? [`and ${String(more)} more: glee evaluate ${checkpoint}`] : [];
+    const rest = more > 0 ? [`and ${more} more: glee evaluate ${checkpoint}`] : [];
     return `  ${name}  ${dataset}  ${[...shown, ...rest].join('  ')}`;
   });
 }

@@ -56,7 +56,7 @@ function stageLine(one: StageStatus, { run, status, state: runState, stage }: Ru
       const state = stage?.name === one.stage ? stage.state : null;
       const ended = status === 'RUNNING' ? undefined : colorStatus(status);
       if (state === null) return `  ${one.stage}  ${ended ?? pc.cyan('running')}`;
-      const attempt = state.attempt === 0 ? '' : `  attempt ${String(state.attempt)}`;
+      const attempt = state.attempt === 0 ? '' : `  attempt ${state.attempt}`;
       // A stage that ended with its run stays in the phase that it was in.
       const phase = ended ?? pc.cyan(state.phase);
       const line = `  ${one.stage}  ${phase}${attempt}  ${progressText(stage?.hosts[0])}`;
@@ -72,21 +72,19 @@ function howDone({
 }: Extract<StageStatus, { status: 'done' }>): string {
   if (skipped === true) return 'skipped';
   if (reused) return 'done earlier';
-  return attempts === 1 ? 'done' : `done in ${String(attempts)} attempts`;
+  return attempts === 1 ? 'done' : `done in ${attempts} attempts`;
 }
 
 /** What a person would have to know of a stage that does not simply train. */
 function standing({ paused, question, budgets = {}, changes = {} }: StageState): string[] {
   const spent = FAILURE_CLASSES.flatMap((name) => {
     const budget = budgets[name];
-    return budget === undefined
-      ? []
-      : [`${name} ${String(budget.limit - budget.spent)} of ${String(budget.limit)}`];
+    return budget === undefined ? [] : [`${name} ${budget.limit - budget.spent} of ${budget.limit}`];
   });
   const changed = [
-    changes.maxIterations === undefined ? '' : `ends after ${String(changes.maxIterations)} iterations`,
-    changes.priority === undefined ? '' : `priority ${String(changes.priority)}`,
-    changes.learningRate === undefined ? '' : `SOLVER.BASE_LR ${String(changes.learningRate)}`,
+    changes.maxIterations === undefined ? '' : `ends after ${changes.maxIterations} iterations`,
+    changes.priority === undefined ? '' : `priority ${changes.priority}`,
+    changes.learningRate === undefined ? '' : `SOLVER.BASE_LR ${changes.learningRate}`,
   ].filter(Boolean);
   return [
     ...(paused ? [pc.yellow(`    paused by ${paused.by}: ${paused.why}`)] : []),
@@ -112,12 +110,12 @@ export function progressText(progress: Progress | undefined): string {
     bestSaveSeconds,
   } = progress;
   return [
-    iteration === undefined ? progress.phase : `iteration ${String(iteration)}/${String(maxIterations)}`,
+    iteration === undefined ? progress.phase : `iteration ${iteration}/${maxIterations}`,
     loss === undefined ? '' : `loss ${loss.toPrecision(4)}`,
     learningRate === undefined ? '' : `lr ${String(Number(learningRate.toPrecision(3)))}`,
     secondsPerIteration === undefined ? '' : `${String(Number(secondsPerIteration.toPrecision(3)))} s/iter`,
     etaSeconds === undefined ? '' : `ETA ${duration(etaSeconds)}`,
-    committedIterations === undefined ? '' : `safe in S3: ${String(committedIterations)}`,
+    committedIterations === undefined ? '' : `safe in S3: ${committedIterations}`,
     saveSeconds === undefined ? '' : `saves every ${duration(saveSeconds)}`,
     bestSaveSeconds === undefined ? '' : `(every ${duration(bestSaveSeconds)} would lose least)`,
     coverage === undefined ? '' : `initial weights matched: ${percent(coverage.parameters)}`,
@@ -142,10 +140,10 @@ export function hostLines(hosts: readonly Progress[]): string[] {
     } = progress;
     const parts = [
       `  ${host}`,
-      `machine ${String(machineRank)}`,
+      `machine ${machineRank}`,
       uploading === true && phase !== 'uploading' ? `${phase}, uploading` : phase,
-      pid === undefined ? '' : `pid ${String(pid)}`,
-      memoryMiB === undefined ? '' : `${String(memoryMiB)} MiB`,
+      pid === undefined ? '' : `pid ${pid}`,
+      memoryMiB === undefined ? '' : `${memoryMiB} MiB`,
       own === undefined ? '' : `own ${seconds(own)} s/iter`,
       straggler?.host === host
         ? pc.yellow(
@@ -169,7 +167,7 @@ export function eventLine({ at, text, failure }: RunEvent): string {
 
 /** Rounded down, as the trainer does: nothing but a whole match is 100 %. */
 function percent(share: number): string {
-  return `${String(Math.floor(share * 1000 + 1e-6) / 10)} %`;
+  return `${Math.floor(share * 1000 + 1e-6) / 10} %`;
 }
 
 export function colorStatus(status: string): string {

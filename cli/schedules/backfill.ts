@@ -27,7 +27,7 @@ export async function backfillSchedule(
     await handle.backfill({ start, end, overlap: sdkName(policy) });
     print({ schedule, times, overlap: policy }, options, () => {
       const how = policy === 'buffer-all' ? 'one after the other' : `by the overlap policy ${policy}`;
-      return `${schedule}: ${String(times)} missed ${times === 1 ? 'time is' : 'times are'} run ${how}`;
+      return `${schedule}: ${times} missed ${times === 1 ? 'time is' : 'times are'} run ${how}`;
     });
   });
 }

@@ -100,8 +100,8 @@ function render(rows: readonly Row[]): string {
 
 function renderRow({ schedule, config, when, timeZone, paused, note, next, last, leftOut }: Row): string {
   const left = [
-    ...(leftOut.overlap > 0 ? [`${String(leftOut.overlap)} while another ran`] : []),
-    ...(leftOut.missed > 0 ? [`${String(leftOut.missed)} missed for too long`] : []),
+    ...(leftOut.overlap > 0 ? [`${leftOut.overlap} while another ran`] : []),
+    ...(leftOut.missed > 0 ? [`${leftOut.missed} missed for too long`] : []),
   ];
   return [
     `${pc.bold(schedule)}  ${config}  ${when}${paused ? pc.yellow(`  paused${note === '' ? '' : `: ${note}`}`) : ''}`,

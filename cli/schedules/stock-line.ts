@@ -25,7 +25,7 @@ export function stockLine(schedule: string, config: string, times: ScheduleTimes
 }
 
 function seconds(ms: number): string {
-  return `${String(ms / 1000)}s`;
+  return `${ms / 1000}s`;
 }
 
 /** `buffer-one` is `BufferOne`. */

@@ -26,9 +26,7 @@ export function pendingTroubles({ raw }: Pick<WorkflowExecutionDescription, 'raw
     const { activityType, attempt, lastFailure } = activity;
     if (!lastFailure?.message || isWellAgain(activity)) return [];
     const retries = Math.max(1, (attempt ?? 1) - 1);
-    return [
-      `activity ${activityType?.name ?? 'of unknown type'}, retry ${String(retries)}: ${lastFailure.message}`,
-    ];
+    return [`activity ${activityType?.name ?? 'of unknown type'}, retry ${retries}: ${lastFailure.message}`];
   });
 }
 

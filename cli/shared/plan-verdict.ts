@@ -11,7 +11,7 @@ export function verdictLines(problems: readonly Problem[], schedule?: string): r
   const errors = problems.filter(({ level }) => level === 'error').length;
   const verdict =
     errors > 0
-      ? pc.red(`\n${String(errors)} to mend before this can run`)
+      ? pc.red(`\n${errors} to mend before this can run`)
       : pc.green('\nnothing keeps this from running');
   return [...lines, verdict, ...(schedule === undefined ? [] : ['', schedule])];
 }

@@ -60,7 +60,7 @@ export function artifactLine({ name, status, progress }: ArtifactSnapshot): stri
   return [
     name,
     pc.cyan(phase),
-    totalBytes === undefined ? '' : `${String(percent(doneBytes, totalBytes))} %`,
+    totalBytes === undefined ? '' : `${percent(doneBytes, totalBytes)} %`,
     `${sizeText(doneBytes)}${totalBytes === undefined ? '' : ` of ${sizeText(totalBytes)}`}`,
     bytesPerSecond === 0 ? '' : `${sizeText(bytesPerSecond)}/s`,
     etaSeconds === undefined ? '' : `ETA ${duration(etaSeconds)}`,

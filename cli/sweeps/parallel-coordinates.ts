@@ -99,7 +99,7 @@ function yOf(share: number): number {
 function line(trial: ReportedTrial, axes: readonly Axis[], rank: number): Html {
   const points = axes.flatMap((axis, index) => {
     const y = axis.y(trial);
-    return y === undefined ? [] : [`${String(MARGIN + AXIS_GAP * index)},${String(y)}`];
+    return y === undefined ? [] : [`${MARGIN + AXIS_GAP * index},${y}`];
   });
   const opacity = (0.15 + 0.75 * rank).toFixed(2);
   return markup`<path d="${text(`M${points.join('L')}`)}" stroke="#2255aa" stroke-opacity="${text(opacity)}"

@@ -52,8 +52,8 @@ export function renderSweepPlan({ plan, kinds, iterations, problems, schedule }:
 }
 
 function heading({ config, base, trials, space, metric, limits }: SweepPlan): string {
-  const repeats = space.seeds.length === 1 ? 'one seed' : `${String(space.seeds.length)} seeds`;
-  return `${pc.bold(config)}: ${String(trials)} trials of ${base.name}, ${repeats} each, ${String(limits.concurrency)} at a time, by ${metric.name} (${metric.goal})`;
+  const repeats = space.seeds.length === 1 ? 'one seed' : `${space.seeds.length} seeds`;
+  return `${pc.bold(config)}: ${trials} trials of ${base.name}, ${repeats} each, ${limits.concurrency} at a time, by ${metric.name} (${metric.goal})`;
 }
 
 function table(kinds: readonly KindSummary[]): string {
@@ -67,8 +67,8 @@ function table(kinds: readonly KindSummary[]): string {
 }
 
 function footing({ rule, limits }: SweepPlan, iterations: number): string {
-  const budget = limits.gpuHours === undefined ? 'no budget' : `budget ${String(limits.gpuHours)} GPU-hours`;
-  return `at most ${String(iterations)} iterations in all, ${ruleText(rule)}; ${budget}`;
+  const budget = limits.gpuHours === undefined ? 'no budget' : `budget ${limits.gpuHours} GPU-hours`;
+  return `at most ${iterations} iterations in all, ${ruleText(rule)}; ${budget}`;
 }
 
 function ruleText(rule: StoppingRule): string {
@@ -76,7 +76,7 @@ function ruleText(rule: StoppingRule): string {
     case 'none':
       return 'nothing is stopped early';
     case 'asha':
-      return `1 in ${String(rule.reductionFactor)} of a group continues at ${rule.rungs.join(', ')}`;
+      return `1 in ${rule.reductionFactor} of a group continues at ${rule.rungs.join(', ')}`;
     case 'median':
       return 'what is worse than the median of the others is stopped';
   }

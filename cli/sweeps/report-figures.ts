@@ -35,18 +35,18 @@ export function parametersText(parameters: TrialParameters, group: string): stri
 export function summaryText({ trials, starts }: SweepReport): string {
   const counts = TRIAL_STATUSES.flatMap((status) => {
     const count = trials.filter(({ state }) => state.status === status).length;
-    return count === 0 ? [] : [`${String(count)} ${status}`];
+    return count === 0 ? [] : [`${count} ${status}`];
   });
   const from = starts === undefined ? '' : ` Begun from ${starts.join(', ')}.`;
   const hours = trials.reduce((sum, { state }) => sum + state.gpuHours, 0);
-  return `${String(trials.length)} trials: ${counts.join(', ') || 'none'}. ${figure(hours) || '0'} GPU-hours.${from}`;
+  return `${trials.length} trials: ${counts.join(', ') || 'none'}. ${figure(hours) || '0'} GPU-hours.${from}`;
 }
 
 export const LEADERBOARD_HEAD = ['group', 'mean', 'std', 'seeds', 'best', 'parameters', 'trial'] as const;
 
 export function leaderboardCells(row: LeaderboardRow): readonly string[] {
   const { group, mean, std, n, best, parameters, trial, finished, iterations } = row;
-  const cut = finished ? '' : ` (unfinished, after ${String(iterations)} iterations)`;
+  const cut = finished ? '' : ` (unfinished, after ${iterations} iterations)`;
   return [
     group,
     figure(mean),

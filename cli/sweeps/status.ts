@@ -77,7 +77,7 @@ export function renderSweep({ sweep, status, trials, comparison, failed: why }: 
   );
   const failed = trials.filter((trial) => trial.status === 'failed').slice(0, 5);
   return [
-    `${sweep}  ${status.toLowerCase()}  ${String(trials.length)} trials: ${counts.join(', ')}`,
+    `${sweep}  ${status.toLowerCase()}  ${trials.length} trials: ${counts.join(', ')}`,
     ...failed.map(({ id, why }) => `  ${id} failed: ${why ?? ''}`),
     ...(why === undefined ? [] : [pc.red(`  ${why}`)]),
     ...(comparison === undefined ? [] : [comparedText(comparison)]),
@@ -88,6 +88,6 @@ function comparedText({ before, rows, regressions }: SweepComparison): string {
   if (regressions.length > 0)
     return pc.red(`  fell by more than its noise against ${before}: ${regressions.join(', ')}`);
   const untold = rows.filter(({ verdict }) => verdict === 'unknown').length;
-  const note = untold === 0 ? '' : ` (of ${String(untold)} groups it cannot be told: it takes two seeds)`;
+  const note = untold === 0 ? '' : ` (of ${untold} groups it cannot be told: it takes two seeds)`;
   return `  nothing fell by more than its noise against ${before}${note}`;
 }

@@ -17,7 +17,7 @@ export function gpuVariables(indices: readonly number[] | undefined): Record<str
   const given = indices.map((index) => {
     const device = devices[index];
     if (device !== undefined) return device;
-    const message = `GPU ${String(index)} of this host was asked for, but its worker's CUDA_VISIBLE_DEVICES is '${own ?? ''}'`;
+    const message = `GPU ${index} of this host was asked for, but its worker's CUDA_VISIBLE_DEVICES is '${own ?? ''}'`;
     throw new EnvironmentError(message);
   });
   return { CUDA_VISIBLE_DEVICES: given.join(',') };

@@ -18,7 +18,7 @@ const TYPES: Readonly<Record<KeyType, { readonly name: string; fits: (value: Pyt
 export function typeProblem(value: PythonValue, type: KeyType): string | undefined {
   const { name, fits } = TYPES[type];
   if (value === null || (fits(value) && !(value instanceof PythonOther))) return undefined;
-  const right = type === 'float' && typeof value === 'bigint' ? `written ${String(value)}.0` : name;
+  const right = type === 'float' && typeof value === 'bigint' ? `written ${value}.0` : name;
   return `must be ${right}, not ${shown(value)}: yacs refuses other types`;
 }
 
@@ -53,7 +53,7 @@ export function typedOverrides(
     const type = types.get(key);
     const fits = typeof value !== 'number' || !isWholeNumber(value) || (type !== 'int' && type !== 'float');
     if (fits || (gleeKeyType(key) === 'float') === (type === 'float')) return [name, value];
-    return [name, type === 'float' ? `${String(value)}.0` : String(value)];
+    return [name, type === 'float' ? `${value}.0` : String(value)];
   });
   return Object.fromEntries(typed);
 }
@@ -66,7 +66,7 @@ export function isWholeNumber(value: number): boolean {
 function shown(value: PythonValue): string {
   if (value instanceof PythonOther) return value.type === 'bytes' ? value.type : `a ${value.type}`;
   if (typeof value === 'number') {
-    return isWholeNumber(value) ? `${String(value)}.0` : String(value);
+    return isWholeNumber(value) ? `${value}.0` : String(value);
   }
   if (typeof value === 'bigint') return String(value).slice(0, 40);
   const text = JSON.stringify(value, (_key, inner: unknown) =>

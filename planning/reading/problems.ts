@@ -13,7 +13,7 @@ export class ConfigError extends Error {
   constructor(problems: readonly Problem[]) {
     const more = problems.length - MOST_TOLD;
     const told = problems.slice(0, MOST_TOLD).map(describeProblem);
-    super([...told, ...(more > 0 ? [`and ${String(more)} problems more`] : [])].join('\n'));
+    super([...told, ...(more > 0 ? [`and ${more} problems more`] : [])].join('\n'));
     this.name = 'ConfigError';
     this.problems = problems;
   }

@@ -31,7 +31,7 @@ export function schemaProblems(
 function describe(issue: Issue, path: Path, source: YamlSource, schema: unknown): Problem[] {
   const value = at(source.value, path);
   if (typeof value === 'number' && !Number.isFinite(value)) {
-    const message = `must be a finite number, not ${String(value)}: plans have no other`;
+    const message = `must be a finite number, not ${value}: plans have no other`;
     return [problemAt(source, path, message)];
   }
   if (issue.code === 'unrecognized_keys') {

@@ -15,7 +15,7 @@ export async function readSmallText(path: string): Promise<string> {
   const found = await stat(path);
   if (!found.isFile()) throw new Error('it is no regular file');
   if (found.size > LARGEST_BYTES)
-    throw new Error(`it has ${String(found.size)} bytes, more than the ${String(LARGEST_BYTES)} allowed`);
+    throw new Error(`it has ${found.size} bytes, more than the ${LARGEST_BYTES} allowed`);
   const bytes = await readFile(path);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

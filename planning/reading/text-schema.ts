@@ -8,7 +8,7 @@ export function text(most: number) {
   return z
     .string()
     .min(1)
-    .max(most, `must have at most ${String(most)} characters`)
+    .max(most, `must have at most ${most} characters`)
     .regex(PRINTABLE, 'has control characters: remove them');
 }
 

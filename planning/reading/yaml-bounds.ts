@@ -68,7 +68,7 @@ function lineAt(text: string, offset: number): number {
 
 function textFault(text: string): YamlFault | undefined {
   if (text.length > LARGEST_YAML_CHARS) {
-    const message = `has ${String(text.length)} characters, more than the ${String(LARGEST_YAML_CHARS)} that a YAML file may have`;
+    const message = `has ${text.length} characters, more than the ${LARGEST_YAML_CHARS} that a YAML file may have`;
     return { line: 1, message };
   }
   const depth = { flow: 0, line: 0, offset: 0, atStart: true };
@@ -79,7 +79,7 @@ function textFault(text: string): YamlFault | undefined {
   return undefined;
 }
 
-const TOO_DEEP = `is nested deeper than ${String(DEEPEST)} levels`;
+const TOO_DEEP = `is nested deeper than ${DEEPEST} levels`;
 
 interface Depth {
   /** Brackets that are open. */
@@ -171,9 +171,6 @@ class ValueCounter {
     this.#values += values;
     if (level >= DEEPEST) throw new Excess(offset, TOO_DEEP);
     if (this.#values > MOST_VALUES)
-      throw new Excess(
-        offset,
-        `has more than ${String(MOST_VALUES)} values, those that aliases repeat included`,
-      );
+      throw new Excess(offset, `has more than ${MOST_VALUES} values, those that aliases repeat included`);
   }
 }

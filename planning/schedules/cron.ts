@@ -38,7 +38,7 @@ export function cronProblem(text: string): string | undefined {
     return "has a '#', after which Temporal reads nothing: an nth weekday cannot be told";
   const parts = cron.split(/\s+/);
   if (parts.length !== FIELDS.length) {
-    return `has ${String(cron === '' ? 0 : parts.length)} fields: write five, minute hour day-of-month month day-of-week, as '0 3 * * mon'`;
+    return `has ${cron === '' ? 0 : parts.length} fields: write five, minute hour day-of-month month day-of-week, as '0 3 * * mon'`;
   }
   for (const [index, field] of FIELDS.entries()) {
     const problem = fieldProblem(parts[index] ?? '', field);
@@ -66,7 +66,7 @@ function fieldProblem(text: string, field: Field): string | undefined {
       return `has '${item}' for the ${field.name}, which ends before it begins`;
     const size = Number(step);
     if (step !== undefined && !(/^\d+$/.test(step) && size >= 1 && size <= field.high - field.low)) {
-      return `has '${item}' for the ${field.name}: a step must be from 1 to ${String(field.high - field.low)}`;
+      return `has '${item}' for the ${field.name}: a step must be from 1 to ${field.high - field.low}`;
     }
   }
   return undefined;
@@ -74,7 +74,7 @@ function fieldProblem(text: string, field: Field): string | undefined {
 
 function howTo({ low, high, names }: Field): string {
   const named = names === undefined ? '' : `, or ${names[0] ?? ''} to ${names.at(-1) ?? ''}`;
-  return `write *, ${String(low)} to ${String(high)}${named}, a-b, or one of these with /step`;
+  return `write *, ${low} to ${high}${named}, a-b, or one of these with /step`;
 }
 
 function numberOf(text: string, { low, high, names = [] }: Field): number | undefined {
@@ -98,5 +98,5 @@ function neverProblem(day: string, month: string): string | undefined {
     const end = to === undefined ? (item.includes('/') ? 12 : begin) : (numberOf(to, months) ?? begin);
     return DAYS.slice(begin - 1, end).some((length) => length >= first);
   });
-  return exists ? undefined : `names no day that there is: day ${String(first)} of month ${month}`;
+  return exists ? undefined : `names no day that there is: day ${first} of month ${month}`;
 }

@@ -54,12 +54,12 @@ class Bounds {
 
   #message(value: ConfigValue, depth: number): string | undefined {
     this.#values += 1;
-    if (this.#values > MOST_VALUES) return `has more than ${String(MOST_VALUES)} values`;
-    if (depth > DEEPEST) return `is nested deeper than ${String(DEEPEST)} levels`;
+    if (this.#values > MOST_VALUES) return `has more than ${MOST_VALUES} values`;
+    if (depth > DEEPEST) return `is nested deeper than ${DEEPEST} levels`;
     if (typeof value === 'number' && isWholeNumber(value) && !Number.isSafeInteger(value))
       return `is a whole number of more digits than are kept: quote it, and the trainer reads it whole`;
     if (typeof value !== 'string') return undefined;
-    if (value.length > LONGEST_TEXT) return `must have at most ${String(LONGEST_TEXT)} characters`;
+    if (value.length > LONGEST_TEXT) return `must have at most ${LONGEST_TEXT} characters`;
     return UNWRITABLE.test(value) ? 'has control characters: remove them' : undefined;
   }
 }

@@ -66,7 +66,7 @@ function rungProblems({ config, rule }: SweepPlan, kinds: readonly TrialKind[]):
   const highest = rule.rungs.at(-1) ?? 0;
   const short = kinds.find(({ plan }) => plan !== undefined && plan.stage.maxIterations <= highest);
   if (short?.plan === undefined) return [];
-  const message = `has a rung at ${String(highest)} iterations, but trial '${short.first.id}' ends after ${String(short.plan.stage.maxIterations)} (SOLVER.MAX_ITER): each rung must be below the end of every trial`;
+  const message = `has a rung at ${highest} iterations, but trial '${short.first.id}' ends after ${short.plan.stage.maxIterations} (SOLVER.MAX_ITER): each rung must be below the end of every trial`;
   return [{ level: 'error', file: config, key: `earlyStopping.${rule.kind}.rungs`, message }];
 }
 

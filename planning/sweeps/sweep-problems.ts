@@ -40,9 +40,7 @@ function emptyProblems({ space }: SweepPlan, say: Say): readonly Problem[] {
 /** One key has one place, and stands where the base config has room for it. */
 function keyProblems({ space, base }: SweepPlan, say: Say): readonly Problem[] {
   const places = [
-    ...space.list.flatMap((one, index) =>
-      Object.keys(one).map((key) => ({ key, at: `list.${String(index)}` })),
-    ),
+    ...space.list.flatMap((one, index) => Object.keys(one).map((key) => ({ key, at: `list.${index}` }))),
     ...Object.keys(space.grid).map((key) => ({ key, at: 'grid' })),
     ...Object.keys(space.random?.space ?? {}).map((key) => ({ key, at: 'random.space' })),
   ];
@@ -83,22 +81,22 @@ function sizeProblems({ space, rule, limits }: SweepPlan, say: Say): readonly Pr
   const count = trialCount(space);
   if (count > MOST_TRIALS) {
     const factors = [
-      ...(space.list.length > 0 ? [`${String(space.list.length)} of the list`] : []),
-      ...Object.entries(space.grid).map(([key, values]) => `${String(values.length)} ${key}`),
-      ...(space.random ? [`${String(space.random.samples)} draws`] : []),
-      `${String(space.seeds.length)} seeds`,
+      ...(space.list.length > 0 ? [`${space.list.length} of the list`] : []),
+      ...Object.entries(space.grid).map(([key, values]) => `${values.length} ${key}`),
+      ...(space.random ? [`${space.random.samples} draws`] : []),
+      `${space.seeds.length} seeds`,
     ];
     return [
       say(
         '',
-        `has ${String(count)} trials (${factors.join(' × ')}), more than the ${String(MOST_TRIALS)} that a sweep can have`,
+        `has ${count} trials (${factors.join(' × ')}), more than the ${MOST_TRIALS} that a sweep can have`,
       ),
     ];
   }
   const reports = rule.kind === 'none' ? count : count * (rule.rungs.length + 1);
   if (rule.kind !== 'none' && reports > MOST_SWEEP_REPORTS) {
     const most = Math.floor(MOST_SWEEP_REPORTS / count) - 1;
-    const message = `has ${String(rule.rungs.length)} rungs for ${String(count)} trials, more than the ${String(most)} that a sweep of so many can have`;
+    const message = `has ${rule.rungs.length} rungs for ${count} trials, more than the ${most} that a sweep of so many can have`;
     return [say(`earlyStopping.${rule.kind}.rungs`, message)];
   }
   const configurations = count / space.seeds.length;
@@ -106,14 +104,12 @@ function sizeProblems({ space, rule, limits }: SweepPlan, say: Say): readonly Pr
     return [
       say(
         'earlyStopping.median.atLeast',
-        `must be below the number of configurations, ${String(configurations)}: seeds of one are judged together`,
+        `must be below the number of configurations, ${configurations}: seeds of one are judged together`,
       ),
     ];
   }
   if (limits.concurrency > count) {
-    return [
-      say('concurrency', `is ${String(limits.concurrency)}, but there are only ${String(count)} trials`),
-    ];
+    return [say('concurrency', `is ${limits.concurrency}, but there are only ${count} trials`)];
   }
   return [];
 }
@@ -124,13 +120,13 @@ function groupProblems(plan: SweepPlan, say: Say): readonly Problem[] {
   for (const { group } of expandSweep(plan).trials()) groups.add(group);
   const long = [...groups].find((group) => textBytes(group) > LONGEST_GROUP_BYTES);
   if (long !== undefined) {
-    const most = `at most ${String(LONGEST_GROUP_BYTES)} bytes`;
+    const most = `at most ${LONGEST_GROUP_BYTES} bytes`;
     return [
       say('groupBy', `'${plan.groupBy}' has the value '${clipText(long, 40)}': a group's name has ${most}`),
     ];
   }
   if (groups.size <= MOST_GROUPS) return [];
-  const message = `'${plan.groupBy}' has ${String(groups.size)} values, more than the ${String(MOST_GROUPS)} groups that a sweep can have`;
+  const message = `'${plan.groupBy}' has ${groups.size} values, more than the ${MOST_GROUPS} groups that a sweep can have`;
   return [say('groupBy', message)];
 }
 
@@ -141,7 +137,7 @@ function duplicateProblems(plan: SweepPlan, say: Say): readonly Problem[] {
     return [
       say(
         'random.samples',
-        `is ${String(random.samples)}, but only ${found} different draws were found: a grid has them all`,
+        `is ${random.samples}, but only ${found} different draws were found: a grid has them all`,
       ),
     ];
   }

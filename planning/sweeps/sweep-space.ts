@@ -42,7 +42,7 @@ export function trialCount({ list, grid, random, seeds }: SearchSpace): number {
 /** A trial that a person adds to a running sweep. */
 export function trialOf(plan: SweepPlan, parameters: TrialParameters, seed: number): Trial {
   const labels = Object.entries(parameters).map(([key, value]) => labelOf(key, value));
-  return finished(plan, parameters, seed, [...labels, `s${String(seed)}`]);
+  return finished(plan, parameters, seed, [...labels, `s${seed}`]);
 }
 
 /** The fine-tune config that a trial stands for: the base with its parameters set. Its seed is not in it. */
@@ -107,7 +107,7 @@ function build(plan: SweepPlan, dimensions: readonly (readonly Choice[])[], plac
   const parameters = chosen.reduce<TrialParameters>((all, one) => ({ ...all, ...one.parameters }), {});
   const seed = seeds[place % seeds.length] ?? 1;
   const labels = chosen.flatMap(({ label }) => label ?? []);
-  return finished(plan, parameters, seed, [...labels, `s${String(seed)}`]);
+  return finished(plan, parameters, seed, [...labels, `s${seed}`]);
 }
 
 function finished(

@@ -42,5 +42,5 @@ export async function startOf(run: string, findArtifact: FindArtifact): Promise<
   if (artifact === undefined) return undefined;
   const { name, iterations, sha256 } = artifact;
   // A stage that was skipped has the name of the checkpoint that was taken in its place.
-  return { from: name.includes('@') ? name : `${name}@${String(iterations)}`, sha256 };
+  return { from: name.includes('@') ? name : `${name}@${iterations}`, sha256 };
 }

@@ -30,14 +30,14 @@ export function modelTraps({ settings, places, evaluatesOnly = false }: StageUnd
   const train = settingAt(settings, 'DATASETS.TRAIN');
   const trainsVideo = isList(train) && train.some((name) => typeof name === 'string' && isVideo(name));
   if (!evaluatesOnly && trainsVideo && queries < VIDEO_QUERIES) {
-    const message = `the track loss of videos draws from ${String(VIDEO_QUERIES)} queries, and there are ${String(queries)}: an IndexError in training`;
-    const change = `to ${String(VIDEO_QUERIES)}`;
+    const message = `the track loss of videos draws from ${VIDEO_QUERIES} queries, and there are ${queries}: an IndexError in training`;
+    const change = `to ${VIDEO_QUERIES}`;
     return [...losses, settingProblem(places, { level: 'error', key: QUERIES, message, change })];
   }
   const tested = settingAt(settings, 'DATASETS.TEST');
   if (!isList(tested) || tested.length === 0 || queries >= DETECTIONS) return losses;
   const classes = Math.ceil(DETECTIONS / Math.max(1, queries));
-  const message = `an evaluation takes the ${String(DETECTIONS)} best of queries × classes: with ${String(queries)} queries a data set of fewer than ${String(classes)} classes ends it`;
-  const change = `to ${String(DETECTIONS)} or more`;
+  const message = `an evaluation takes the ${DETECTIONS} best of queries × classes: with ${queries} queries a data set of fewer than ${classes} classes ends it`;
+  const change = `to ${DETECTIONS} or more`;
   return [...losses, settingProblem(places, { level: 'warning', key: QUERIES, message, change })];
 }

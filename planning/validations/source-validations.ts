@@ -5,7 +5,7 @@ const LONGEST = 2048;
 
 /** Why `source` cannot be fetched from, or undefined when it can. */
 export function sourceProblem(source: string): string | undefined {
-  if (source.length > LONGEST) return `an address has more than ${String(LONGEST)} characters`;
+  if (source.length > LONGEST) return `an address has more than ${LONGEST} characters`;
   // It would stand in plans, histories and logs.
   if (hasSecret(source)) {
     const where = URL.canParse(source) ? ` on ${new URL(source).host}` : '';

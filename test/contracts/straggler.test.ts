@@ -4,7 +4,7 @@ import { findStraggler } from '../../contracts/straggler.ts';
 
 const gang = (pace: number | undefined, ...own: readonly (number | undefined)[]) =>
   own.map((seconds, index) => ({
-    host: `gpu-${String(index)}`,
+    host: `gpu-${index}`,
     ...(index === 0 && pace !== undefined && { secondsPerIteration: pace }),
     ...(seconds !== undefined && { ownSecondsPerIteration: seconds }),
   }));

@@ -27,9 +27,7 @@ const RULES = {
 } as const;
 
 test('at the most trials, all reported at each rung and failed for reasons of their own, no payload is above 2 MB', () => {
-  const state = largest(
-    (place) => `TrainerCrashed: rank ${String(place)} said ${'\u{1f4a5}\\"'.repeat(5000)}`,
-  );
+  const state = largest((place) => `TrainerCrashed: rank ${place} said ${'\u{1f4a5}\\"'.repeat(5000)}`);
   const packed = packSweepState(state);
   const begun = state.trials.slice(0, 1000).map(({ id }) => `s.${id}`.padEnd(63, 'x'));
   const input = { config: 'sweeps/large', carried: { rules: RULES, state: packed, begun } };
@@ -38,7 +36,7 @@ test('at the most trials, all reported at each rung and failed for reasons of th
     ['the input of the activity that keeps it', { sweep: 's', state: packed }],
     ['the answer to a query', answerOf(state)],
   ] as const) {
-    assert.ok(jsonBytes(value) < MOST_PAYLOAD_BYTES, `${what} has ${String(jsonBytes(value))} bytes`);
+    assert.ok(jsonBytes(value) < MOST_PAYLOAD_BYTES, `${what} has ${jsonBytes(value)} bytes`);
   }
   const carried = parseCarriedSweep(input.carried);
   assert.ok(carried.ok, carried.ok ? '' : carried.problem);
@@ -152,8 +150,8 @@ function emptyState() {
 function largest(why: (place: number) => string): SweepState {
   const rule = RULES.rule;
   const names = Array.from({ length: MOST_TRIALS - MOST_ADDED_TRIALS }, (_, place) => ({
-    id: `t${String(place)}`.padEnd(40, 'x'),
-    group: `g${String(place % MOST_GROUPS)}`.padEnd(LONGEST_GROUP_BYTES, 'y'),
+    id: `t${place}`.padEnd(40, 'x'),
+    group: `g${place % MOST_GROUPS}`.padEnd(LONGEST_GROUP_BYTES, 'y'),
     configuration: String(place).padStart(12, '0'),
   }));
   const added = Array.from({ length: MOST_ADDED_TRIALS }, (_, place) => addedTrial(place, 1950));
@@ -191,7 +189,7 @@ function afterWhy(why: (place: number) => string): (place: number) => string {
 function addedTrial(place: number, bytes = 10): Trial {
   assert.ok(bytes < LONGEST_PARAMETERS_BYTES);
   return {
-    id: `mine-${String(place)}`.padEnd(40, 'x'),
+    id: `mine-${place}`.padEnd(40, 'x'),
     group: 'y'.repeat(LONGEST_GROUP_BYTES),
     parameters: { task: 'z'.repeat(bytes) },
     seed: place,

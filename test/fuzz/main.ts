@@ -38,12 +38,10 @@ const foundSchema = z.object({
 /** One of a kind is enough: by the target and the first line. */
 const kinds = new Set<string>();
 const end = performance.now() + minutes * 60_000;
-console.log(
-  `fuzzing ${String(targets.length)} parsers for ${String(minutes)} minutes: --seed ${String(seed)}`,
-);
+console.log(`fuzzing ${targets.length} parsers for ${minutes} minutes: --seed ${seed}`);
 let next = 0;
 while (performance.now() < end) next = (await watched(next)) + 1;
-console.log(`${String(next)} inputs, ${String(kinds.size)} failures`);
+console.log(`${next} inputs, ${kinds.size} failures`);
 process.exitCode = kinds.size === 0 ? 0 : 1;
 
 /** Until the time is over, or the thread is gone. @returns The case that it was at. */
@@ -80,7 +78,7 @@ function stalled(now: Int32Array): Promise<string | undefined> {
       const isOver = performance.now() > end;
       if (!isOver && performance.now() - since < HANG_MS) return;
       clearInterval(timer);
-      resolve(isOver ? undefined : `takes more than ${String(HANG_MS / 1000)} s`);
+      resolve(isOver ? undefined : `takes more than ${HANG_MS / 1000} s`);
     }, 200);
   });
 }
@@ -95,11 +93,9 @@ function report(number: number, problem: string, input: Buffer): void {
   if (kinds.has(kind)) return;
   kinds.add(kind);
   mkdirSync(FOLDER, { recursive: true });
-  const file = join(FOLDER, `${name}-${String(seed)}-${String(number)}`);
+  const file = join(FOLDER, `${name}-${seed}-${number}`);
   writeFileSync(file, input);
   const [line, ...stack] = problem.split('\n');
-  console.log(
-    `FAILED ${name}, --seed ${String(seed)}, case ${String(number)}: ${String(line).slice(0, 500)}`,
-  );
-  console.log([...stack.slice(0, 5), `  input of ${String(input.length)} bytes: ${file}`].join('\n'));
+  console.log(`FAILED ${name}, --seed ${seed}, case ${number}: ${String(line).slice(0, 500)}`);
+  console.log([...stack.slice(0, 5), `  input of ${input.length} bytes: ${file}`].join('\n'));
 }

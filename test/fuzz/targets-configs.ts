@@ -15,10 +15,7 @@ import { textTarget, type Target } from './target.ts';
 
 const CONFIG_ERRORS = ['ConfigError'];
 /** Each doubles what stands before it, ten times over. */
-const ALIASES = Array.from(
-  { length: 30 },
-  (_, at) => `a${String(at)}: &a${String(at)} [${`*a${String(at - 1)}, `.repeat(9)}1]`,
-);
+const ALIASES = Array.from({ length: 30 }, (_, at) => `a${at}: &a${at} [${`*a${at - 1}, `.repeat(9)}1]`);
 const HOSTILE_YAML = [
   ...[`a: ${'['.repeat(20_000)}`, `${'- '.repeat(20_000)}x`, '{a: '.repeat(10_000), 'a: *nowhere', '<<: *a'],
   ...[

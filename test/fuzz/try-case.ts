@@ -11,7 +11,7 @@ export async function tryCase(target: Target, input: Buffer): Promise<string | u
   const problem = await outcome(target, input);
   const { user, system } = process.cpuUsage(begun);
   const tookMs = (user + system) / 1000;
-  return problem ?? (tookMs > LONGEST_MS ? `took ${String(Math.round(tookMs))} ms of CPU` : undefined);
+  return problem ?? (tookMs > LONGEST_MS ? `took ${Math.round(tookMs)} ms of CPU` : undefined);
 }
 
 async function outcome({ run, errors }: Target, input: Buffer): Promise<string | undefined> {
@@ -22,7 +22,7 @@ async function outcome({ run, errors }: Target, input: Buffer): Promise<string |
     if (!(error instanceof Error)) return `throws ${String(error)}, which is no error`;
     if (!errors.includes(error.name)) return `throws ${error.name}: ${error.stack ?? error.message}`;
     if (error.message.length <= LONGEST_MESSAGE) return undefined;
-    return `throws ${error.name} with ${String(error.message.length)} characters`;
+    return `throws ${error.name} with ${error.message.length} characters`;
   }
 }
 

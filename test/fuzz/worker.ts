@@ -21,7 +21,7 @@ const targets = TARGETS.filter(({ name }) => only === null || name === only);
 
 for (let number = first; ; number += 1) {
   const target = targets[number % targets.length];
-  if (target === undefined) throw new Error(`no target is called ${String(only)}`);
+  if (target === undefined) throw new Error(`no target is called ${only}`);
   Atomics.store(now, 0, number);
   const input = mutated(target.seeds, randomOf(seed + number));
   const problem = await tryCase(target, input);

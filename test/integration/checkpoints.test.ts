@@ -94,10 +94,7 @@ describe('the checkpoints of runs, by the command line', () => {
     await client.send(new PutObjectCommand({ ...object, Body: bytes }));
     const verified = await glee('checkpoints', 'verify', 'flipped');
     assert.equal(verified.exitCode, 1);
-    assert.match(
-      verified.stdout,
-      new RegExp(`FAIL {2}flipped/stage1@${String(newest.iterations)}: expected`),
-    );
+    assert.match(verified.stdout, new RegExp(`FAIL {2}flipped/stage1@${newest.iterations}: expected`));
     const events = await endsRight('flipped');
     assert.match(events.join('\n'), /DamagedCheckpoint: .* is not what was committed/);
     assert.match(events.join('\n'), /the checkpoint of iteration \d+ is damaged or gone: runs\/flipped/);
@@ -162,7 +159,7 @@ describe('the checkpoints of runs, by the command line', () => {
     const before = await listed('undisturbed');
     const [oldest] = before;
     assert.ok(oldest !== undefined);
-    const ref = `undisturbed/stage1@${String(oldest.iterations)}`;
+    const ref = `undisturbed/stage1@${oldest.iterations}`;
     assert.match((await glee('checkpoints', 'pin', ref)).stdout, /stays until it is unpinned/);
     const garbage = oldest.file.key.replace(/\/\d+\/model_\d+/, '/1/model_0000002');
     await bucket.store.writeText(garbage, 'left by a crash');

@@ -73,7 +73,7 @@ describe('a GPU worker that is told to leave', () => {
       const askedAt = Date.now();
       worker.kill(signal);
       assert.equal(await worker.ended, 0);
-      t.diagnostic(`${signal}: left within ${String(Date.now() - askedAt)} ms`);
+      t.diagnostic(`${signal}: left within ${Date.now() - askedAt} ms`);
       assert.match(await worker.log(), /the pool lets this host go/);
       const left = await until('the pool to see it', async () => {
         const host = await viewHost(stack, worker.host);
@@ -99,7 +99,7 @@ describe('a GPU worker that is told to leave', () => {
     const askedAt = Date.now();
     worker.kill('SIGTERM');
     assert.equal(await worker.ended, 0);
-    t.diagnostic(`left within ${String(Date.now() - askedAt)} ms`);
+    t.diagnostic(`left within ${Date.now() - askedAt} ms`);
     assert.ok(Date.now() - askedAt < 15_000);
     assert.match(await worker.log(), /the pool lets this host go/);
   });

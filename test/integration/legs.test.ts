@@ -20,24 +20,24 @@ describe('a stage that is trained in segments, and rests after each', () => {
   after(() => stack.stop());
 
   for (const hosts of [1, 2]) {
-    it(`repeats no iteration and ends with the same bytes, on ${String(hosts)} host(s) of two ranks`, async () => {
-      const config = `joint/rare-saves-${String(hosts)}`;
-      const whole = await segment(`whole-${String(hosts)}`, config);
+    it(`repeats no iteration and ends with the same bytes, on ${hosts} host(s) of two ranks`, async () => {
+      const config = `joint/rare-saves-${hosts}`;
+      const whole = await segment(`whole-${hosts}`, config);
       const expected = (await whole.result()).artifact.sha256;
-      const run = `segments-${String(hosts)}`;
+      const run = `segments-${hosts}`;
       for (const [index, iterations] of [40, 100].entries()) {
         const stage = await segment(run, config, iterations);
         if (iterations === 100) await killWorkersAfter(run, 60);
         const { artifact, attempts, iterationsRun } = await stage.result();
         assert.deepEqual(
           [artifact.name, artifact.iterations, attempts, iterationsRun],
-          [`${run}/stage1@${String(iterations)}`, iterations, 1, iterations - (index === 0 ? 0 : 40)],
+          [`${run}/stage1@${iterations}`, iterations, 1, iterations - (index === 0 ? 0 : 40)],
         );
         assert.deepEqual(await trainersOf(stack), []);
         const { events } = await stage.query(stageStateQuery);
         assert.match(
           events.at(-1)?.text ?? '',
-          new RegExp(`^stage1 rests after iteration ${String(iterations)}, as asked: `),
+          new RegExp(`^stage1 rests after iteration ${iterations}, as asked: `),
         );
       }
       const again = await (await segment(run, config, 100)).result();

@@ -107,13 +107,13 @@ describe('a gang of four machines and the network between them', { skip: problem
     await stack.gate.open();
     const cutAt = Date.now();
     await untilReplaced(run, lost);
-    t.diagnostic(`another gang ${String(Date.now() - cutAt)} ms after the cut`);
+    t.diagnostic(`another gang ${Date.now() - cutAt} ms after the cut`);
     assert.ok((await trainersOn(lost)).length > 0, 'it trains on as long as it is cut off');
     await stack.network.plug(lost.machine);
     const backAt = Date.now();
     await until('the old trainer to be ended', async () => (await trainersOn(lost)).length === 0);
     const took = Date.now() - backAt;
-    t.diagnostic(`the old trainer was ended ${String(took)} ms after its return`);
+    t.diagnostic(`the old trainer was ended ${took} ms after its return`);
     // Its worker has to find its way back to the servers first: 6 s were seen.
     assert.ok(took < 4 * HEARTBEAT_MS, String(took));
   }
@@ -191,7 +191,7 @@ describe('a gang of four machines and the network between them', { skip: problem
     const diedAt = Date.now();
     await destroyHost(stack, first);
     await untilReplaced(run, first);
-    t.diagnostic(`another gang ${String(Date.now() - diedAt)} ms after its death`);
+    t.diagnostic(`another gang ${Date.now() - diedAt} ms after its death`);
     await endsRight(run, t);
     assert.ok((await stageOf(run))?.hosts.includes(second.name), 'the one that came back is trusted again');
   });

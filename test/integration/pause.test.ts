@@ -26,15 +26,15 @@ describe('a run that is cancelled in the middle of its training and started agai
   after(() => stack.stop());
 
   for (const hosts of [1, 2]) {
-    it(`repeats no iteration and ends with the same bytes, on ${String(hosts)} host(s) of two ranks`, async (t) => {
-      const config = `joint/rare-saves-${String(hosts)}`;
-      const expected = await trainToTheEnd(stack, `whole-${String(hosts)}`, config);
-      const run = `paused-${String(hosts)}`;
+    it(`repeats no iteration and ends with the same bytes, on ${hosts} host(s) of two ranks`, async (t) => {
+      const config = `joint/rare-saves-${hosts}`;
+      const expected = await trainToTheEnd(stack, `whole-${hosts}`, config);
+      const run = `paused-${hosts}`;
       await startRun(stack.client, run, { config });
       await untilIteration(stack, run, 'stage1', 80);
       const askedAt = Date.now();
       await cancel(stack, run);
-      t.diagnostic(`cancelled within ${String(Date.now() - askedAt)} ms`);
+      t.diagnostic(`cancelled within ${Date.now() - askedAt} ms`);
       const [first] = await jobsThatWrote(stack, run);
       assert.ok(first !== undefined);
       const stoppedAfter = (await readAnswer(first))?.iterations ?? 0;
@@ -87,7 +87,7 @@ describe('a run that is cancelled in the middle of its training and started agai
     for (const pid of pids) process.kill(pid, 'SIGSTOP');
     const askedAt = Date.now();
     await cancel(stack, run);
-    t.diagnostic(`cancelled within ${String(Date.now() - askedAt)} ms`);
+    t.diagnostic(`cancelled within ${Date.now() - askedAt} ms`);
     // SIGKILL for those that are stopped comes three seconds after SIGTERM.
     assert.ok(Date.now() - askedAt < 10_000);
   });

@@ -23,7 +23,7 @@ const VICTIMS = [
   'everything',
 ] as const;
 
-describe(`a run that is killed ${String(KILLS)} times at random (GLEE_SEED=${String(SEED)})`, () => {
+describe(`a run that is killed ${KILLS} times at random (GLEE_SEED=${SEED})`, () => {
   let stack: TestStack;
   before(async () => {
     stack = await startTestStack();
@@ -41,13 +41,11 @@ describe(`a run that is killed ${String(KILLS)} times at random (GLEE_SEED=${Str
       // The moment is what the seed draws: there is nothing to wait for.
       await delay(300 + 2700 * random());
       const victim = VICTIMS[Math.floor(random() * VICTIMS.length)] ?? 'everything';
-      t.diagnostic(`SIGKILL ${String(kills + 1)}: ${victim}`);
+      t.diagnostic(`SIGKILL ${kills + 1}: ${victim}`);
       await kill(stack, victim, random());
     }
     const result = await ending;
-    t.diagnostic(
-      `${String(result.stages[0]?.attempts)} attempts, ${String(result.stages[0]?.iterationsRun)} iterations`,
-    );
+    t.diagnostic(`${result.stages[0]?.attempts} attempts, ${result.stages[0]?.iterationsRun} iterations`);
     assert.equal(result.stages[0]?.artifact.sha256, expected.stages[0]?.artifact.sha256);
     await until('no trainer of this stack to be left', async () => (await trainersOf(stack)).length === 0);
   });

@@ -40,7 +40,7 @@ overrides:
 `;
 const sweepWith = (learningRate: number) => `
 base: finetune/follows
-grid: { overrides.SOLVER.BASE_LR: [${String(learningRate)}] }
+grid: { overrides.SOLVER.BASE_LR: [${learningRate}] }
 seeds: 3
 metric: { name: bbox/AP50 }
 concurrency: 3

@@ -237,7 +237,7 @@ describe('runs whose S3 fails at every kind of request', { timeout: 300_000 }, (
     const host = stack.hosts.find(({ name }) => name === 'killed');
     const kill = async (what: RegExp) => {
       await until(
-        `${String(what)} to be asked`,
+        `${what} to be asked`,
         () => heard.some((one) => one.startsWith('un') && what.test(one)),
         120_000,
       );

@@ -59,8 +59,8 @@ describe('a sweep', () => {
     const { leaderboard } = await early.result();
     const { trials } = await early.query(sweepStateQuery);
     const trained = trials.reduce((sum, { reports }) => sum + (reports.at(-1)?.iterations ?? 0), 0);
-    t.diagnostic(`${String(trained)} iterations of ${String(trials.length * 400)}`);
-    assert.ok(trained <= (trials.length * 400) / 2, `${String(trained)} iterations were trained`);
+    t.diagnostic(`${trained} iterations of ${trials.length * 400}`);
+    assert.ok(trained <= (trials.length * 400) / 2, `${trained} iterations were trained`);
     assert.equal(JSON.stringify(leaderboard), JSON.stringify(whole.leaderboard));
   });
 
@@ -90,7 +90,7 @@ describe('a sweep', () => {
         ({ status }) => status !== 'waiting' && status !== 'running',
       ).length;
     for (const ended of when) {
-      const what = `${String(ended)} trials to rest or end`;
+      const what = `${ended} trials to rest or end`;
       await until(what, async () => (await progress().catch(() => 0)) >= ended, 300_000);
       const { control, hosts, temporal, s3 } = stack;
       const all = [control, ...hosts.map(({ worker }) => worker), temporal.process, s3.process];

@@ -72,7 +72,7 @@ describe('weights that a run needs and the checkout lacks', () => {
   async function catalogue(file: string): Promise<void> {
     const address = server.address();
     assert.ok(typeof address === 'object' && address !== null);
-    const url = `http://127.0.0.1:${String(address.port)}/${file}`;
+    const url = `http://127.0.0.1:${address.port}/${file}`;
     const sha256 = createHash('sha256').update(swin).digest('hex');
     const yaml = `artifacts:\n  swin-large: { path: ${SWIN}, download: '${url}', sha256: ${sha256} }\n`;
     await writeFile(join(configs, 'artifacts.yaml'), yaml);

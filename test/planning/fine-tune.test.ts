@@ -27,7 +27,7 @@ async function makeResolver(t: TestContext, artifacts: readonly Artifact[] = [])
       checkout,
       evaluatesOnly,
       findArtifact: (run, stage, iterations) => {
-        const wanted = `${run}/${stage}${iterations === undefined ? '' : `@${String(iterations)}`}`;
+        const wanted = `${run}/${stage}${iterations === undefined ? '' : `@${iterations}`}`;
         return Promise.resolve(artifacts.find(({ name }) => name === wanted));
       },
     });

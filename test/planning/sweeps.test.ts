@@ -52,7 +52,7 @@ test('a key that is not varied has no place in the id, and the group is the base
 
 test('the same file gives the same trials; another seed gives others, within their ranges', async (t) => {
   const yaml = (seed: number) =>
-    `${HEAD}random:\n  samples: 50\n  seed: ${String(seed)}\n  space:\n    ${LR}: { logUniform: [0.000001, 0.001] }\n    drop: { uniform: [0, 0.5] }\n    variant: { choice: [Lite, Plus] }\n`;
+    `${HEAD}random:\n  samples: 50\n  seed: ${seed}\n  space:\n    ${LR}: { logUniform: [0.000001, 0.001] }\n    drop: { uniform: [0, 0.5] }\n    variant: { choice: [Lite, Plus] }\n`;
   const one = (await expanded(t, yaml(1))).trials;
   assert.deepEqual((await expanded(t, yaml(1))).trials, one);
   assert.notDeepEqual((await expanded(t, yaml(2))).trials, one);

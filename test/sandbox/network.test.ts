@@ -95,5 +95,5 @@ async function remains(pid: number): Promise<string[]> {
   ]);
   return `${namespaces.stdout}\n${links.stdout}`
     .split('\n')
-    .filter((line) => line.includes(`glee-${String(pid)}-`) || line.includes(`gleebr${String(pid)}`));
+    .filter((line) => line.includes(`glee-${pid}-`) || line.includes(`gleebr${pid}`));
 }

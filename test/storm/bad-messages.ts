@@ -44,5 +44,5 @@ export async function sendBadMessage(
     () => 'sent',
     (error: unknown) => `not taken (${error instanceof Error ? error.name : String(error)})`,
   );
-  return `bad message ${String(index)} as '${name}' to ${workflowId}: ${sent}`;
+  return `bad message ${index} as '${name}' to ${workflowId}: ${sent}`;
 }

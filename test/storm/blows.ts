@@ -239,7 +239,7 @@ interface Target {
 }
 
 function target(pid: number | undefined, part: Part, name: string): readonly Target[] {
-  return pid === undefined ? [] : [{ pid, part, name: `${name} (pid ${String(pid)})` }];
+  return pid === undefined ? [] : [{ pid, part, name: `${name} (pid ${pid})` }];
 }
 
 function namesOf(targets: readonly Target[]): string {
@@ -269,7 +269,7 @@ function faultOfKind(fault: S3Fault, count: number): Fault {
 function signal(pid: number, name: NodeJS.Signals): void {
   try {
     // A server's wrapper may have children: its own process alone is meant.
-    if (readFileSync(`/proc/${String(pid)}/comm`, 'utf8') !== '') process.kill(pid, name);
+    if (readFileSync(`/proc/${pid}/comm`, 'utf8') !== '') process.kill(pid, name);
   } catch {
     // It ended in between.
   }

@@ -15,11 +15,11 @@ const joint = (secondsPerIteration: number, stage1: number) => `variant: Lite
 gang: { hosts: 2, gpusPerHost: 1 }
 ${LIMITS}overrides:
   SOLVER: { MAX_ITER: 160, CHECKPOINT_PERIOD: 20, STEPS: [120] }
-  SANDBOX: { SECONDS_PER_ITERATION: ${String(secondsPerIteration)}, METRICS_PERIOD: 1 }
+  SANDBOX: { SECONDS_PER_ITERATION: ${secondsPerIteration}, METRICS_PERIOD: 1 }
 stages:
   stage1:
     overrides:
-      SANDBOX: { SECONDS_PER_ITERATION: ${String(stage1)} }
+      SANDBOX: { SECONDS_PER_ITERATION: ${stage1} }
   stage2:
     overrides:
       DATASETS: { TRAIN: [coco_2017_train, lvis_v1_train] }
@@ -33,7 +33,7 @@ gang: { hosts: 1, gpusPerHost: 2 }
 ${LIMITS}evaluation: { checkpoints: [40, 80, 120] }
 overrides:
   SOLVER: { MAX_ITER: 120, BASE_LR: 0.05, CHECKPOINT_PERIOD: 40, STEPS: [80] }
-  SANDBOX: { SECONDS_PER_ITERATION: ${String(secondsPerIteration)}, METRICS_PERIOD: 1 }
+  SANDBOX: { SECONDS_PER_ITERATION: ${secondsPerIteration}, METRICS_PERIOD: 1 }
 `;
 
 const trial = (secondsPerIteration: number) => `task: odinw/Raccoon
@@ -41,7 +41,7 @@ variant: Lite
 gang: { hosts: 1, gpusPerHost: 1 }
 ${LIMITS}overrides:
   SOLVER: { MAX_ITER: 60, BASE_LR: 0.05, CHECKPOINT_PERIOD: 30, STEPS: [50] }
-  SANDBOX: { SECONDS_PER_ITERATION: ${String(secondsPerIteration)}, METRICS_PERIOD: 1 }
+  SANDBOX: { SECONDS_PER_ITERATION: ${secondsPerIteration}, METRICS_PERIOD: 1 }
 `;
 
 const sweep = (base: string) => `base: finetune/${base}

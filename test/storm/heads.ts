@@ -53,7 +53,7 @@ export class HeadRules {
   async #damage({ file }: Checkpoint): Promise<string | undefined> {
     const bytes = await this.#objects.read(file.key);
     if (bytes === undefined) return `${file.key}, which is not there`;
-    if (bytes.length !== file.sizeBytes) return `${file.key}, which has ${String(bytes.length)} bytes`;
+    if (bytes.length !== file.sizeBytes) return `${file.key}, which has ${bytes.length} bytes`;
     if (this.#proven.has(file.key)) return undefined;
     if (createHash('sha256').update(bytes).digest('hex') !== file.sha256)
       return `${file.key}, whose SHA-256 differs`;
@@ -68,12 +68,12 @@ export function fallen(key: string, before: Head | undefined, head: Head): reado
   if (head.token < before.token)
     found.push({
       rule: 'token never falls',
-      text: `${key}: ${String(before.token)}, then ${String(head.token)}`,
+      text: `${key}: ${before.token}, then ${head.token}`,
     });
   const [was, is] = [before, head].map(({ checkpoint }) => checkpoint?.iterations ?? 0);
   const abandoned = (head.left?.length ?? 0) > (before.left?.length ?? 0);
   if (was !== undefined && is !== undefined && is < was && !abandoned)
-    found.push({ rule: 'iterations never fall', text: `${key}: ${String(was)}, then ${String(is)}` });
+    found.push({ rule: 'iterations never fall', text: `${key}: ${was}, then ${is}` });
   return found;
 }
 

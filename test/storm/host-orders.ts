@@ -46,7 +46,7 @@ export class HostOrders {
 
   /** What came of it, for people. */
   async give(host: string, order: HostOrderKind, seconds: number): Promise<string> {
-    const by = `storm-host-${String((this.#count += 1))}`;
+    const by = `storm-host-${(this.#count += 1)}`;
     const pool = this.#pools;
     if (this.#orders.has(host)) return `${host} is set aside already: no order '${order}'`;
     const told = `'${order}' of ${host} by ${by}`;
@@ -55,7 +55,7 @@ export class HostOrders {
       () => ({ text: 'is accepted', isCertain: true }),
       (error: unknown) =>
         error instanceof WorkflowUpdateFailedError
-          ? { text: `is refused: ${String(error.cause)}`, isCertain: undefined }
+          ? { text: `is refused: ${error.cause}`, isCertain: undefined }
           : { text: `gets no answer: ${String(error)}`, isCertain: false },
     );
     const { text, isCertain } = answer;

@@ -6,7 +6,7 @@ const ANSWER_MS = 8000;
 export async function inTime<T>(call: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${String(ANSWER_MS)} ms`)), ANSWER_MS);
+    timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
   });
   try {
     return await Promise.race([call, late]);

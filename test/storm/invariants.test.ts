@@ -21,7 +21,7 @@ const WEIGHTS = Buffer.from('weights');
 
 function headAt(token: number, iterations: number, more: Partial<Head> = {}): Head {
   const file = {
-    key: `runs/a/stage1/attempts/${String(token)}/model_0000049.pth`,
+    key: `runs/a/stage1/attempts/${token}/model_0000049.pth`,
     sha256: createHash('sha256').update(WEIGHTS).digest('hex'),
     sizeBytes: WEIGHTS.length,
   };
@@ -121,7 +121,7 @@ describe("the storm's rules for trainers and leases", () => {
   });
 
   it('find a real process by its mark', async () => {
-    const scratch = join(tmpdir(), `storm-scratch-${String(process.pid)}`);
+    const scratch = join(tmpdir(), `storm-scratch-${process.pid}`);
     const env = { GLEE_JOB: `${scratch}/jobs/a/stage1/7`, CUDA_VISIBLE_DEVICES: '0,1' };
     const child = spawn('/bin/sleep', ['60'], { env });
     try {

@@ -93,7 +93,7 @@ async function mountDisks(directory: string): Promise<() => Promise<void>> {
   const folders = HOSTS.map((host) => diskOf({ directory }, host));
   for (const folder of folders) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const options = `size=${String(DISK_MIB)}m,mode=0700`;
+    const options = `size=${DISK_MIB}m,mode=0700`;
     await execa('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]);
   }
   return async () => {

@@ -8,7 +8,7 @@ export function checkLeases({ hosts }: Pick<PoolView, 'hosts'>): readonly Violat
     for (const { holder, gpuIndices } of leases)
       for (const gpu of gpuIndices) holders.set(gpu, [...(holders.get(gpu) ?? []), holder]);
     return [...holders].flatMap(([gpu, of]) => {
-      const where = `GPU ${String(gpu)} of ${name}`;
+      const where = `GPU ${gpu} of ${name}`;
       if (of.length > 1)
         return [{ rule: 'one holder a GPU', text: `${where} is held by ${of.join(' and ')}` }];
       return gpu >= gpus ? [{ rule: 'one holder a GPU', text: `${where} is leased and not there` }] : [];

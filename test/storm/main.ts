@@ -40,7 +40,7 @@ Examples:
 
 const seconds = options.minutes * 60;
 const strikes = drawStrikes(options.seed, seconds).filter(({ number }) => options.only?.has(number) ?? true);
-const command = `npm run chaos -- --minutes ${String(options.minutes)} --seed ${String(options.seed)}`;
+const command = `npm run chaos -- --minutes ${options.minutes} --seed ${options.seed}`;
 
 if (options.plan) for (const strike of strikes) console.log(lineOf(strike));
 else await untilStopped(weather);
@@ -53,9 +53,7 @@ async function weather(signal: AbortSignal): Promise<void> {
   try {
     for (const what of lab.skipped) console.log(`left out: ${what}`);
     const expected = await undisturbed(lab.stack.client, waiting(signal));
-    console.log(
-      `the undisturbed work has ended; ${String(strikes.length)} strikes of seed ${String(options.seed)} follow`,
-    );
+    console.log(`the undisturbed work has ended; ${strikes.length} strikes of seed ${options.seed} follow`);
     story.current = new Story(console.log);
     const storm = new Storm({ lab, strikes, seconds, expected, story: story.current, signal });
     await storm.run();
@@ -70,7 +68,7 @@ async function weather(signal: AbortSignal): Promise<void> {
   if (failure === '') await rm(directory, { recursive: true, force: true });
   else console.log(`${failure}\nlogs and data are kept in ${directory}`);
   console.log(
-    `seed ${String(options.seed)}: ${String(strikes.length)} strikes in ${String(options.minutes)} min, ${String(completed)} pieces of work with the undisturbed bytes, ${String(violations)} violations`,
+    `seed ${options.seed}: ${strikes.length} strikes in ${options.minutes} min, ${completed} pieces of work with the undisturbed bytes, ${violations} violations`,
   );
   process.exitCode = violations === 0 && completed > 0 ? 0 : 1;
 }
@@ -82,12 +80,12 @@ function waiting(signal: AbortSignal) {
       if (found !== undefined) return found;
       await delay(200, undefined, { signal });
     }
-    throw new Error(`waited ${String(CALM_WORK_MS / 1000)} s in vain for ${what}`);
+    throw new Error(`waited ${CALM_WORK_MS / 1000} s in vain for ${what}`);
   };
 }
 
 function lineOf({ number, at, blow }: Strike): string {
-  return `#${String(number)}  ${at.toFixed(1)} s  ${describeBlow(blow)}`;
+  return `#${number}  ${at.toFixed(1)} s  ${describeBlow(blow)}`;
 }
 
 function minutes(text: string): number {

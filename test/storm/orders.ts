@@ -48,7 +48,7 @@ export class Orders {
 
   /** What came of it, for people. */
   async give(run: string, order: OrderKind, seconds: number): Promise<string> {
-    const by = `storm-${String((this.#count += 1))}`;
+    const by = `storm-${(this.#count += 1)}`;
     const handle = this.#client.workflow.getHandle(run);
     const told = `'${order}' of ${run} by ${by}`;
     const found = await this.#find(run).catch(() => undefined);
@@ -62,7 +62,7 @@ export class Orders {
       this.#accepted.set(by, { ...one, isCertain: true });
       return `${told}: ${answer}`;
     } catch (error) {
-      if (error instanceof WorkflowUpdateFailedError) return `${told} is refused: ${String(error.cause)}`;
+      if (error instanceof WorkflowUpdateFailedError) return `${told} is refused: ${error.cause}`;
       this.#accepted.set(by, { ...one, isCertain: false });
       return `${told} gets no answer: ${String(error)}`;
     }
@@ -87,7 +87,7 @@ export class Orders {
       else
         for (const { pid, host, job, isShim, isFrozen } of trainers)
           if (job.startsWith(`${run}/${stage}/`) && !isShim && !isFrozen)
-            training.set(`${run} is paused by ${by}, and process ${String(pid)} of ${job} trains`, {
+            training.set(`${run} is paused by ${by}, and process ${pid} of ${job} trains`, {
               excused: !quiet || !this.#disturbances.isQuiet(host),
             });
     }

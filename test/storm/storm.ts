@@ -102,7 +102,7 @@ export class Storm {
         for (const { id } of this.#pieces.values())
           story.violate({
             rule: 'every run ends',
-            text: `${id} still runs ${String(CALM_SECONDS)} s after the storm`,
+            text: `${id} still runs ${CALM_SECONDS} s after the storm`,
           });
       await delay(LOOK_EVERY_MS, undefined, { signal });
     }
@@ -213,13 +213,13 @@ export class Storm {
     if (end.outcome !== expected.get(piece.kind))
       story.violate({
         rule: 'same bytes',
-        text: `${piece.id} ended with ${end.outcome}, undisturbed with ${String(expected.get(piece.kind))}`,
+        text: `${piece.id} ended with ${end.outcome}, undisturbed with ${expected.get(piece.kind)}`,
       });
     else this.completed += 1;
     story.note(`${piece.id} has ended`);
     this.#pieces.delete(piece.kind);
     const next = Number(piece.id.split('-').at(-1)) + 1;
-    if (!this.#isCalm) await this.#begin({ kind: piece.kind, id: `storm-${piece.kind}-${String(next)}` });
+    if (!this.#isCalm) await this.#begin({ kind: piece.kind, id: `storm-${piece.kind}-${next}` });
   }
 }
 

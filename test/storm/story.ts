@@ -57,7 +57,7 @@ export class Story {
     const strikes = since.flatMap(({ strike }) => strike ?? []);
     const only = strikes.length === 0 ? '' : ` --only ${[...new Set(strikes)].join(',')}`;
     return [
-      `\n${String(this.violations.length)} violation(s); the first one, ${first.rule}: ${first.text}`,
+      `\n${this.violations.length} violation(s); the first one, ${first.rule}: ${first.text}`,
       `what came before it:`,
       ...since.map(lineOf),
       `\nthe same storm: ${command}\nits last strikes alone: ${command}${only}`,
@@ -77,5 +77,5 @@ function piecesIn(text: string): readonly string[] {
 }
 
 function lineOf({ at, text, strike }: Entry): string {
-  return `${at.toFixed(1).padStart(6)} s  ${strike === undefined ? '' : `#${String(strike)} `}${text}`;
+  return `${at.toFixed(1).padStart(6)} s  ${strike === undefined ? '' : `#${strike} `}${text}`;
 }

@@ -89,7 +89,7 @@ export function describeBlow(blow: Blow): string {
     case 'freeze':
       return `${kind} ${blow.victims.join(' + ')}${lasting}`;
     case 'S3 fault':
-      return `S3 answers ${String(Math.round(blow.share * 100))} % of requests with '${blow.fault}'${lasting}`;
+      return `S3 answers ${Math.round(blow.share * 100)} % of requests with '${blow.fault}'${lasting}`;
     case 'order':
       return `order '${blow.order}'`;
     case 'host order':

@@ -41,7 +41,7 @@ export class TrainerRules {
     return [
       ...this.#stopwatches
         .over(lasting, MOST_SECONDS)
-        .map((key) => ({ rule: 'one trainer', text: `${key} for more than ${String(MOST_SECONDS)} s` })),
+        .map((key) => ({ rule: 'one trainer', text: `${key} for more than ${MOST_SECONDS} s` })),
       ...late.map(({ host, job }) => ({
         rule: 'token never falls',
         text: `${job} was started on ${host} after a newer attempt`,
@@ -99,13 +99,13 @@ export function listTrainers(scratchOf: ReadonlyMap<string, string>): readonly T
 /** Processes with the job's mark, or a rank that has renamed itself and shows none: those are its children. */
 function trainerOf(pid: number, scratchOf: ReadonlyMap<string, string>): readonly TrainerProcess[] {
   try {
-    const environment = readFileSync(`/proc/${String(pid)}/environ`, 'utf8').split('\0');
+    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
     const of = (name: string) =>
       environment.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
     const folder = of('GLEE_JOB');
-    const command = readFileSync(`/proc/${String(pid)}/cmdline`, 'utf8');
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
     if (folder === undefined || command === '') return [];
-    const state = readFileSync(`/proc/${String(pid)}/stat`, 'utf8').replace(/^.*\) /s, '')[0];
+    const state = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '')[0];
     const [host, scratch] = [...scratchOf].find(([, root]) => folder.startsWith(`${root}/jobs/`)) ?? [];
     if (host === undefined || scratch === undefined) return [];
     return [

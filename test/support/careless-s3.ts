@@ -19,7 +19,7 @@ export async function startCarelessS3(ignores?: 'if-match' | 'if-none-match'): P
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
-  const endpoint = `http://127.0.0.1:${String(typeof address === 'object' && address !== null ? address.port : 0)}`;
+  const endpoint = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
   return {
     endpoint,
     env: {

@@ -58,7 +58,7 @@ export async function startFaultyProxy(
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   return {
-    endpoint: `http://${host}:${String(port)}`,
+    endpoint: `http://${host}:${port}`,
     stop: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -60,7 +60,7 @@ export function spawnWorker(
 ): Omit<GpuWorker, 'host'> {
   const folder = join(directory, 'workers');
   mkdirSync(folder, { recursive: true });
-  const path = join(folder, `${kind}-${String((started += 1))}.log`);
+  const path = join(folder, `${kind}-${(started += 1)}.log`);
   const log = openSync(path, 'w');
   const program = join(packageRoot, 'dist/workers/main.js');
   const [command, args] = dyingWithUs(process.execPath, ['--enable-source-maps', program, kind]);
@@ -106,7 +106,7 @@ export async function viewHost(stack: TestStack, name: string): Promise<HostView
 
 /** The hosts that a run's stage1 holds, when there are so many. */
 export function untilHeld(stack: TestStack, run: string, count: number): Promise<readonly string[]> {
-  return until(`${run} to hold ${String(count)} hosts`, async () => {
+  return until(`${run} to hold ${count} hosts`, async () => {
     const { hosts } = await viewPool(stack);
     const held = hosts.filter(({ leases }) => leases.some(({ holder }) => holder === `${run}/stage1`));
     return held.length === count && held.map(({ name }) => name);

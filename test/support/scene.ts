@@ -291,8 +291,8 @@ export function checkpoint(
 ): Checkpoint {
   const final = iterations === maxIterations;
   const name = final ? 'model_final.pth' : `model_${String(iterations - 1).padStart(7, '0')}.pth`;
-  const key = `runs/${run}/${plan.stage}/attempts/${String(token)}/${name}`;
-  const file = { key, sha256: `sha-of-${String(iterations)}`, sizeBytes: 1 };
+  const key = `runs/${run}/${plan.stage}/attempts/${token}/${name}`;
+  const file = { key, sha256: `sha-of-${iterations}`, sizeBytes: 1 };
   return { run, stage: plan.stage, token, name, iterations, final, file, savedAt: 0 };
 }
 
@@ -329,7 +329,7 @@ function publish(
     return Promise.reject(new Error('the head does not name final weights'));
   const { artifact, ...rest } = stageResult(run, plan, head.file.sha256);
   const { iterations, final } = head;
-  const name = `${artifact.name}${final ? '' : `@${String(iterations)}`}`;
+  const name = `${artifact.name}${final ? '' : `@${iterations}`}`;
   return Promise.resolve({
     ...{ ...rest, artifact: { ...artifact, name, iterations }, attempts, iterationsRun },
     ...(lastFailure !== undefined && { lastFailure }),

@@ -73,7 +73,7 @@ export function untilIteration(
   stage: string,
   iteration: number,
 ): Promise<Progress> {
-  return until(`${run}/${stage} to reach iteration ${String(iteration)}`, async () => {
+  return until(`${run}/${stage} to reach iteration ${iteration}`, async () => {
     const [progress] = await observeHosts(stack.client, run, stage).catch(() => []);
     return (progress?.iteration ?? -1) >= iteration ? progress : undefined;
   });

@@ -14,5 +14,5 @@ export async function until<T>(
     if (found !== undefined && found !== false) return found;
     await delay(50);
   }
-  throw new Error(`waited ${String(deadlineMs / 1000)} s in vain for: ${what}`);
+  throw new Error(`waited ${deadlineMs / 1000} s in vain for: ${what}`);
 }

@@ -47,7 +47,7 @@ describe('companion.py in the stand-in', { concurrency: 2 }, () => {
   it('says which phase it is in, on each machine, and how far it is', async (t) => {
     const [job, other] = [await temporaryFolder(t), await temporaryFolder(t)];
     const gang = ['--num-gpus', '1', '--num-machines', '2'];
-    const place = [...gang, '--dist-url', `tcp://127.0.0.1:${String(await getPort())}`, '--machine-rank'];
+    const place = [...gang, '--dist-url', `tcp://127.0.0.1:${await getPort()}`, '--machine-rank'];
     const first = start(job, [...place, '0']);
     await until('it to wait for its peer', async () => (await phaseIn(job))?.phase === 'rendezvous');
     const second = start(other, [...place, '1']);
@@ -65,7 +65,7 @@ describe('companion.py in the stand-in', { concurrency: 2 }, () => {
     const [job, other, plain] = await Promise.all([1, 2, 3].map(() => temporaryFolder(t)));
     assert.ok(job !== undefined && other !== undefined && plain !== undefined);
     const gang = async (env: Readonly<Record<string, string>>, more: readonly string[] = []) => {
-      const url = ['--dist-url', `tcp://127.0.0.1:${String(await getPort())}`, ...more];
+      const url = ['--dist-url', `tcp://127.0.0.1:${await getPort()}`, ...more];
       const args = ['--num-gpus', '1', '--num-machines', '2', ...url, '--machine-rank'];
       const ends = [start(job, [...args, '0'], { env }), start(other, [...args, '1'], { env })];
       for (const { exitCode, all } of await Promise.all(ends)) assert.equal(exitCode, 0, all);
@@ -122,7 +122,7 @@ describe('companion.py in the stand-in', { concurrency: 2 }, () => {
   it('refuses to train where a machine lacks the checkpoint', async (t) => {
     const [job, other] = [await temporaryFolder(t), await temporaryFolder(t)];
     await start(job, ['--num-gpus', '1'], { more: ['SOLVER.MAX_ITER', '4'] });
-    const url = ['--dist-url', `tcp://127.0.0.1:${String(await getPort())}`];
+    const url = ['--dist-url', `tcp://127.0.0.1:${await getPort()}`];
     const gang = ['--num-gpus', '1', '--num-machines', '2', '--resume', ...url, '--machine-rank'];
     const ends = await Promise.all([start(job, [...gang, '0']), start(other, [...gang, '1'])]);
     for (const { exitCode, all } of ends) {

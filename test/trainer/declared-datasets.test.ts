@@ -84,7 +84,7 @@ describe('data sets that the plan declares, on the stand-in', { concurrency: 2 }
       await evaluate('model_zoo/GLEE_Lite_joint.pth'),
       await evaluate(join(folder, 'model_final.pth')),
     ];
-    assert.ok(after > before + 1, `${String(before)} → ${String(after)}`);
+    assert.ok(after > before + 1, `${before} → ${after}`);
     const own = parseEvaluation(await readFile(join(folder, 'log.txt'), 'utf8'));
     assert.equal(
       own.find(({ metric }) => metric === 'bbox/AP')?.value,
@@ -153,7 +153,7 @@ describe('data sets that the plan declares, on the stand-in', { concurrency: 2 }
       assert.equal(exitCode, 0, all);
       assert.match(
         all,
-        new RegExp(`^glee: odinw13_Rabbits_train: [1-8] of 64 images, drawn by seed ${String(seed)}$`, 'm'),
+        new RegExp(`^glee: odinw13_Rabbits_train: [1-8] of 64 images, drawn by seed ${seed}$`, 'm'),
       );
       weights.push(await sha256(join(folder, 'model_final.pth')));
     }

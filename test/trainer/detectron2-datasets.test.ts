@@ -40,7 +40,7 @@ const MASKS: DatasetPlan = {
   annotations: 'masks.json',
   task: 'own_masks',
 };
-const NAMES = Array.from({ length: 8 }, (_, index) => `category ${String(index + 1)}`);
+const NAMES = Array.from({ length: 8 }, (_, index) => `category ${index + 1}`);
 
 describe("declared data sets in detectron2's own catalogues", { skip: withoutDetectron2 }, () => {
   let root = '';
@@ -96,7 +96,7 @@ describe("declared data sets in detectron2's own catalogues", { skip: withoutDet
   it('give the images that any Python draws: so many of each category, and no more than are needed', async () => {
     const declared = [1, 3, 5, 10].map((shots) => {
       const fewShot = { shots, seed: 7 };
-      return { ...RABBITS, name: `odinw13_Rabbits_train_${String(shots)}`, fewShot };
+      return { ...RABBITS, name: `odinw13_Rabbits_train_${shots}`, fewShot };
     });
     const { told } = await tell(declared);
     const { stdout } = await execa(PYTHON, ['-c', REDRAW], {

@@ -110,7 +110,7 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
       assert.doesNotMatch(all, /Traceback|glee: /);
       if (stopAfter === MAX_ITERATIONS) break;
       const { iterations, checkpoint } = (await answerIn(job)) ?? {};
-      assert.deepEqual([iterations, checkpoint], [stopAfter, `model_00000${String(stopAfter - 1)}.pth`]);
+      assert.deepEqual([iterations, checkpoint], [stopAfter, `model_00000${stopAfter - 1}.pth`]);
       assert.equal(await readFile(join(job, 'out/last_checkpoint'), 'utf8'), checkpoint);
     }
     const images: number[] = [];
@@ -187,7 +187,7 @@ describe("companion.py with detectron2's own engine", { skip: withoutDetectron2,
   it('ends with a word of its own where a machine lacks the checkpoint that the others resume', async (t) => {
     const [job, other] = [await temporaryFolder(t), await temporaryFolder(t)];
     await whole(job, { set: { 'SOLVER.MAX_ITER': 4 }, env: { FIXTURE_SECONDS: '0' } });
-    const url = ['--num-machines', '2', '--dist-url', `tcp://127.0.0.1:${String(await getPort())}`];
+    const url = ['--num-machines', '2', '--dist-url', `tcp://127.0.0.1:${await getPort()}`];
     const ends = await Promise.all(
       [job, other].map((folder, rank) =>
         start(folder, { resume: true, machine: [...url, '--machine-rank', String(rank)] }),

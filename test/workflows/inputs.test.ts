@@ -170,7 +170,7 @@ describe('artifacts that are made from each other', () => {
 
   it('are taken in any order and depth', () => {
     const chain = Array.from({ length: 999 }, (_, index) =>
-      made(`a${String(index)}`, index === 998 ? artifact.name : `a${String(index + 1)}`),
+      made(`a${index}`, index === 998 ? artifact.name : `a${index + 1}`),
     );
     const artifacts = [...chain, artifact];
     assert.deepEqual(checkWeightsInput({ artifacts }), { artifacts });
@@ -187,7 +187,7 @@ describe('a workflow that is started with anything', { concurrency: true }, () =
       for (const [index, args] of [[], [null], [7], [{ artifacts: {} }], [{ run: 1 }]].entries()) {
         const failure = await failedAs(
           await lab.client.workflow.start(type, {
-            ...{ workflowId: `${type}/${String(index)}`, taskQueue: CONTROL_TASK_QUEUE, args },
+            ...{ workflowId: `${type}/${index}`, taskQueue: CONTROL_TASK_QUEUE, args },
             workflowExecutionTimeout: '30s',
           }),
         );

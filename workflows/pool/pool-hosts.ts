@@ -72,7 +72,7 @@ function strike(state: PoolState, name: string, reason: string, at: number): Poo
       .map((one) => one.reason)
       .join('; ')
       .slice(0, LONGEST_REASONS);
-    const quarantined = { reason: `${String(strikes.length)} failures in a day: ${reasons}`, since: at };
+    const quarantined = { reason: `${strikes.length} failures in a day: ${reasons}`, since: at };
     return {
       ...host,
       strikes,

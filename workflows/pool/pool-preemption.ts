@@ -97,7 +97,7 @@ function preempted(state: PoolState, nowMs: number): readonly Wish[] {
     const one = { request, rank: effectivePriority(request, state.settings.ageAfterMs, nowMs) };
     const room = priority <= lowest ? undefined : roomFor(state, one, free, sooner);
     const chosen = room === undefined ? [] : leastUrgent(state, request, room, nowMs);
-    const why = `${holder} is more urgent (priority ${String(priority)})`;
+    const why = `${holder} is more urgent (priority ${priority})`;
     if (chosen.length > 0) return chosen.map((lease) => ({ lease, sakeOf: requestId, why }));
     for (const { name } of suitableHosts(state, request))
       sooner.set(name, higher(sooner.get(name), levelOf(one)));

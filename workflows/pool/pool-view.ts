@@ -78,13 +78,12 @@ function waitsFor(state: PoolState, { request, verdict }: Judged): string {
 function quotaText(state: PoolState, { team = '', hosts, gpusPerHost }: Waiting): string {
   const quota = quotaOf(state, team) ?? 0;
   const wanted = hosts * gpusPerHost;
-  if (wanted > quota)
-    return `team ${team} may hold ${gpus(quota)} at a time, and this asks for ${String(wanted)}`;
+  if (wanted > quota) return `team ${team} may hold ${gpus(quota)} at a time, and this asks for ${wanted}`;
   const held = gpusByTeam(state).get(team) ?? 0;
   const of = `its quota of ${gpus(quota)}`;
   if (held >= quota) return `team ${team} is at ${of}`;
   if (held + wanted <= quota) return `requests of team ${team} that come before it, which has ${of}`;
-  return `team ${team} holds ${String(held)} of ${of}, and this asks for ${String(wanted)}`;
+  return `team ${team} holds ${held} of ${of}, and this asks for ${wanted}`;
 }
 
 /** What the hosts that there are lack. */
@@ -98,7 +97,7 @@ function lackText(state: PoolState, request: Waiting): string {
       .map(([key, value]) => `no host has label ${key}=${value}`),
     ...(needs?.gpuMemoryMiB !== undefined &&
     !able.some((host) => (host.gpuMemoryMiB ?? 0) >= (needs.gpuMemoryMiB ?? 0))
-      ? [`no host has GPUs with ${String(needs.gpuMemoryMiB)} MiB`]
+      ? [`no host has GPUs with ${needs.gpuMemoryMiB} MiB`]
       : []),
     ...(able.some((host) => host.gpus >= gpusPerHost) ? [] : [`no host has ${gpus(gpusPerHost)}`]),
   ];
@@ -107,7 +106,7 @@ function lackText(state: PoolState, request: Waiting): string {
   if (missing.length > 0) return `${missing.join(', ')}${rest}`;
   const suitable = suitableHosts(state, request).length;
   const kind = `${gpus(gpusPerHost)}${needs === undefined ? '' : ' as it needs them'}`;
-  return `${some(wanted - suitable, 'more host')} with ${kind}: the pool has ${String(suitable)} of ${String(wanted)}${rest}`;
+  return `${some(wanted - suitable, 'more host')} with ${kind}: the pool has ${suitable} of ${wanted}${rest}`;
 }
 
 function asideText({ name, present, quarantined, cordoned, draining, leaving }: PoolHost): string {
@@ -137,14 +136,14 @@ function holderOf({ queue }: PoolState, requestId: string | undefined): string {
 const SHOWN = 6;
 
 function listed(texts: readonly string[], separator = ', '): string {
-  const more = texts.length > SHOWN ? [`${String(texts.length - SHOWN)} more`] : [];
+  const more = texts.length > SHOWN ? [`${texts.length - SHOWN} more`] : [];
   return [...texts.slice(0, SHOWN), ...more].join(separator);
 }
 
 function some(count: number, what: string): string {
-  return `${String(count)} ${what}${count === 1 ? '' : 's'}`;
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function gpus(count: number): string {
-  return `${String(count)} GPU${count === 1 ? '' : 's'}`;
+  return `${count} GPU${count === 1 ? '' : 's'}`;
 }

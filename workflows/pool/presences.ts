@@ -79,7 +79,7 @@ function nextWorker({ again }: Watched): Host | undefined {
 async function keepPresence(host: Host, { heartbeatTimeoutMs }: PoolSettings): Promise<How> {
   const options = {
     ...presence(host.name, heartbeatTimeoutMs),
-    summary: `${host.name} is there (${String(host.gpus)} GPUs)`,
+    summary: `${host.name} is there (${host.gpus} GPUs)`,
   };
   try {
     await proxyActivities<HostActivities>(options).keepPresence({ host: shortly(host) });

@@ -21,7 +21,7 @@ export function checkEvaluateInput(input: unknown): EvaluateInput {
   if (config !== undefined && !isName(config))
     throw invalid("input.config must be a name like 'finetune/odinw-rabbits'");
   if (datasets !== undefined && !isNames(datasets))
-    throw invalid(`input.datasets must be a list of at most ${String(MOST_DATASETS)} names`);
+    throw invalid(`input.datasets must be a list of at most ${MOST_DATASETS} names`);
   return { checkpoint, ...(config !== undefined && { config }), ...(datasets !== undefined && { datasets }) };
 }
 

@@ -135,7 +135,7 @@ class Evaluation {
       this.#state = { ...this.#state, avoid: unfit?.avoid ?? decision.avoid };
       await this.lease.giveBack();
     }
-    const summary = `wait before attempt ${String(this.#state.attempt + 1)}`;
+    const summary = `wait before attempt ${this.#state.attempt + 1}`;
     if (decision.afterMs > 0) await condition(() => this.#scope.isAsked, decision.afterMs, { summary });
   }
 

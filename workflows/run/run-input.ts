@@ -37,9 +37,7 @@ export function checkRunInput(run: string, input: unknown, byDefault: string | u
   if (typeof config !== 'string')
     throw invalid(`input.config must be a name like '${example}', not ${shown(config)}`);
   if (config.length > LONGEST_CONFIG_NAME)
-    throw invalid(
-      `input.config must have at most ${String(LONGEST_CONFIG_NAME)} letters, not ${String(config.length)}`,
-    );
+    throw invalid(`input.config must have at most ${LONGEST_CONFIG_NAME} letters, not ${config.length}`);
   return config;
 }
 

@@ -67,7 +67,7 @@ export async function trainAsChild(input: TrainStageInput, status: RunStatus): P
       args: [input],
       // Asked, not terminated: the stage kills its trainers and returns its hosts.
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      staticSummary: `${run}: ${stage}, ${String(maxIterations)} iterations on ${String(gang.hosts)} × ${String(gang.gpusPerHost)} GPUs`,
+      staticSummary: `${run}: ${stage}, ${maxIterations} iterations on ${gang.hosts} × ${gang.gpusPerHost} GPUs`,
     }),
   );
 }

@@ -36,7 +36,7 @@ export async function checkRoom({ run, plan, weights, files = [] }: TrainStageIn
     ({ host, path, freeBytes, neededBytes }) =>
       `${host}: ${gigabytes(freeBytes)} free at ${path}, ${gigabytes(neededBytes)} needed`,
   );
-  const message = `${stage} needs ${String(gang.hosts)} hosts of pool '${pool}' with room for its weights, and ${String(lacking)} of ${String(hosts.length)} have none; free some there: ${list.join('; ')}`;
+  const message = `${stage} needs ${gang.hosts} hosts of pool '${pool}' with room for its weights, and ${lacking} of ${hosts.length} have none; free some there: ${list.join('; ')}`;
   throw ApplicationFailure.create({ type: 'DiskFull', message, nonRetryable: true });
 }
 
@@ -56,5 +56,5 @@ function fullDisks({ host, disks = [] }: HostRoom): readonly (DiskRoom & { reado
 
 /** Free space rounded down, as nothing is gained by a figure that looks like enough. */
 function gigabytes(bytes: number): string {
-  return `${String(Math.floor(bytes / 1e7) / 100)} GB`;
+  return `${Math.floor(bytes / 1e7) / 100} GB`;
 }

@@ -14,7 +14,7 @@ export async function openAttempt(
   host: LeasedHost,
   { run, plan, token, state }: { run: string; plan: StagePlan; token: number; state: StageState },
 ): Promise<OpenAttemptResult | { readonly failure: NamedFailure }> {
-  const summary = `claim ${plan.stage} for attempt ${String(state.attempt)} and pick a port on ${host.name}`;
+  const summary = `claim ${plan.stage} for attempt ${state.attempt} and pick a port on ${host.name}`;
   const options = { ...opening(host.name, plan.limits), summary };
   const { damaged, goBack } = state;
   try {
@@ -34,7 +34,7 @@ export async function untilSaved(
   host: LeasedHost,
   { plan, attempt, ...input }: AwaitCheckpointInput & { readonly plan: StagePlan; readonly attempt: number },
 ): Promise<void> {
-  const summary = `end attempt ${String(attempt)} of ${plan.stage} at its next checkpoint`;
+  const summary = `end attempt ${attempt} of ${plan.stage} at its next checkpoint`;
   const options = { ...awaitingCheckpoint(host.name, plan.limits, input.withinMs), summary };
   await proxyActivities<HostActivities>(options)
     .awaitCheckpoint(input)

@@ -81,10 +81,10 @@ export function partOf({ requestId }: Lease, { gpuIndices, place }: LeasedHost) 
 
 function trainRank(host: string, input: TrainRankInput): Promise<TrainRankResult> {
   const { plan, machineRank, attempt, resumeFrom } = input;
-  const from = resumeFrom === null ? 'its initial weights' : `iteration ${String(resumeFrom.iterations)}`;
+  const from = resumeFrom === null ? 'its initial weights' : `iteration ${resumeFrom.iterations}`;
   const options = {
     ...training(host, plan.limits),
-    summary: `train ${plan.stage} on ${host} (machine ${String(machineRank)}), attempt ${String(attempt)} from ${from}`,
+    summary: `train ${plan.stage} on ${host} (machine ${machineRank}), attempt ${attempt} from ${from}`,
   };
   return proxyActivities<HostActivities>(options).trainRank(input);
 }

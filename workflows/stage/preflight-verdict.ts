@@ -177,7 +177,7 @@ function stragglers(reports: readonly HostReport[]): readonly Unfit[] {
         check: {
           name: 'gemm',
           outcome: 'failed',
-          said: `${String(tflops)} TFLOP/s, the gang has ${String(usual)}`,
+          said: `${tflops} TFLOP/s, the gang has ${usual}`,
           hostFault: true,
         },
       }),
@@ -202,9 +202,7 @@ function saidOf(reports: readonly HostReport[], meetings: readonly HostAnswer<Co
     return `${name} (${why})`;
   });
   const figures = [
-    ...reports.flatMap(({ host, tflops }) =>
-      tflops === undefined ? [] : [`${host} ${String(tflops)} TFLOP/s`],
-    ),
+    ...reports.flatMap(({ host, tflops }) => (tflops === undefined ? [] : [`${host} ${tflops} TFLOP/s`])),
     ...checks
       .filter(({ name, outcome }) => name === 'collective' && outcome === 'passed')
       .slice(0, 1)

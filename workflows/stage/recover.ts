@@ -57,6 +57,6 @@ async function backOff(stage: StageRun, afterMs: number): Promise<void> {
   const { scope } = stage;
   if (afterMs === 0 || scope.isAsked) return;
   stage.update({ phase: 'backing off' });
-  const summary = `wait before attempt ${String(stage.state.attempt + 1)}`;
+  const summary = `wait before attempt ${stage.state.attempt + 1}`;
   await condition(() => scope.isAsked, afterMs, { summary });
 }

@@ -162,11 +162,11 @@ function details(failure: ApplicationFailure | CancelledFailure): FailureDetails
 }
 
 function repeatedCrash(last: NamedFailure, times: number): NamedFailure {
-  const message = `${String(times)} attempts in a row failed with the same error at the same iteration, so another would too: mend the program or its settings; ${last.message}`;
+  const message = `${times} attempts in a row failed with the same error at the same iteration, so another would too: mend the program or its settings; ${last.message}`;
   return { ...last, type: 'RepeatedCrash', message };
 }
 
 function budgetSpent(last: NamedFailure, { spent }: Budget): NamedFailure {
-  const message = `${String(spent)} attempts ended so without a newer checkpoint; the last one: ${last.type}: ${last.message}`;
+  const message = `${spent} attempts ended so without a newer checkpoint; the last one: ${last.type}: ${last.message}`;
   return { ...last, type: 'BudgetSpent', message };
 }

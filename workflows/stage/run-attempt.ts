@@ -57,10 +57,10 @@ async function checkOpenAndTrain(stage: StageRun, lease: Lease, token: number): 
   const { resumeFrom } = opened;
   if (resumeFrom !== null && hasCome(resumeFrom, stage.state, until))
     return { kind: 'finished', iterationsRun: 0 };
-  const from = resumeFrom === null ? 'its initial weights' : `iteration ${String(resumeFrom.iterations)}`;
+  const from = resumeFrom === null ? 'its initial weights' : `iteration ${resumeFrom.iterations}`;
   stage.replaceState(withoutLastFailure(stage.state));
   const { attempt, hosts } = stage.state;
-  stage.update({ phase: 'training' }, `attempt ${String(attempt)} on ${hosts.join(', ')} from ${from}`);
+  stage.update({ phase: 'training' }, `attempt ${attempt} on ${hosts.join(', ')} from ${from}`);
   return train(stage, lease, first, opened);
 }
 

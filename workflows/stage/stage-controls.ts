@@ -38,20 +38,20 @@ export function refusal(control: StageControl, state: StageState, plan: StagePla
     case 'extend': {
       const { iterations } = control;
       if (iterations === maxIterationsOf(state, plan))
-        return `${stage} ends after ${String(iterations)} iterations as it is`;
+        return `${stage} ends after ${iterations} iterations as it is`;
       if (plan.learningRateSteps?.includes(iterations))
-        return `the learning rate of ${stage} drops at ${String(iterations)}, and the trainer refuses to end there: take one more or fewer`;
+        return `the learning rate of ${stage} drops at ${iterations}, and the trainer refuses to end there: take one more or fewer`;
       if (iterations > committedIterations) return undefined;
-      return `${stage} has ${String(committedIterations)} iterations already: 'skip' continues to the next stage with them`;
+      return `${stage} has ${committedIterations} iterations already: 'skip' continues to the next stage with them`;
     }
     case 'priority':
       return control.priority === priorityOf(state, plan)
-        ? `${stage} has priority ${String(control.priority)} as it is`
+        ? `${stage} has priority ${control.priority} as it is`
         : undefined;
     case 'resolve':
       if (question === undefined) return `${stage} waits for no decision: it is ${phase}`;
       if (control.action !== 'back' || control.iterations < committedIterations) return undefined;
-      return `${stage} has ${String(committedIterations)} iterations: it can go back to fewer only`;
+      return `${stage} has ${committedIterations} iterations: it can go back to fewer only`;
   }
 }
 
@@ -115,9 +115,9 @@ function describe(control: StageControl): string {
     case 'retry':
       return 'tried again at once';
     case 'extend':
-      return `is to end after ${String(control.iterations)} iterations`;
+      return `is to end after ${control.iterations} iterations`;
     case 'priority':
-      return `has priority ${String(control.priority)} now`;
+      return `has priority ${control.priority} now`;
     case 'resolve':
       return `resolved: ${describeResolution(control)}`;
   }
@@ -126,9 +126,9 @@ function describe(control: StageControl): string {
 function describeResolution(control: Extract<StageControl, { kind: 'resolve' }>): string {
   switch (control.action) {
     case 'back':
-      return `back to iteration ${String(control.iterations)}`;
+      return `back to iteration ${control.iterations}`;
     case 'learningRate':
-      return `SOLVER.BASE_LR ${String(control.learningRate)}`;
+      return `SOLVER.BASE_LR ${control.learningRate}`;
     case 'stop':
       return 'stop';
   }

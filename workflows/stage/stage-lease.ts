@@ -155,7 +155,7 @@ export class StageLease {
     const { pool, gang, team, needs } = this.#plan;
     const { workflowId, runId } = workflowInfo();
     // Each wait has an id of its own: a grant of an earlier one must not pass for this one's.
-    this.#wanted ??= `${workflowId}#${runId}#${String((this.#waits += 1))}`;
+    this.#wanted ??= `${workflowId}#${runId}#${(this.#waits += 1)}`;
     this.#priority = priority;
     const request: LeaseRequest = {
       requestId: this.#wanted,
@@ -171,7 +171,7 @@ export class StageLease {
     const parsed = parse(readRequest, request, 'the request for hosts');
     if (!parsed.ok) throw invalid(`no pool would take what the plan asks for: ${parsed.problem}`);
     this.#request = request;
-    const summary = `ask pool '${pool}' for ${String(gang.hosts)} hosts with ${String(gang.gpusPerHost)} GPUs`;
+    const summary = `ask pool '${pool}' for ${gang.hosts} hosts with ${gang.gpusPerHost} GPUs`;
     await control.requestLease.executeWithOptions({ ...bookkeeping, summary }, [{ pool, request }]);
   }
 

@@ -47,7 +47,7 @@ export class StageRun {
     const { stage, maxIterations } = this.input.plan;
     const last = events.at(-1)?.text ?? 'nothing yet';
     setCurrentDetails(
-      `**${stage}**: ${phase}, attempt ${String(attempt)}, ${String(committedIterations)} of ${String(maxIterations)} iterations safe in S3\n\n${markdownText(last)}`,
+      `**${stage}**: ${phase}, attempt ${attempt}, ${committedIterations} of ${maxIterations} iterations safe in S3\n\n${markdownText(last)}`,
     );
   }
 

@@ -72,7 +72,7 @@ export function afterFailure(
   const { crash: before, ...rest } = state;
   const crash = crashOf(before, failure, state.committedIterations + iterationsRun);
   const where = failure.host === undefined ? '' : ` on ${failure.host}`;
-  const text = `attempt ${String(state.attempt)} failed${where}: ${failure.type}: ${failure.message}`;
+  const text = `attempt ${state.attempt} failed${where}: ${failure.type}: ${failure.message}`;
   const failed = {
     ...rest,
     ...(crash && { crash }),

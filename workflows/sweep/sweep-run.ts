@@ -51,7 +51,7 @@ export class SweepRun {
     const { trials } = this.#state;
     const count = (status: string) => String(trials.filter((one) => one.status === status).length);
     setCurrentDetails(
-      `**${markdownText(this.config)}**: ${count('finished')} of ${String(trials.length)} trials finished, ${count('running')} run, ${count('failed')} failed`,
+      `**${markdownText(this.config)}**: ${count('finished')} of ${trials.length} trials finished, ${count('running')} run, ${count('failed')} failed`,
     );
   }
 
@@ -94,7 +94,7 @@ export class SweepRun {
       trial: this.#refOf(place),
       ...(until !== undefined && { until }),
     };
-    const summary = until === undefined ? id : `${id}, up to iteration ${String(until)}`;
+    const summary = until === undefined ? id : `${id}, up to iteration ${until}`;
     this.segments.start(trialRunId(this.#sweep, id), input, summary, (end) => this.#segmentEnded(trial, end));
   }
 

@@ -140,7 +140,7 @@ function restEnds(rules: SweepRules, state: SweepState): readonly SweepStep[] {
       return [];
     if (rests.some(({ promoted }) => promoted) || promotableOf(rules, group).length > 0) return [];
     const failed = rules.rule.kind === 'median' ? 'below the median of the others' : 'not among the best';
-    return rests.map(({ id, rung }) => giveUp(id, `${failed} at rung ${String(rung + 1)}`));
+    return rests.map(({ id, rung }) => giveUp(id, `${failed} at rung ${rung + 1}`));
   });
 }
 

@@ -71,9 +71,9 @@ export function addProblem(
   if (trials.some((trial) => trial.id === id)) return `the sweep has a trial '${id}'`;
   const twin = added.find((trial) => trial.inputs === inputs);
   if (twin !== undefined) return `trial '${twin.id}' is the same`;
-  if (trials.length >= MOST_TRIALS) return `the sweep has ${String(MOST_TRIALS)} trials, the most it can`;
+  if (trials.length >= MOST_TRIALS) return `the sweep has ${MOST_TRIALS} trials, the most it can`;
   if (added.length >= MOST_ADDED_TRIALS)
-    return `${String(MOST_ADDED_TRIALS)} trials were added to the sweep, the most that can be: plan another sweep`;
+    return `${MOST_ADDED_TRIALS} trials were added to the sweep, the most that can be: plan another sweep`;
   return undefined;
 }
 
@@ -134,7 +134,7 @@ function afterSegmentEnd(
   if (trial.why !== undefined) return { ...settled(told), status: 'stopped', why: trial.why };
   if (!final && until === measured) return { ...told, status: 'paused' };
   // Nothing could ever compare it, so it would rest for ever.
-  const missing = until === undefined ? 'ended' : `ended its segment to ${String(until)} iterations`;
+  const missing = until === undefined ? 'ended' : `ended its segment to ${until} iterations`;
   return { ...settled(told), status: 'failed', why: `${missing} without a value of the metric for it` };
 }
 

@@ -39,7 +39,7 @@ export class TrialSegments {
 
   /** Changes with all that this execution may have waited for. */
   get version(): string {
-    return `${String(this.#running.size)} ${String(this.#starting)}`;
+    return `${this.#running.size} ${this.#starting}`;
   }
 
   /** False while the server has not said whether a segment has begun: the next execution could not know either. */

@@ -40,7 +40,7 @@ async function mustHaveRoom(folder: string, sizeBytes: number): Promise<void> {
   const { bfree, blocks, bsize } = await statfs(folder);
   // Some file systems do not count.
   if (blocks > 0 && bfree * bsize < sizeBytes) {
-    const text = `the disk of ${folder} is full: ${String(sizeBytes)} bytes are needed, ${String(bfree * bsize)} are free`;
+    const text = `the disk of ${folder} is full: ${sizeBytes} bytes are needed, ${bfree * bsize} are free`;
     throw Object.assign(new Error(text), { code: 'ENOSPC' });
   }
 }

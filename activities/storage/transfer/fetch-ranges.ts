@@ -94,7 +94,7 @@ class RangeFetcher {
     const request = await signGet(client, {
       ...{ Bucket: bucket, Key: key },
       ...(range.sizeBytes > 0 && {
-        Range: `bytes=${String(from)}-${String(range.offset + range.sizeBytes - 1)}`,
+        Range: `bytes=${from}-${range.offset + range.sizeBytes - 1}`,
       }),
       ...(this.#version !== undefined && { IfMatch: this.#version }),
     });
@@ -122,14 +122,14 @@ class RangeFetcher {
     if (Number(found) !== this.#input.promised.sizeBytes) throw this.#wrongSize(found);
     if (Number(first ?? 0) !== from || Number(length) !== wanted) {
       throw new Error(
-        `S3 answered with other bytes than those asked for: from ${first ?? '0'}, ${String(length)} of them`,
+        `S3 answered with other bytes than those asked for: from ${first ?? '0'}, ${length} of them`,
       );
     }
   }
 
   #wrongSize(found: string): WrongContent {
     const { sizeBytes, sha256 } = this.#input.promised;
-    return new WrongContent(`expected ${String(sizeBytes)} bytes with sha256 ${sha256}, S3 has ${found}`);
+    return new WrongContent(`expected ${sizeBytes} bytes with sha256 ${sha256}, S3 has ${found}`);
   }
 
   #save(range: Range, bytes: Buffer, attempt: Attempt): Promise<void> {

@@ -37,8 +37,8 @@ export class S3Refusal extends Error {
   constructor(status: number, body: string) {
     const code = /<Code>([^<]+)<\/Code>/.exec(body)?.[1];
     const text = /<Message>([^<]*)<\/Message>/.exec(body)?.[1];
-    super(text ?? `S3 answered with HTTP ${String(status)}`);
-    this.name = code ?? (status === 412 ? 'PreconditionFailed' : `HTTP ${String(status)}`);
+    super(text ?? `S3 answered with HTTP ${status}`);
+    this.name = code ?? (status === 412 ? 'PreconditionFailed' : `HTTP ${status}`);
     this.$metadata = { httpStatusCode: status };
   }
 }

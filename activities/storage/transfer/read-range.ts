@@ -167,7 +167,7 @@ class RangeReader {
       const body = this.#buffer.toString('utf8', 0, this.#filled);
       this.#settle(new S3Refusal(this.#refused.status, body));
     }
-    const missing = this.#missingBytes === undefined ? 'its answer' : `${String(this.#missingBytes)} bytes`;
+    const missing = this.#missingBytes === undefined ? 'its answer' : `${this.#missingBytes} bytes`;
     this.#settle(new Error(`the connection was closed with ${missing} missing`));
   }
 }

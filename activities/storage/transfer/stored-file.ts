@@ -38,9 +38,7 @@ export async function findStored(
 export async function mustBeStored(target: UploadTarget, sent: Sent, signal: AbortSignal): Promise<void> {
   const stored = await headOf(target, signal);
   if (stored?.sizeBytes !== sent.sizeBytes) {
-    throw new WrongContent(
-      `S3 has ${String(stored?.sizeBytes ?? 'none')} bytes of ${String(sent.sizeBytes)}`,
-    );
+    throw new WrongContent(`S3 has ${stored?.sizeBytes ?? 'none'} bytes of ${sent.sizeBytes}`);
   }
   if (stored.crc32 === undefined || stored.crc32 === crc32Base64(sent.crc32)) return;
   throw new WrongContent(`S3 has a file with CRC32 ${stored.crc32}, sent was ${crc32Base64(sent.crc32)}`);

@@ -71,7 +71,7 @@ async function watched<T>(
   make: (attempt: Omit<Attempt, 'advance'>) => Promise<T>,
 ): Promise<T> {
   const stalled = new AbortController();
-  const late = Object.assign(new Error(`nothing came for ${String(stallMs / 1000)} s`), {
+  const late = Object.assign(new Error(`nothing came for ${stallMs / 1000} s`), {
     name: 'TimeoutError',
   });
   const timer = setTimeout(() => stalled.abort(late), stallMs);

@@ -58,7 +58,7 @@ export function classifyExit(exit: TrainerExit | undefined, logTail: string): Cl
   if (exit === undefined) {
     return { type: 'TrainerLost', line, message: 'the trainer is gone and its exit status was not recorded' };
   }
-  const message = `exit status ${String(exit.code)}; its last line: ${line}`;
+  const message = `exit status ${exit.code}; its last line: ${line}`;
   return { type: 'TrainerCrashed', line, message, ...signatureOf(raised) };
 }
 

@@ -120,7 +120,7 @@ class TracebackReader {
 
   #note(line: string): 'traceback' {
     const [, file, number, where] = FRAME.exec(line) ?? [];
-    if (file !== undefined) this.#frame = `${file}:${String(number)} in ${where ?? '<module>'}`;
+    if (file !== undefined) this.#frame = `${file}:${number} in ${where ?? '<module>'}`;
     return 'traceback';
   }
 }

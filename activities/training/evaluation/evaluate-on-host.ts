@@ -153,7 +153,7 @@ async function untilEnd({ input, job, signal }: Evaluation): Promise<TrainerExit
     if (Date.now() - saidAt > stallTimeoutMs) {
       await endTrainer(job);
       const line = lastLine(said);
-      const message = `the evaluation said nothing for ${String(stallTimeoutMs / 1000)} s; its last line: ${line}`;
+      const message = `the evaluation said nothing for ${stallTimeoutMs / 1000} s; its last line: ${line}`;
       throw fail('Hang', message, { line });
     }
     await delay(LOOK_MS, undefined, { signal });

@@ -5,5 +5,5 @@ export function evaluationName({
   iterations,
   inputs,
 }: Pick<EvaluationTask, 'iterations' | 'inputs'>): string {
-  return `${String(iterations)}-${inputs.slice(0, 12)}`;
+  return `${iterations}-${inputs.slice(0, 12)}`;
 }

@@ -41,7 +41,7 @@ export async function readEvaluation(path: string, signal: AbortSignal): Promise
   const parser = new EvaluationParser();
   let rest = '';
   for await (const piece of createReadStream(path, { encoding: 'utf8', signal })) {
-    const lines = `${rest}${String(piece)}`.split('\n');
+    const lines = `${rest}${piece}`.split('\n');
     rest = (lines.pop() ?? '').slice(0, MAX_LINE_CHARACTERS);
     for (const line of lines) parser.read(line);
   }

@@ -48,7 +48,7 @@ export function asRestored(checkpoint: Checkpoint): Checkpoint {
 }
 
 function damaged({ file, iterations }: Checkpoint, { message }: StoredDamage): Error {
-  const text = `the checkpoint of iteration ${String(iterations)} is not what was committed: ${message}`;
+  const text = `the checkpoint of iteration ${iterations} is not what was committed: ${message}`;
   return fail('DamagedCheckpoint', text, { damaged: file.key, at: Date.now() });
 }
 

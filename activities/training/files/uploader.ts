@@ -156,9 +156,7 @@ export class Uploader {
     const found = await statRegular(path);
     if (found === undefined) return true;
     const isBeyond = (iterationsOf(name) ?? 0) > maxIterations;
-    const problem = isBeyond
-      ? `the stage has ${String(maxIterations)} iterations`
-      : await problemOf?.(path, signal);
+    const problem = isBeyond ? `the stage has ${maxIterations} iterations` : await problemOf?.(path, signal);
     if (problem === undefined) return false;
     this.#refused.set(name, stateOf(found));
     this.trouble = `${name} is not uploaded: ${problem}`;
@@ -246,5 +244,5 @@ export class Uploader {
 }
 
 function stateOf({ size, mtimeMs }: { readonly size: number; readonly mtimeMs: number }): string {
-  return `${String(size)} ${String(mtimeMs)}`;
+  return `${size} ${mtimeMs}`;
 }

@@ -16,9 +16,7 @@ export interface JobKey {
 /** Why a key can name no job, or undefined when it can. */
 export function keyProblem({ run, stage, token }: JobKey): string | undefined {
   const isToken = Number.isSafeInteger(token) && token >= 0;
-  return (
-    runIdProblem(run) ?? runIdProblem(stage) ?? (isToken ? undefined : `${String(token)} is no fencing token`)
-  );
+  return runIdProblem(run) ?? runIdProblem(stage) ?? (isToken ? undefined : `${token} is no fencing token`);
 }
 
 /** What a job's folder says of it by its place below the scratch folder; undefined for any other folder. */

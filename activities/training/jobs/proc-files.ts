@@ -95,7 +95,7 @@ async function markOf(pid: number): Promise<Pick<JobProcess, 'folder' | 'isShim'
 
 async function folderOfLog(pid: number): Promise<string | undefined> {
   for (const fd of [1, 2]) {
-    const path = await known(readlink(`/proc/${String(pid)}/fd/${String(fd)}`));
+    const path = await known(readlink(`/proc/${pid}/fd/${fd}`));
     const folder = path === undefined ? undefined : LOG.exec(path)?.[1];
     if (folder !== undefined) return folder;
   }
@@ -118,7 +118,7 @@ function folderOfAncestor(byPid: ReadonlyMap<number, Seen>, parent: number): str
 }
 
 function readOf(pid: number, name: 'stat' | 'environ' | 'cmdline'): Promise<string | undefined> {
-  return known(readFile(`/proc/${String(pid)}/${name}`, 'utf8'));
+  return known(readFile(`/proc/${pid}/${name}`, 'utf8'));
 }
 
 /** Undefined for what a process does not show: it is gone, or someone else's. */

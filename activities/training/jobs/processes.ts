@@ -59,7 +59,7 @@ export async function endTrainer(job: Pick<Job, 'folder'>): Promise<void> {
   if (await goneAfter(job, 'SIGKILL', KILL_DEADLINE_MS)) return;
   const left = (await processesOf(job)).map(({ pid }) => pid);
   throw new Error(
-    `processes ${left.join(', ')} of ${job.folder} survived SIGKILL for ${String(KILL_DEADLINE_MS / 1000)} s`,
+    `processes ${left.join(', ')} of ${job.folder} survived SIGKILL for ${KILL_DEADLINE_MS / 1000} s`,
   );
 }
 

@@ -39,7 +39,7 @@ export function findSpike(lines: readonly LossLine[], times: number): LossSpike 
 export function spikeText({ times, usual, lines }: LossSpike): string {
   const figures = lines.map(({ loss }) => figure(loss)).join(', ');
   const from = String(lines[0]?.iteration ?? 0);
-  return `total_loss was above ${String(times)} × its usual ${figure(usual)} for ${String(lines.length)} lines of metrics, from iteration ${from} on: ${figures}`;
+  return `total_loss was above ${times} × its usual ${figure(usual)} for ${lines.length} lines of metrics, from iteration ${from} on: ${figures}`;
 }
 
 export interface SpikeWatch {

@@ -43,7 +43,7 @@ export function phaseLimit(phase: TimedPhase | undefined, limits: StageLimits, s
   const derived = FACTOR * longest * 1000;
   if (Math.max(derived, floor) >= ceiling.ms) return ceiling;
   const seconds = String(Number(longest.toPrecision(2)));
-  if (derived >= floor) return { ms: derived, source: `${String(FACTOR)} × the longest seen, ${seconds} s` };
+  if (derived >= floor) return { ms: derived, source: `${FACTOR} × the longest seen, ${seconds} s` };
   return { ms: floor, source: `the least that is derived; the longest seen is ${seconds} s` };
 }
 

@@ -36,8 +36,8 @@ export function combine(failures: readonly FetchError[]): FetchError {
   if (first === undefined) return new FetchError('unusableSource', 'no source is given to download from');
   if (failures.length === 1) return first;
   const leading = failures.find(({ kind }) => kind === 'unavailable') ?? first;
-  const all = failures.map(({ message }, index) => `${String(index + 1)}. ${message}`).join('; ');
-  return new FetchError(leading.kind, `none of ${String(failures.length)} sources would do: ${all}`, {
+  const all = failures.map(({ message }, index) => `${index + 1}. ${message}`).join('; ');
+  return new FetchError(leading.kind, `none of ${failures.length} sources would do: ${all}`, {
     cause: leading,
     ...(leading.retryAfterMs !== undefined && { retryAfterMs: leading.retryAfterMs }),
   });

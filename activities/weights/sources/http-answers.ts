@@ -32,10 +32,7 @@ export function wholeSize(answer: Hop): number | undefined {
 export function mustBeFile(answer: Answer, address: string, hint: string): void {
   if (answer.status >= 400) throw refusal(answer, address, hint);
   if (answer.status !== 200 && answer.status !== 206) {
-    throw new FetchError(
-      'unusableSource',
-      `${address} answers HTTP ${String(answer.status)}, which is no file`,
-    );
+    throw new FetchError('unusableSource', `${address} answers HTTP ${answer.status}, which is no file`);
   }
   mustBePlain(answer, address);
   if (/^text\/html\b/i.test(answer.header('content-type') ?? '')) {
@@ -65,12 +62,12 @@ export function isPlain(contentEncoding: string): boolean {
 function refusal(answer: Answer, address: string, hint: string): FetchError {
   const { status } = answer;
   const at = answer.via.length > 0 ? ` (at ${shown(answer.url)})` : '';
-  const said = `${address} answers HTTP ${String(status)}${at}`;
+  const said = `${address} answers HTTP ${status}${at}`;
   if (status === 401 || status === 403) return new FetchError('unauthorized', `${said}: ${hint}`);
   if (status === 404 || status === 410) return new FetchError('notFound', `${said}: there is no such file`);
   if (status === 408 || status === 429 || status >= 500) {
     const retryAfterMs = retryAfter(answer.header('retry-after'));
-    const words = `${answer.url.host} answers ${String(status)}`;
+    const words = `${answer.url.host} answers ${status}`;
     return new FetchError('unavailable', words, retryAfterMs === undefined ? {} : { retryAfterMs });
   }
   return new FetchError('unusableSource', `${said}: nothing can be downloaded from there`);

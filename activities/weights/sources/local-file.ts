@@ -46,7 +46,7 @@ async function openFile(path: string, roots: readonly string[]): Promise<FileHan
     // Without waiting: opening a pipe would, until someone writes to it.
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const opened = await readlink(`/proc/self/fd/${String(file.fd)}`).catch(() => realpath(path));
+      const opened = await readlink(`/proc/self/fd/${file.fd}`).catch(() => realpath(path));
       mustLieBelow(folders, path, opened);
       return file;
     } catch (error) {

@@ -44,8 +44,7 @@ export function webFile(web: Web, file: WebFile): ArtifactSource {
       const headers = offset === 0 ? {} : rangeFrom(offset, version);
       const answer = await web.request(url, { method: 'GET', headers, authorization }, signal);
       try {
-        if (offset > 0 && answer.status === 416)
-          throw changed(file, `has no byte ${String(offset)} any more`);
+        if (offset > 0 && answer.status === 416) throw changed(file, `has no byte ${offset} any more`);
         mustBeFile(answer, file.address, file.hint);
         mustBeSameVersion(file, answer, offset, version);
         await mustPublishTheSame(file, answer, version, signal);
@@ -72,7 +71,7 @@ function describe(file: WebFile, answer: Answer, published: Published): FileVers
   const stated = wholeSize(answer);
   const sizeBytes = stated ?? published.sizeBytes;
   if (published.sizeBytes !== undefined && sizeBytes !== published.sizeBytes) {
-    const sizes = `${String(published.sizeBytes)} bytes, and ${answer.url.host} has ${String(stated)}`;
+    const sizes = `${published.sizeBytes} bytes, and ${answer.url.host} has ${stated}`;
     throw new FetchError('wrongContent', `${file.address} is published with ${sizes}`);
   }
   const validator = validatorOf(answer);
@@ -85,7 +84,7 @@ function describe(file: WebFile, answer: Answer, published: Published): FileVers
 
 function rangeFrom(offset: number, { validator }: FileVersion): Record<string, string> {
   if (validator === undefined) throw new TypeError('a file without a validator cannot be continued');
-  return { range: `bytes=${String(offset)}-`, 'if-range': validator };
+  return { range: `bytes=${offset}-`, 'if-range': validator };
 }
 
 function mustBeSameVersion(file: WebFile, answer: Answer, offset: number, version: FileVersion): void {
@@ -96,12 +95,12 @@ function mustBeSameVersion(file: WebFile, answer: Answer, offset: number, versio
   }
   const size = wholeSize(answer);
   if (size !== undefined && version.sizeBytes !== undefined && size !== version.sizeBytes) {
-    throw changed(file, `had ${String(version.sizeBytes)} bytes, has ${String(size)}`);
+    throw changed(file, `had ${version.sizeBytes} bytes, has ${size}`);
   }
   if (answer.status !== 206) return;
   const start = contentRange(answer)?.start;
   if (start !== offset) {
-    throw changed(file, `was asked for byte ${String(offset)} and sends byte ${String(start)}`);
+    throw changed(file, `was asked for byte ${offset} and sends byte ${start}`);
   }
 }
 

@@ -52,13 +52,13 @@ it('a writer killed after any of its requests loses no good checkpoint, and leav
   while (killed) {
     last += 1;
     assert.ok(last < 60, 'a commit takes a few requests');
-    const run = `killed-${String(last)}`;
+    const run = `killed-${last}`;
     const stage = { run, stage: 'stage1' };
     const good = await commitCheckpoint(s3.store, await save(test, { run, iterations: 10 }), forever);
     killed = await commitUntil(last, run, path);
 
     const newest = (await readHead(s3.store, stage))?.checkpoint;
-    assert.ok(newest?.iterations === 10 || newest?.iterations === 20, `after request ${String(last)}`);
+    assert.ok(newest?.iterations === 10 || newest?.iterations === 20, `after request ${last}`);
     assert.equal(await sha256OfObject(s3, newest.file.key, forever), newest.file.sha256);
 
     await claimHead(s3.store, stage, 2);
@@ -66,9 +66,9 @@ it('a writer killed after any of its requests loses no good checkpoint, and leav
     const kept = new Set([good.file.key, newest.file.key]);
     const files = (await s3.objects.listAll(keys.attempts(run, 'stage1'), forever)).map(({ name }) => name);
     const wanted = [...kept].flatMap((key) => [key, `${key}.json`]).sort();
-    assert.deepEqual(files.sort(), wanted, `what is left after request ${String(last)}`);
+    assert.deepEqual(files.sort(), wanted, `what is left after request ${last}`);
     assert.deepEqual(await s3.uploads.list(keys.attempts(run, 'stage1'), forever), []);
   }
-  test.diagnostic(`killed after each of ${String(last - 1)} requests`);
+  test.diagnostic(`killed after each of ${last - 1} requests`);
   assert.ok(last - 1 >= 6, 'head, file, manifest, head at least');
 });

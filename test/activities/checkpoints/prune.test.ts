@@ -85,7 +85,7 @@ describe('prune', () => {
 
   it('gives way to a pin that comes while it removes, whichever of its requests it comes before', async (test) => {
     for (let nth = 0; nth < 4; nth += 1) {
-      const run = `race-${String(nth)}`;
+      const run = `race-${nth}`;
       const [first] = await commitAll(test, run, 10, 20, 30);
       assert.ok(first !== undefined);
       let requests = 0;
@@ -107,14 +107,14 @@ describe('prune', () => {
       await prune({ ...s3, objects }, stageOf(run), RUNNING, forever);
       const won = await pinned;
       const there = (await s3.objects.find(first.file.key, forever)) !== undefined;
-      assert.ok(won !== true || there, `pinned before request ${String(nth)}, and gone all the same`);
+      assert.ok(won !== true || there, `pinned before request ${nth}, and gone all the same`);
       assert.ok(won !== true || (await left(run)).includes(10));
     }
   });
 
   it('removes nothing that a pin was promised for, whichever requests of the pin it comes between', async (test) => {
     for (let nth = 0; nth < 3; nth += 1) {
-      const run = `between-${String(nth)}`;
+      const run = `between-${nth}`;
       const [first] = await commitAll(test, run, 10, 20, 30);
       assert.ok(first !== undefined);
       let requests = 0;
@@ -139,11 +139,7 @@ describe('prune', () => {
         forever,
       );
       const there = (await s3.objects.find(first.file.key, forever)) !== undefined;
-      assert.equal(
-        there,
-        won,
-        `pruned before request ${String(nth)}: pinned ${String(won)}, there ${String(there)}`,
-      );
+      assert.equal(there, won, `pruned before request ${nth}: pinned ${won}, there ${there}`);
       const { pins } = await takeSnapshot(s3, stageOf(run), forever);
       assert.equal(pins.length, won ? 1 : 0);
     }

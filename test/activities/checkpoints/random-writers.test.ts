@@ -24,7 +24,7 @@ let s3: TestS3;
 before(async () => (s3 = await startTestS3()));
 after(() => s3.stop());
 
-it(`two writers that take the stage from each other, and a reader, see one line of whole checkpoints (GLEE_SEED=${String(SEED)})`, async (test) => {
+it(`two writers that take the stage from each other, and a reader, see one line of whole checkpoints (GLEE_SEED=${SEED})`, async (test) => {
   const random = randomNumbers(SEED);
   const pause = () => delay(random() * 4);
   const slow: Bucket = { ...s3, store: intercept(s3.store, { before: pause, after: pause }) };
@@ -48,7 +48,7 @@ it(`two writers that take the stage from each other, and a reader, see one line 
         while (!done && random() > 0.25) {
           iterations += 10;
           const path = join(folder, writer, `model_${String(iterations - 1).padStart(7, '0')}.pth`);
-          await writeFile(path, `${String(iterations)} by ${writer} under ${String(token)}`);
+          await writeFile(path, `${iterations} by ${writer} under ${token}`);
           const begunAt = performance.now();
           await commitCheckpoint(slow.store, { ...stage, token, path, iterations, final: false }, forever);
           committed.push({ token, begunAt, iterations });
@@ -84,11 +84,7 @@ it(`two writers that take the stage from each other, and a reader, see one line 
   await Promise.all([write('a'), write('b'), readAll()]);
   for (const commit of committed) {
     const newer = claimed.find(({ token: other, at }) => other > commit.token && at < commit.begunAt);
-    assert.equal(
-      newer,
-      undefined,
-      `attempt ${String(commit.token)} committed after a newer one had the stage`,
-    );
+    assert.equal(newer, undefined, `attempt ${commit.token} committed after a newer one had the stage`);
   }
   assert.ok(committed.length >= END / 10 && claimed.length > 5 && read > 5);
 });

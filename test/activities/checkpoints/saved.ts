@@ -20,6 +20,6 @@ export async function save(
 ): Promise<SavedCheckpoint> {
   const numbered = `model_${String(iterations - 1).padStart(7, '0')}.pth`;
   const path = join(await temporaryFolder(test), name ?? numbered);
-  await writeFile(path, content ?? `weights of ${run} after ${String(iterations)}`);
+  await writeFile(path, content ?? `weights of ${run} after ${iterations}`);
   return { run, stage: 'stage1', token, path, iterations, final: name === 'model_final.pth' };
 }

@@ -90,7 +90,7 @@ describe('the data sets of a stage', () => {
       }, 1);
       await dataOf(host);
       clearInterval(timer);
-      assert.ok(longest < 500, `${piece}: the event loop stood for ${String(longest)} ms`);
+      assert.ok(longest < 500, `${piece}: the event loop stood for ${longest} ms`);
     }
   });
 
@@ -237,7 +237,7 @@ describe('prefixProblem', () => {
         const begun = performance.now();
         prefixProblem(head + piece.repeat((256 << 10) / piece.length) + '@', true);
         const ms = performance.now() - begun;
-        assert.ok(ms < 300, `${JSON.stringify(head + piece)}: ${String(ms)} ms`);
+        assert.ok(ms < 300, `${JSON.stringify(head + piece)}: ${ms} ms`);
       }
     }
   });

@@ -95,7 +95,7 @@ describe('the clock of a host', () => {
     [90, 'failed', /^(89|90)\.\d s behind S3's: let it follow a time server/],
     [-7200, 'failed', /^7(199|200)\.\d s ahead of S3's/],
   ] as const) {
-    it(`has ${outcome} when S3's is ${String(seconds)} s ahead`, async (t) => {
+    it(`has ${outcome} when S3's is ${seconds} s ahead`, async (t) => {
       const host = { ...(await makeCheckedHost(t, true)), serverDate: await s3Ahead(t, seconds) };
       const report = await lookAt(host);
       const clock = checkOf(report, 'clock');

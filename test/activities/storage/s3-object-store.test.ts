@@ -177,7 +177,7 @@ describe('createS3ObjectStore', () => {
 
   it('lets go of requests whose server does not answer when it is told to', async () => {
     s3.process.kill('SIGSTOP');
-    const state = () => readFile(`/proc/${String(s3.process.pid)}/stat`, 'utf8');
+    const state = () => readFile(`/proc/${s3.process.pid}/stat`, 'utf8');
     await until('the server to stand still', async () => (await state()).includes(') T '));
     try {
       const started = performance.now();

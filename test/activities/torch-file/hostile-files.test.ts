@@ -13,11 +13,11 @@ async function mustRefuse(bytes: Buffer, message: RegExp): Promise<void> {
   await assert.rejects(readCheckpoint(bytesSource(bytes), forever), (error) => {
     assert.ok(error instanceof Error && error.name === 'TorchFileError', String(error));
     assert.match(error.message, message);
-    assert.ok(error.message.length < 3000, `a message of ${String(error.message.length)} characters`);
+    assert.ok(error.message.length < 3000, `a message of ${error.message.length} characters`);
     assert.doesNotMatch(error.message, /\p{Cc}/u);
     return true;
   });
-  assert.ok(performance.now() - begun < 2000, `it took ${String(performance.now() - begun)} ms`);
+  assert.ok(performance.now() - begun < 2000, `it took ${performance.now() - begun} ms`);
 }
 
 describe('readCheckpoint', () => {
@@ -89,7 +89,7 @@ describe('readCheckpoint', () => {
     const long = torchFileOf(pickleOf('N0'.repeat(1_000_000), '.'));
     await assert.rejects(readCheckpoint(bytesSource(long), forever), /holds None|takes a value/);
     clearInterval(ticker);
-    assert.ok(turns > 10, `only ${String(turns)} turns`);
+    assert.ok(turns > 10, `only ${turns} turns`);
   });
 });
 

@@ -69,7 +69,7 @@ const read = (name: string) => readFileSync(join(FOLDER, `${name}.log`), 'utf8')
 
 describe('classifyExit, on ends of trainers that people have reported', () => {
   for (const [name, exit, type, line] of CORPUS) {
-    it(`calls ${name} with ${exit.signal ?? `status ${String(exit.code)}`} ${type}`, () => {
+    it(`calls ${name} with ${exit.signal ?? `status ${exit.code}`} ${type}`, () => {
       const found = classifyExit(exit, read(name));
       assert.equal(found.type, type, found.message);
       assert.match(found.line, line);
@@ -196,6 +196,6 @@ it('takes time that grows no faster than the log, whatever a trainer prints', ()
       classifyExit(status(1), log);
       const { user, system } = process.cpuUsage(begun);
       const ms = (user + system) / 1000;
-      assert.ok(ms < 200, `${JSON.stringify(head + piece)}: ${String(ms)} ms`);
+      assert.ok(ms < 200, `${JSON.stringify(head + piece)}: ${ms} ms`);
     }
 });

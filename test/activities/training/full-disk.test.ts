@@ -70,7 +70,7 @@ describe('a disk with room for one page more each time', { skip: noSmallDisk }, 
       let pages = 0;
       for (; (await fails(() => work(s3, disk.folder), whole, pages)) !== undefined; pages += 1)
         assert.ok(pages < 50, 'so many are enough for all of it');
-      test.diagnostic(`${String(pages)} pages`);
+      test.diagnostic(`${pages} pages`);
       assert.ok(pages >= 3);
     });
   }
@@ -107,7 +107,7 @@ describe('a disk with room for one page more each time', { skip: noSmallDisk }, 
     );
     const found = await contentsOf(disk.folder);
     for (const [name, content] of found)
-      assert.ok([earlier.get(name), whole.get(name)].includes(content), `${name} at ${String(pages)} pages`);
+      assert.ok([earlier.get(name), whole.get(name)].includes(content), `${name} at ${pages} pages`);
     for (const name of (error === undefined ? whole : earlier).keys()) assert.ok(found.has(name), name);
     assert.ok(error === undefined || isDiskFull(error), String(error));
     await disk.leaveFree(Infinity);

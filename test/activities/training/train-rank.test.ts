@@ -94,7 +94,7 @@ describe('trainRank', { concurrency: 4 }, () => {
     const { folder } = await host.untilLog('iter: 4 ');
     const file = join(folder, 'datasets.json');
     assert.deepEqual(JSON.parse(await readFile(file, 'utf8')), datasets);
-    const environment = await readFile(`/proc/${String(await pidOf(host))}/environ`, 'utf8');
+    const environment = await readFile(`/proc/${await pidOf(host)}/environ`, 'utf8');
     assert.ok(environment.split('\0').includes(`GLEE_DATASETS_FILE=${file}`));
     await host.allow();
     await result;

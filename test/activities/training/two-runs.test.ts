@@ -67,7 +67,7 @@ async function pidIn(host: TestHost, run: string): Promise<number> {
 
 /** Of a process's own environment, as it was started. */
 async function variable(pid: number, name: string): Promise<string | undefined> {
-  const environment = await readFile(`/proc/${String(pid)}/environ`, 'utf8');
+  const environment = await readFile(`/proc/${pid}/environ`, 'utf8');
   const entry = environment.split('\0').find((one) => one.startsWith(`${name}=`));
   return entry?.slice(name.length + 1);
 }

@@ -163,7 +163,7 @@ describe('a download', { concurrency: true }, () => {
       ...[join(outside, 'a.pth'), join(inside, 'folder/a.pth'), join(inside, 'link.pth'), '/etc/shadow'],
       ...['/dev/zero', '/proc/self/environ', '/no/such/file.pth', `${inside}-2/a.pth`],
     ].entries()) {
-      const name = `outside-${String(index)}`;
+      const name = `outside-${index}`;
       await mustFail(s3, name, fetch(name, url(path)), 'unauthorized', hint);
     }
     const missing = fetch('missing', url(join(inside, 'none.pth')));

@@ -120,9 +120,9 @@ describe('a download from a server that', () => {
     [403, 'unauthorized'],
     [404, 'notFound'],
   ] as const) {
-    it(`answers ${String(status)} is not asked again`, async (test) => {
+    it(`answers ${status} is not asked again`, async (test) => {
       const server = await startWebServer(test, ({ response }) => void response.writeHead(status).end());
-      const name = `status-${String(status)}`;
+      const name = `status-${status}`;
       const fetched = downloads(test, s3).fetch(name, `${server.origin}/a.pth`);
       await mustFail(s3, name, fetched, kind, /127\.0\.0\.1:\d+\/a\.pth/);
       assert.ok(server.requests.length <= 2, server.requests.join());

@@ -45,9 +45,9 @@ test('the line of each host has its own pace, and that of a straggler says so', 
 test('a fine-tune shows its metrics, its best checkpoint, and which one is being evaluated', () => {
   const metric = (name: string, value: number) => ({ dataset: 'rabbits_val', metric: name, value });
   const evaluated = (iterations: number, metrics: readonly ReturnType<typeof metric>[]) => ({
-    ...{ checkpoint: `r/finetune@${String(iterations)}`, sha256: 's', iterations, inputs: 'i', metrics },
+    ...{ checkpoint: `r/finetune@${iterations}`, sha256: 's', iterations, inputs: 'i', metrics },
   });
-  const many = Array.from({ length: 8 }, (_, index) => metric(`bbox/AP-${String(index)}`, index));
+  const many = Array.from({ length: 8 }, (_, index) => metric(`bbox/AP-${index}`, index));
   const lines = evaluationLines({
     evaluations: [evaluated(20, [metric('bbox/AP', 12.34567)]), evaluated(40, many), evaluated(60, [])],
     best: 'r/finetune@40',

@@ -114,9 +114,9 @@ test('a sweep without any value still has a page', () => {
 test('thousands of trials make a page of a few megabytes, in seconds', () => {
   const trials = Array.from({ length: 2000 }, (_, index) =>
     trialWith([1, 2, index], {
-      group: `g${String(index % 13)}`,
+      group: `g${index % 13}`,
       parameters: { lr: index },
-      id: `t${String(index)}`,
+      id: `t${index}`,
     }),
   );
   assert.ok(renderReport(reportOf(trials), 'html').length < 4_000_000);

@@ -59,16 +59,13 @@ describe('pruneBucket', () => {
     const looked = await prune({ dryRun: true });
     const { removed, sizeBytes } = await prune();
     assert.deepEqual(looked.removed, removed);
-    assert.deepEqual(
-      removed.map(({ what, object, sizeBytes: size }) => `${what} ${object} ${String(size)}`).sort(),
-      [
-        'download record artifacts/given-up/download.json 2',
-        'download record artifacts/swin/download.json 2',
-        'object artifacts/swin/old/w.pth 5',
-        'upload artifacts/given-up/begun/w.pth 4',
-        'upload artifacts/swin/begun/w.pth 4',
-      ],
-    );
+    assert.deepEqual(removed.map(({ what, object, sizeBytes: size }) => `${what} ${object} ${size}`).sort(), [
+      'download record artifacts/given-up/download.json 2',
+      'download record artifacts/swin/download.json 2',
+      'object artifacts/swin/old/w.pth 5',
+      'upload artifacts/given-up/begun/w.pth 4',
+      'upload artifacts/swin/begun/w.pth 4',
+    ]);
     assert.equal(sizeBytes, 17);
     assert.deepEqual(await allKeys(), ['team/artifacts/swin.json', 'team/artifacts/swin/new/w.pth']);
     assert.equal(await openUploads(), 0);

@@ -68,7 +68,7 @@ test('a text of any content is read, or left a text, in a moment', () => {
         const begun = performance.now();
         parsePythonLiteral(piece.repeat(length / piece.length) + end);
         const ms = performance.now() - begun;
-        assert.ok(ms < 300, `${piece} ${end} ${String(length)}: ${String(ms)} ms`);
+        assert.ok(ms < 300, `${piece} ${end} ${length}: ${ms} ms`);
       }
 });
 

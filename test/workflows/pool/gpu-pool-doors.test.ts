@@ -71,7 +71,7 @@ describe('messages that cannot be read', { concurrency: true }, () => {
   it('end a pool that is started with one, by name', async (t) => {
     for (const [index, bad] of ['x', [], {}, { state: { hosts: 3 } }, payload('a/b', '')].entries()) {
       const pool = await lab.client.workflow.start('gpuPool', {
-        workflowId: poolWorkflowId(`${t.name}-${String(index)}`),
+        workflowId: poolWorkflowId(`${t.name}-${index}`),
         taskQueue: CONTROL_TASK_QUEUE,
         args: [bad],
       });

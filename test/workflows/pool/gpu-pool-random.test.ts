@@ -32,7 +32,7 @@ describe('gpuPool under load', () => {
   before(async () => (lab = await startLab()));
   after(() => lab.stop());
 
-  it(`keeps its promises with ${String(HOSTS)} hosts and ${String(REQUESTS)} requests (GLEE_SEED=${String(SEED)})`, async () => {
+  it(`keeps its promises with ${HOSTS} hosts and ${REQUESTS} requests (GLEE_SEED=${SEED})`, async () => {
     const random = randomNumbers(SEED);
     const below = (limit: number) => Math.floor(random() * limit);
     const pool = poolClient(lab, 'crowd');
@@ -50,7 +50,7 @@ describe('gpuPool under load', () => {
     // No one serves their queues: half a minute after its join each is lost, and has to come back.
     for (let index = 0; index < HOSTS; index += 1) await joinOne(index);
     const holders = await Promise.all(
-      Array.from({ length: HOLDERS }, (_, index) => pool.hold(`crowd/h${String(index)}`)),
+      Array.from({ length: HOLDERS }, (_, index) => pool.hold(`crowd/h${index}`)),
     );
     const wanted = new Map<string, number>();
     const terminated = new Set<string>();
@@ -68,7 +68,7 @@ describe('gpuPool under load', () => {
     };
     while (wanted.size < REQUESTS) {
       const batch = Array.from({ length: 10 }, () => {
-        const [requestId, holder] = [`r${String(wanted.size)}`, `crowd/h${String(below(HOLDERS))}`];
+        const [requestId, holder] = [`r${wanted.size}`, `crowd/h${below(HOLDERS)}`];
         const hosts = [1, 1, 1, 2, 4, 8][below(6)] ?? 1;
         wanted.set(requestId, hosts);
         const more = { hosts, gpusPerHost: [1, 2, 4, 8][below(4)] ?? 1, priority: below(3) };
@@ -121,7 +121,7 @@ describe('gpuPool under load', () => {
     const all = grants.flat().map(({ token }) => token);
     assert.equal(new Set(all).size, all.length, 'no token is given twice');
     const living = holders.filter(({ workflowId }) => !terminated.has(workflowId)).length;
-    assert.ok(all.length > (REQUESTS * living) / HOLDERS / 2, `${String(all.length)} grants`);
+    assert.ok(all.length > (REQUESTS * living) / HOLDERS / 2, `${all.length} grants`);
   });
 });
 

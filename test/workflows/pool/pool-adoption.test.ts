@@ -122,9 +122,9 @@ test('a host has one machine at a time, and the newest worker of it', () => {
 test('a pool takes in no more than its continue-as-new can carry', () => {
   let state = poolOf('a');
   let asked = 0;
-  const avoid = Array.from({ length: 100 }, (_, index) => `host-${String(index)}`);
+  const avoid = Array.from({ length: 100 }, (_, index) => `host-${index}`);
   while (hasRoomFor(state, request('next', { avoid }))) {
-    state = enqueue(state, request(`r${String(asked)}`, { avoid }), NOW);
+    state = enqueue(state, request(`r${asked}`, { avoid }), NOW);
     asked += 1;
   }
   assert.ok(asked > 500 && asked < MAX_REQUESTS, String(asked));

@@ -13,19 +13,19 @@ const REQUESTS = 500;
 const MINUTE = 60_000;
 const EIGHT_HOSTS = poolOf('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
 
-test(`whatever ${String(STEPS)} times happens to 50 hosts and ${String(REQUESTS)} requests, the promises hold (GLEE_SEED=${String(SEED)})`, () => {
+test(`whatever ${STEPS} times happens to 50 hosts and ${REQUESTS} requests, the promises hold (GLEE_SEED=${SEED})`, () => {
   const world = newWorld(SEED, { hosts: 50, requests: REQUESTS });
   for (let step = 0; step < STEPS; step += 1) {
     const what = world.happens();
     try {
       world.decide();
     } catch (error) {
-      throw new Error(`step ${String(step)}, after: ${what}`, { cause: error });
+      throw new Error(`step ${step}, after: ${what}`, { cause: error });
     }
   }
   // Or the promises would hold for lack of anything to promise.
   const { grants, asks, quarantines, blocked, adopted } = world.seen;
-  assert.ok(grants > REQUESTS / 2, `only ${String(grants)} grants`);
+  assert.ok(grants > REQUESTS / 2, `only ${grants} grants`);
   for (const count of [asks, quarantines, blocked, adopted]) assert.ok(count > 0, JSON.stringify(world.seen));
   world.settle();
 });
@@ -39,8 +39,8 @@ test('no one starves: a large and unimportant request is served among small and 
     nowMs += MINUTE;
     const one = {
       ...big,
-      requestId: `r${String(round)}`,
-      holder: `r${String(round)}`,
+      requestId: `r${round}`,
+      holder: `r${round}`,
       hosts: 1,
       priority: 5,
     };
@@ -59,7 +59,7 @@ test('no one starves: a large and unimportant request is served among small and 
     'it was never served',
   );
   // Eight priorities at an hour each, and what is in the way when its turn has come.
-  assert.ok(waitedHours > 7 && waitedHours < 10, `${String(waitedHours)} h`);
+  assert.ok(waitedHours > 7 && waitedHours < 10, `${waitedHours} h`);
 });
 
 test('two jobs of eight hosts never block each other on eight hosts, however their requests come', () => {
@@ -68,7 +68,7 @@ test('two jobs of eight hosts never block each other on eight hosts, however the
   });
   let state: PoolState = EIGHT_HOSTS;
   for (let round = 0; round < 200; round += 1) {
-    const names = [`a${String(round)}`, `b${String(round)}`];
+    const names = [`a${round}`, `b${round}`];
     for (const name of round % 2 === 0 ? names : names.toReversed()) state = enqueue(state, job(name), round);
     for (let served = 0; served < 2; served += 1) {
       state = grant(state, round).state;

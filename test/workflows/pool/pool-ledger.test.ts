@@ -91,10 +91,7 @@ test('tokens grow with the clock, and without it when it stands still or is set 
   let state = poolOf('a');
   const tokens: (number | undefined)[] = [];
   for (const nowMs of [5000, 5000, 100, 9000]) {
-    const { state: next, granted } = grant(
-      enqueue(state, request(`at-${String(tokens.length)}`), nowMs),
-      nowMs,
-    );
+    const { state: next, granted } = grant(enqueue(state, request(`at-${tokens.length}`), nowMs), nowMs);
     tokens.push(granted[0]?.token);
     state = release(next, granted[0]?.requestId ?? '');
   }

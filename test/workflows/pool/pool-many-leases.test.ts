@@ -13,7 +13,7 @@ import { poolOf } from './pools.ts';
 const LEASES = 100_000;
 /** So many hold or wait at a time. */
 const RUNS = 60;
-const HOSTS = Array.from({ length: 50 }, (_, index) => `host-${String(index)}`);
+const HOSTS = Array.from({ length: 50 }, (_, index) => `host-${index}`);
 const SIZES = [
   [1, 1],
   [1, 4],
@@ -53,15 +53,15 @@ test(`what a pool remembers, and the time of its decisions, do not grow with ${L
   }
   const [early, late] = [sizes.slice(0, 10), sizes.slice(-10)].map((some) => Math.max(...some));
   t.diagnostic(
-    `${String(granted)} leases of ${String(asked)} requests; state ${String(early)} bytes early, ${String(late)} late, ${String(Math.max(...sizes))} at most; a decision ${median(decisions).toFixed(2)} ms, a view ${median(views).toFixed(2)} ms (medians)`,
+    `${granted} leases of ${asked} requests; state ${early} bytes early, ${late} late, ${Math.max(...sizes)} at most; a decision ${median(decisions).toFixed(2)} ms, a view ${median(views).toFixed(2)} ms (medians)`,
   );
   assert.ok(Math.max(...sizes) < 100_000);
   const half = decisions.length / 2;
   const [first, second] = [median(decisions.slice(0, half)), median(decisions.slice(half))];
-  assert.ok(second < 3 * first, `a decision took ${String(first)} ms, then ${String(second)} ms`);
+  assert.ok(second < 3 * first, `a decision took ${first} ms, then ${second} ms`);
 
   function request(): LeaseRequest {
-    const id = `r${String((asked += 1))}`;
+    const id = `r${(asked += 1)}`;
     const [hosts, gpusPerHost] = pick(SIZES) ?? [1, 1];
     const priority = Math.floor(random() * 5);
     return {

@@ -21,7 +21,7 @@ const HOUR = 60 * MINUTE;
 test('parts of hosts go where they fit best, and eight small ones share a host', () => {
   let state = joinHost(poolOf('a', 'b'), { ...host('c'), gpus: 4 });
   for (let index = 0; index < 8; index += 1)
-    state = grantAll(enqueue(state, request(`r${String(index)}`, { gpusPerHost: 1 }), NOW));
+    state = grantAll(enqueue(state, request(`r${index}`, { gpusPerHost: 1 }), NOW));
   assert.deepEqual(leased(state), {
     c: 'r0 0, r1 1, r2 2, r3 3',
     a: 'r4 0, r5 1, r6 2, r7 3',
@@ -175,13 +175,13 @@ test('a stage of a week loses only the yields themselves to a job that comes eve
     if (minute % 60 === 30 && minute < 24 * 60)
       state = enqueue(
         state,
-        request(`job${String(minute)}`, { hosts: 2, priority: 10, holderSince: minute, holder: 'job' }),
+        request(`job${minute}`, { hosts: 2, priority: 10, holderSince: minute, holder: 'job' }),
         now,
       );
     if (now >= letGoAt) {
       const replaces = state.leases.find(({ holder }) => holder === 'holder-of-stage')?.requestId ?? '';
       const more = { hosts: 2, holder: 'holder-of-stage', replaces };
-      state = enqueue(state, request(`stage${String(minute)}`, more), now);
+      state = enqueue(state, request(`stage${minute}`, more), now);
       letGoAt = Infinity;
     }
     if (now >= jobEndsAt) {
@@ -191,7 +191,7 @@ test('a stage of a week loses only the yields themselves to a job that comes eve
     const before = state.leases.length;
     state = grantAll(state, now);
     const [lease] = state.leases;
-    assert.equal(state.leases.length, 1, `someone trains in minute ${String(minute)}`);
+    assert.equal(state.leases.length, 1, `someone trains in minute ${minute}`);
     if (before === 0 && lease?.holder === 'job') [jobEndsAt, jobs] = [now + jobTakes, jobs + 1];
     const { state: told, asks } = askToYield(state, now);
     state = told;

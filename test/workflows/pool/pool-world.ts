@@ -63,10 +63,10 @@ export function newWorld(seed: number, size: WorldSize) {
 
   function request(more: Partial<LeaseRequest> = {}): void {
     if (asked.size >= size.requests) return;
-    const requestId = `request-${String(asked.size)}`;
+    const requestId = `request-${asked.size}`;
     const one: LeaseRequest = {
       requestId,
-      holder: `holder-${String(below(120))}`,
+      holder: `holder-${below(120)}`,
       holderSince: Math.floor(asked.size / 100),
       hosts: pick([1, 1, 1, 2, 4, 8, 16, 60]) ?? 1,
       gpusPerHost: pick([1, 2, 4, 8]) ?? 1,
@@ -92,7 +92,7 @@ export function newWorld(seed: number, size: WorldSize) {
     ['take back', 1, () => (state = release(state, pick(state.queue)?.requestId ?? ''))],
     ['replace', 6, () => replace(pick(state.leases))],
     ['yield', 20, () => replace(pick(state.leases.filter((lease) => lease.asked)))],
-    ['end', 4, () => (state = endHolder(state, `holder-${String(below(120))}`))],
+    ['end', 4, () => (state = endHolder(state, `holder-${below(120)}`))],
     ['blame', 1, () => (state = blameHost(state, { ...blame(), weight: 'at once' }, nowMs))],
     ['strike', 3, () => (state = blameHost(state, { ...blame(), weight: 'counts' }, nowMs))],
     ['clear', 4, () => (state = clearHost(state, order()))],
@@ -118,7 +118,7 @@ export function newWorld(seed: number, size: WorldSize) {
     const before = lease && asked.get(lease.requestId);
     if (before === undefined) return;
     const avoid = below(2) === 0 ? [pick(lease?.hosts ?? [])?.name ?? ''] : [];
-    request({ ...before, requestId: `request-${String(asked.size)}`, replaces: before.requestId, avoid });
+    request({ ...before, requestId: `request-${asked.size}`, replaces: before.requestId, avoid });
   }
 
   /** What is promised then leans on the clock: it has passed every token, and is not set back to before that. */
@@ -196,7 +196,7 @@ export function newWorld(seed: number, size: WorldSize) {
         newestToken = lease.token;
       }
       const taken = after.leases.flatMap(({ hosts }) =>
-        hosts.flatMap(({ name, gpuIndices = [] }) => gpuIndices.map((index) => `${name}/${String(index)}`)),
+        hosts.flatMap(({ name, gpuIndices = [] }) => gpuIndices.map((index) => `${name}/${index}`)),
       );
       assert.equal(new Set(taken).size, taken.length, 'no GPU is granted twice');
       const ids = [...after.queue, ...after.leases].map(({ requestId }) => requestId);

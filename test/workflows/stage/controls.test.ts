@@ -374,7 +374,7 @@ function onlyRefusals(error: unknown): void {
 
 async function untilTraining({ trainings }: Scene, attempt: number): Promise<void> {
   await until(
-    `attempt ${String(attempt)} to train`,
+    `attempt ${attempt} to train`,
     () => trainings.filter((one) => one.attempt === attempt).length >= 2,
   );
 }

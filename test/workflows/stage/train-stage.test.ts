@@ -46,7 +46,7 @@ describe('trainStage', { concurrency: true }, () => {
   it('writes at most 80 events, and as many for 50,000 iterations as for 500', async (t) => {
     const counts: number[] = [];
     for (const maxIterations of [500, 50_000]) {
-      const name = `${t.name} ${String(maxIterations)}`;
+      const name = `${t.name} ${maxIterations}`;
       const scene = await setScene(lab, { name: name.slice(-40) }, { plan: { maxIterations } });
       const handle = await startStage(scene);
       await handle.result();
@@ -123,8 +123,7 @@ describe('trainStage', { concurrency: true }, () => {
   it('gives up when its attempts bring nothing, naming the last failure', async (t) => {
     const scene = await setScene(lab, t, {
       limits: { attemptsWithoutProgress: 2 },
-      train: (input, host) =>
-        Promise.reject(fail('TrainerCrashed', `boom ${String(input.attempt)}`, { host })),
+      train: (input, host) => Promise.reject(fail('TrainerCrashed', `boom ${input.attempt}`, { host })),
     });
     const failure = await failedAs(await startStage(scene));
     assert.equal(failure.type, 'BudgetSpent');

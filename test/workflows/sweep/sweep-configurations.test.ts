@@ -17,7 +17,7 @@ const RULES: SweepRules = {
 function seeded(...configurations: readonly string[]): SweepState {
   return newSweepState(
     configurations.flatMap((configuration) =>
-      [1, 2].map((seed) => ({ id: `${configuration}-s${String(seed)}`, group: 'g', configuration })),
+      [1, 2].map((seed) => ({ id: `${configuration}-s${seed}`, group: 'g', configuration })),
     ),
   );
 }

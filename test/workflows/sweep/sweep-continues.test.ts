@@ -39,7 +39,7 @@ describe('a sweep whose histories are long after sixty events', () => {
       }),
       configDirectory: join(packageRoot, 'test/fixtures/configs'),
       trial: ({ run, until: rung }) => {
-        segments.push(`${run} to ${String(rung)}`);
+        segments.push(`${run} to ${rung}`);
         return holds.delete(run) ? new Promise<void>((resolve) => held.set(run, resolve)) : Promise.resolve();
       },
     });

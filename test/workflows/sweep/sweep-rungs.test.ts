@@ -13,7 +13,7 @@ const ASHA: StoppingRule = { kind: 'asha', rungs: [100, 300], reductionFactor: 3
 const MEDIAN: StoppingRule = { kind: 'median', rungs: [200, 400, 600], atLeast: 3 };
 const NONE: StoppingRule = { kind: 'none' };
 
-test(`whatever order things end and fail in, the promises hold (GLEE_SEED=${String(SEED)})`, () => {
+test(`whatever order things end and fail in, the promises hold (GLEE_SEED=${SEED})`, () => {
   const seen = { failed: 0, stopped: 0, finished: 0 };
   for (let round = 0; round < 300; round += 1) {
     const random = xorshift(SEED + round);
@@ -31,14 +31,14 @@ test(`whatever order things end and fail in, the promises hold (GLEE_SEED=${Stri
         if (status === 'failed' || status === 'stopped' || status === 'finished') seen[status] += 1;
       }
     } catch (error) {
-      throw new Error(`round ${String(round)}`, { cause: error });
+      throw new Error(`round ${round}`, { cause: error });
     }
   }
   // Or the promises would hold for lack of anything to promise.
   for (const count of Object.values(seen)) assert.ok(count > 100, JSON.stringify(seen));
 });
 
-test(`people may stop, promote and add trials at any time (GLEE_SEED=${String(SEED)})`, () => {
+test(`people may stop, promote and add trials at any time (GLEE_SEED=${SEED})`, () => {
   for (let round = 0; round < 100; round += 1) {
     const random = xorshift(SEED + round);
     const options = world(ASHA, 12, random, { failures: 0.05, seeds: 1 + (round % 3) });
@@ -48,7 +48,7 @@ test(`people may stop, promote and add trials at any time (GLEE_SEED=${String(SE
       if (dice < 0.02) return { kind: 'stopped by a person', trial, why: 'no use' };
       if (dice < 0.04) return { kind: 'promoted by a person', trial };
       if (dice > 0.06 || state.added.length > 4) return undefined;
-      const id = `mine-${String(state.added.length)}`;
+      const id = `mine-${state.added.length}`;
       return { kind: 'added', trial: { id, group: 'g0', parameters: {}, seed: 1, inputs: id } };
     });
     assert.equal(state.trials.length, 12 + state.added.length);
@@ -61,7 +61,7 @@ test('successive halving saves at least half of the iterations and keeps the win
     const { state, iterations } = runSweep(options);
     const best = [...options.trials].sort((a, b) => b.curve(MAX) - a.curve(MAX))[0];
     const finished = state.trials.filter(({ status }) => status === 'finished').map(({ id }) => id);
-    assert.ok(finished.includes(best?.id ?? ''), `the winner is lost in round ${String(round)}`);
+    assert.ok(finished.includes(best?.id ?? ''), `the winner is lost in round ${round}`);
     return 1 - iterations / (27 * MAX);
   });
   assert.ok(Math.min(...savings) >= 0.5, `it saved ${Math.min(...savings).toFixed(2)}`);
@@ -213,8 +213,8 @@ function curveOf(random: () => number): WorldTrial['curve'] {
 function trials(count: number, groups: number, seeds = 1) {
   return Array.from({ length: count }, (_, index) => {
     const configuration = Math.floor(index / seeds);
-    const name = { id: `t${String(index)}`, group: `g${String(configuration % groups)}` };
-    return seeds === 1 ? name : { ...name, configuration: `c${String(configuration)}` };
+    const name = { id: `t${index}`, group: `g${configuration % groups}` };
+    return seeds === 1 ? name : { ...name, configuration: `c${configuration}` };
   });
 }
 

@@ -85,7 +85,7 @@ function checkStep(rules: SweepRules, state: SweepState, step: SweepStep): void 
   assert.notEqual(trial.status, 'running', `${trial.id} would run twice at once`);
   assert.ok(!isOver(trial), `${trial.id} is over`);
   const running = state.trials.filter(({ status }) => status === 'running').length;
-  assert.ok(running < rules.limits.concurrency, `one more than ${String(rules.limits.concurrency)} run`);
+  assert.ok(running < rules.limits.concurrency, `one more than ${rules.limits.concurrency} run`);
   if (trial.status === 'paused' && !trial.promoted) checkPromotion(rules, state, trial);
 }
 
@@ -114,7 +114,7 @@ function checkPromotion(rules: SweepRules, state: SweepState, trial: TrialState)
   if (rule.kind === 'asha' && better.length < Math.floor(there.length / rule.reductionFactor)) return;
   const isOnlyHope = group.every(({ status }) => status !== 'waiting' && status !== 'finished');
   const isBest = better.every(({ one }) => one.every(({ status }) => status !== 'paused'));
-  assert.ok(isOnlyHope && isBest, `${trial.id} is not among the best of rung ${String(trial.rung)}`);
+  assert.ok(isOnlyHope && isBest, `${trial.id} is not among the best of rung ${trial.rung}`);
 }
 
 function checkState(
@@ -126,7 +126,7 @@ function checkState(
   const spent = state.trials.reduce((sum, { gpuHours }) => sum + gpuHours, 0);
   // What runs is told to stop when the budget is spent, and may end its segment.
   const slack = (limits.concurrency + 1) * maxIterations * gpuHoursPerIteration;
-  assert.ok(spent <= (limits.gpuHours ?? Infinity) + slack + 1e-9, `${String(spent)} GPU-hours are spent`);
+  assert.ok(spent <= (limits.gpuHours ?? Infinity) + slack + 1e-9, `${spent} GPU-hours are spent`);
 }
 
 /** The end of a segment or a failure of one of those that run. */

@@ -19,9 +19,7 @@ const LOG = `[11/24 12:00:01 d2.evaluation.coco_evaluation]: Evaluating predicti
 `;
 
 test('every figure of every data set and kind becomes a metric; what is no number is left out', () => {
-  const flat = parseEvaluation(LOG).map(
-    ({ dataset, metric, value }) => `${dataset} ${metric} ${String(value)}`,
-  );
+  const flat = parseEvaluation(LOG).map(({ dataset, metric, value }) => `${dataset} ${metric} ${value}`);
   assert.deepEqual(flat, [
     'odinw13_Rabbits bbox/AP 71.4032',
     'odinw13_Rabbits bbox/AP50 86.1',
