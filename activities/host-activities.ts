@@ -8,6 +8,7 @@ import type { Host } from '../contracts/pool.ts';
 import { claimStage } from './checkpoints/claim.ts';
 import { EVALUATION_JOB, evaluateOnHost } from './training/evaluation/evaluate-on-host.ts';
 import { fail, handOver } from './support/failures.ts';
+import { withHeartbeat } from './support/with-heartbeat.ts';
 import { checkHost, type CheckedHost } from './preflight/check-host.ts';
 import { checkCollective } from './preflight/collective-check.ts';
 import { awaitCheckpoint } from './training/files/await-checkpoint.ts';
@@ -66,9 +67,10 @@ export function createHostActivities(dependencies: HostDependencies): HostActivi
       return awaitCheckpoint({ store, scratch: settings.scratch }, input);
     },
 
-    checkHost: (input) => beating((signal) => checkHost(dependencies, input, signal)),
+    checkHost: (input) => withHeartbeat(CHECK_BEAT_MS, (signal) => checkHost(dependencies, input, signal)),
 
-    checkCollective: (input) => beating((signal) => checkCollective(dependencies.settings, input, signal)),
+    checkCollective: (input) =>
+      withHeartbeat(CHECK_BEAT_MS, (signal) => checkCollective(dependencies.settings, input, signal)),
 
     async evaluateOnHost(input) {
       const { task, token, place } = input;
@@ -90,9 +92,8 @@ async function keepPresence(host: Host, dependencies: HostDependencies): Promise
   const context = Context.current();
   checkIsOurs(host, dependencies);
   const every = Math.min(PRESENCE_BEAT_MS, (context.info.heartbeatTimeoutMs ?? Infinity) / 3);
-  const beat = setInterval(() => context.heartbeat(), every);
   try {
-    await context.cancelled;
+    await withHeartbeat(every, () => context.cancelled);
   } catch (error) {
     const details = context.cancellationDetails;
     if (details?.workerShutdown === true) return;
@@ -100,19 +101,6 @@ async function keepPresence(host: Host, dependencies: HostDependencies): Promise
     if (details?.cancelRequested === true) dependencies.leave('a newer worker of this machine has the host');
     else await dependencies.join();
     throw error;
-  } finally {
-    clearInterval(beat);
-  }
-}
-
-/** A worker that dies in the middle of it is known to be gone long before the work would have taken too long. */
-async function beating<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const context = Context.current();
-  const beat = setInterval(() => context.heartbeat(), CHECK_BEAT_MS);
-  try {
-    return await work(context.cancellationSignal);
-  } finally {
-    clearInterval(beat);
   }
 }
 

@@ -21,6 +21,7 @@ import type { ObjectStore } from './storage/ports/object-store.ts';
 import { planText } from './plans/plan-text.ts';
 import { measureSegment } from './plans/measure-segment.ts';
 import { decisive, readSweepPlan, sweepPlanSchema } from './plans/sweep-objects.ts';
+import { withHeartbeat } from './support/with-heartbeat.ts';
 
 const HEARTBEAT_MS = 2000;
 /** What is wrong with the first trial is wrong with the base, and so with all; the others say their own. */
@@ -71,18 +72,16 @@ function nameOf({ id, group, configuration }: Trial): TrialName {
 /** With the worker's own client; whatever keeps it from knowing is tried again. */
 async function awaitTrial({ run }: { readonly run: string }): Promise<TrialEnd> {
   const context = Context.current();
-  const beat = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
   const trial = getClient().workflow.getHandle<(input: FineTuneInput) => Promise<FineTuneResult>>(run);
   try {
-    return { result: await Promise.race([trial.result(), context.cancelled]) };
+    const ended = () => Promise.race([trial.result(), context.cancelled]);
+    return { result: await withHeartbeat(HEARTBEAT_MS, ended) };
   } catch (error) {
     if (error instanceof CancelledFailure) throw handOver('the worker leaves, the trial continues');
     if (!(error instanceof WorkflowFailedError)) throw error;
     return error.cause instanceof CancelledFailure
       ? { cancelled: true }
       : { failed: innermostMessage(error) };
-  } finally {
-    clearInterval(beat);
   }
 }
 

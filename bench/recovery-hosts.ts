@@ -10,6 +10,7 @@ import type { BenchOptions } from './measure.ts';
 import { startPipeline, type Pipeline } from './pipeline.ts';
 import type { RayPython } from './ray-venv.ts';
 import { killUnderRay } from './ray.ts';
+import { messageOf } from '../contracts/error-message.ts';
 
 export type HostFault = 'worker' | 'unreachable';
 
@@ -111,7 +112,7 @@ async function measurePeer(
     return killed;
   } catch (error) {
     signal.throwIfAborted();
-    progress(`${name} could not be measured: ${error instanceof Error ? error.message : String(error)}`);
+    progress(`${name} could not be measured: ${messageOf(error)}`);
     return undefined;
   } finally {
     await plugAll(network);

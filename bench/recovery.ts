@@ -14,6 +14,7 @@ import { killUnderRay } from './ray.ts';
 import { RECOVERY_CASES, recoveryCases, type Ours, type Round } from './recovery-cases.ts';
 import { measureHosts, type HostFault } from './recovery-hosts.ts';
 import { showTimeline } from './timeline.ts';
+import { messageOf } from '../contracts/error-message.ts';
 
 /** How the two ranks are spread, by the beginning of the cases' names. Ray's two workers are on one node in both. */
 const CONFIGS = { trainer: 'joint/bench', gang: 'joint/bench-gang' } as const;
@@ -105,8 +106,4 @@ async function measurePeer(
 function shown(killed: Killed): string {
   const { repeated, unsaved } = killed;
   return `${recoverySeconds(killed).toFixed(2)} s, ${repeated} iterations repeated, ${unsaved} since the last checkpoint was saved`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs';
 import { execa } from 'execa';
 import { z } from 'zod';
 import type { Place } from './place.ts';
+import { messageOf } from '../contracts/error-message.ts';
 
 /** A machine of the network. */
 export interface Machine extends Place {
@@ -46,7 +47,7 @@ export async function networkProblem(): Promise<string | undefined> {
     await ip('netns', 'delete', name);
     return undefined;
   } catch (error) {
-    return `no network namespaces here: ${error instanceof Error ? error.message : String(error)}`;
+    return `no network namespaces here: ${messageOf(error)}`;
   }
 }
 

@@ -10,6 +10,7 @@ import { execa } from 'execa';
 import { buildServer, type BuildOptions } from './build-server.ts';
 import { withLock } from './lock.ts';
 import { cachedServerPath, readPinnedServer, type PinnedServer, type ServerName } from './pinned.ts';
+import { messageOf } from '../contracts/error-message.ts';
 
 const VERSION_TIMEOUT_MS = 10_000;
 
@@ -75,7 +76,7 @@ async function build(
     await buildServer(server, target, options);
   } catch (error) {
     options.signal?.throwIfAborted();
-    const failure = `build with Go: ${error instanceof Error ? error.message : String(error)}`;
+    const failure = `build with Go: ${messageOf(error)}`;
     throw new Error(adviceFor(server, [...refusals, `cache: no ${target}`, failure]), { cause: error });
   }
 }

@@ -6,6 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { StorageSettings } from '../planning/environment/env.ts';
 import { EnvironmentError } from '../planning/environment/environment-error.ts';
+import { messageOf } from '../contracts/error-message.ts';
 
 /** An S3 that is away keeps no worker from starting. */
 const LONGEST_MS = 5000;
@@ -22,7 +23,7 @@ export async function openCheckedBucket(
     await check(AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MS)]));
   } catch (error) {
     if (error instanceof ApplicationFailure) throw new EnvironmentError(`GLEE_BUCKET: ${error.message}`);
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     log.warn({ bucket: name, why }, 'conditional writes are not checked yet: they are before the first one');
   }
   return bucket;

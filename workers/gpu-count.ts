@@ -5,6 +5,7 @@ import { runBriefly } from '../activities/preflight/run-briefly.ts';
 import type { HostSettings } from '../planning/environment/env.ts';
 import { EnvironmentError } from '../planning/environment/environment-error.ts';
 import type { Host } from '../contracts/pool.ts';
+import { messageOf } from '../contracts/error-message.ts';
 
 /** Without persistence mode it wakes the driver first, one GPU after the other; one that has lost a GPU never answers. */
 const LIMIT_MS = 60_000;
@@ -20,7 +21,7 @@ export async function countGpus(
     return { gpus, pretend: true };
   }
   const found = await memories(limitMs).catch((error: unknown) => {
-    const said = error instanceof Error ? error.message : String(error);
+    const said = messageOf(error);
     throw new EnvironmentError(
       `host ${host}: its GPUs cannot be counted: ${said}. Mend the driver, or set GLEE_PRETEND_GPUS=1 and GLEE_GPUS on a host that is only to look as if it had some`,
     );

@@ -4,6 +4,7 @@
  */
 import { defaultPayloadConverter, type PayloadConverter } from '@temporalio/common';
 import { clipText } from '../contracts/text-bytes.ts';
+import { messageOf } from '../contracts/error-message.ts';
 
 const LONGEST_PROBLEM_BYTES = 200;
 
@@ -22,6 +23,6 @@ export const payloadConverter: PayloadConverter = {
 };
 
 function unreadable(error: unknown): string {
-  const problem = error instanceof Error ? error.message : String(error);
+  const problem = messageOf(error);
   return `a payload that cannot be read: ${clipText(problem, LONGEST_PROBLEM_BYTES)}`;
 }

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { canonicalJson } from '../../planning/inputs-checksum.ts';
 import { fail } from '../support/failures.ts';
 import { parseObject } from '../storage/schemas.ts';
+import { messageOf } from '../../contracts/error-message.ts';
 
 /** A plan is the result of an activity too, and Temporal refuses results of 2 MB. */
 const LARGEST_PLAN_BYTES = 1_500_000;
@@ -24,7 +25,7 @@ export function planText<T>(plan: T, schema: z.ZodType<T>, name: string): string
   try {
     read = parseObject(text, schema, name);
   } catch (error) {
-    throw refused(name, error instanceof Error ? error.message : String(error));
+    throw refused(name, messageOf(error));
   }
   if (canonicalJson(read) !== canonicalJson(plan))
     throw refused(name, 'it would be read back as another plan');

@@ -1,10 +1,10 @@
 /**
  * @module How planning fails: by name, at once, with what a person has to mend.
  */
-import { Context } from '@temporalio/activity';
 import { ConfigError } from '../../planning/reading/problems.ts';
 import { storageRefusal } from '../../planning/environment/s3-client.ts';
 import { fail } from '../support/failures.ts';
+import { withHeartbeat } from '../support/with-heartbeat.ts';
 import type { ObjectStore } from '../storage/ports/object-store.ts';
 
 const HEARTBEAT_MS = 2000;
@@ -14,10 +14,8 @@ export async function withPlanningErrors<T>(
   store: ObjectStore,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const context = Context.current();
-  const beat = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
   try {
-    return await work(context.cancellationSignal);
+    return await withHeartbeat(HEARTBEAT_MS, work);
   } catch (error) {
     if (error instanceof ConfigError) throw fail('InvalidConfig', error.message);
     const refusal = storageRefusal(error);
@@ -26,7 +24,5 @@ export async function withPlanningErrors<T>(
       'StorageRefused',
       `bucket '${store.bucket}' refuses: ${refusal} (GLEE_BUCKET, AWS_*; 'glee doctor' tells more)`,
     );
-  } finally {
-    clearInterval(beat);
   }
 }

@@ -6,8 +6,8 @@ import getPort from 'get-port';
 import { z } from 'zod';
 import type { MeetingPorts, MetHost } from '../../contracts/health.ts';
 import { MOST_CLOCK_OFFSET_MS } from './clock-offset.ts';
-import { reasonOf } from './finding.ts';
 import { listeningAddress } from './listening-address.ts';
+import { messageOf } from '../../contracts/error-message.ts';
 
 /** The slowest of the gang may still be multiplying matrices. */
 const OPEN_MS = 10 * 60 * 1000;
@@ -78,7 +78,7 @@ export async function callOn({ name, address, ports }: MetHost, limitMs = CALL_L
     return { host: name, clockOffsetMs };
   } catch (error) {
     return broken(
-      `does not reach ${name} at ${at} (${reasonOf(error)}): mend its GLEE_ADDRESS, or the firewall between them`,
+      `does not reach ${name} at ${at} (${messageOf(error)}): mend its GLEE_ADDRESS, or the firewall between them`,
     );
   }
 }

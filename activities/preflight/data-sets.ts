@@ -9,8 +9,9 @@ import { isList, mergeSettings, settingAt } from '../../planning/reading/nested-
 import type { StagePlan } from '../../contracts/plan.ts';
 import { isNotFound } from '../files/atomic-files.ts';
 import { sampleAnnotations, type Annotations } from './annotations.ts';
-import { failed, passed, reasonOf, skipped, type Finding } from './finding.ts';
+import { failed, passed, skipped, type Finding } from './finding.ts';
 import { keep, readKept } from './kept-findings.ts';
+import { messageOf } from '../../contracts/error-message.ts';
 
 const FILE = 'annotations.json';
 
@@ -97,7 +98,7 @@ async function lookAt(host: DataHost, name: string, dataset: Dataset, before: Pr
     return wrong === undefined ? { sampled: images.length || urls.length, proven } : unfit(wrong);
   } catch (error) {
     if (isNotFound(error)) return unfit(`${path} is not there; put it there, or mend DETECTRON2_DATASETS`);
-    return unfit(`${path} cannot be read: ${reasonOf(error)}`);
+    return unfit(`${path} cannot be read: ${messageOf(error)}`);
   }
 }
 

@@ -5,6 +5,7 @@ import { readHead } from '../checkpoints/head.ts';
 import type { ObjectStore } from '../storage/ports/object-store.ts';
 import { measureFreeSpace, type HostFolders } from '../training/files/checkpoint-room.ts';
 import { failed, passed, type Finding } from './finding.ts';
+import { gigabytes } from '../../contracts/sizes.ts';
 
 /** Adam's two moments lie beside each weight. */
 const CHECKPOINT_TO_WEIGHTS = 3;
@@ -56,8 +57,4 @@ async function checkpointBytes(
 
 function describe({ path, freeBytes, neededBytes }: DiskRoom): string {
   return `${gigabytes(freeBytes)} free at ${path}, ${gigabytes(neededBytes)} needed`;
-}
-
-function gigabytes(bytes: number): string {
-  return `${Math.floor(bytes / 1e7) / 100} GB`;
 }

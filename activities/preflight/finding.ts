@@ -1,5 +1,6 @@
 /** @module What one check of a host finds, and how it is made: within its time, and failed by name where it cannot be. */
 import type { HostCheck } from '../../contracts/health.ts';
+import { messageOf } from '../../contracts/error-message.ts';
 
 export type Finding = Omit<HostCheck, 'name'>;
 
@@ -53,7 +54,7 @@ export async function attemptCheck<T>(
   });
   const looking = make(AbortSignal.any([limit.signal, ending])).then(
     (made) => ({ made }),
-    (error: unknown) => inconclusive(`could not be checked: ${reasonOf(error)}`),
+    (error: unknown) => inconclusive(`could not be checked: ${messageOf(error)}`),
   );
   try {
     return await Promise.race([looking, late]);
@@ -61,8 +62,4 @@ export async function attemptCheck<T>(
     clearTimeout(timer);
     ending.throwIfAborted();
   }
-}
-
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

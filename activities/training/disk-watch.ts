@@ -16,6 +16,7 @@ import { livingTrainers } from './jobs/processes.ts';
 import type { Supervisors } from './supervisors.ts';
 import { type Uploader } from './files/uploader.ts';
 import { iterationsOf } from './files/checkpoint-names.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 
 /** A save needs the size of the one before, and metrics and logs continue as well. */
 const MARGIN = 1.1;
@@ -97,14 +98,14 @@ export async function failureText(scratch: string, { type, message }: Classified
 /** `12 MB free below GLEE_SCRATCH (/scratch), 2 checkpoints there are not in S3` */
 export async function fullDiskText(scratch: string): Promise<string> {
   const files = (await Promise.all((await listJobs(scratch)).map(checkpointsOf))).flat();
-  const free = megabytes(await freeBytes(scratch));
-  const held = megabytes(files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+  const free = sizeText(await freeBytes(scratch));
+  const held = sizeText(files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
   const what = `${files.length} checkpoints there (${held}) are of use yet`;
   return `${free} free below GLEE_SCRATCH (${scratch}), and ${files.length === 0 ? 'no checkpoint is there to be removed' : what}`;
 }
 
 async function diskText({ scratch }: Disk, needed: number): Promise<string> {
-  return `no room for the next checkpoint, which needs ${megabytes(needed)}: ${await fullDiskText(scratch)}`;
+  return `no room for the next checkpoint, which needs ${sizeText(needed)}: ${await fullDiskText(scratch)}`;
 }
 
 async function headOf(store: ObjectStore, { identity: { run, stage } }: Job) {
@@ -136,8 +137,4 @@ async function largest(job: Job): Promise<number> {
 export async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.round(bytes / 1e5) / 10} MB`;
 }

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { httpStatus, storageRefusal } from '../../planning/environment/s3-client.ts';
 import { FetchError } from './sources/fetch-error.ts';
+import { messageOf } from '../../contracts/error-message.ts';
 
 export interface PatienceSettings {
   /** So many failures in a row without new bytes end it. */
@@ -89,8 +90,4 @@ function spent(error: unknown, failures: number): unknown {
     cause: error,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -9,7 +9,7 @@ import { takeSnapshot, type StageSnapshot } from '../../activities/checkpoints/s
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
 import { withBucket } from '../shared/open-bucket.ts';
-import { sizeText } from '../shared/format-size.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 import { refOf, stagesOf } from './stages.ts';
 
 export interface Listed extends Checkpoint {

@@ -16,7 +16,7 @@ import { keys, stageWorkflowId } from '../../contracts/ids.ts';
 import { withClient } from '../shared/client.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
 import { withBucket } from '../shared/open-bucket.ts';
-import { sizeText } from '../shared/format-size.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 import { refOf, stagesOf } from './stages.ts';
 
 export interface PruneCommandOptions extends OutputOptions {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { print, type OutputOptions } from '../shared/output.ts';
 import { withBucket } from '../shared/open-bucket.ts';
 import { copyProgress } from '../weights/progress.ts';
-import { sizeText } from '../shared/format-size.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 import { mustFind, refOf } from './stages.ts';
 
 export async function pull(ref: string, file: string | undefined, options: OutputOptions): Promise<void> {

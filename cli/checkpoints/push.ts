@@ -11,7 +11,7 @@ import { UserError } from '../shared/errors.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
 import { withBucket } from '../shared/open-bucket.ts';
 import { copyProgress } from '../weights/progress.ts';
-import { countText } from '../shared/format-size.ts';
+import { countText } from '../shared/format-count.ts';
 import { withSource } from '../shared/artifact-sources.ts';
 import { mustBeRef, refOf } from './stages.ts';
 

@@ -3,7 +3,8 @@ import { takeSnapshot } from '../../activities/checkpoints/snapshot.ts';
 import { idOf } from '../../activities/checkpoints/retention.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
 import { withBucket } from '../shared/open-bucket.ts';
-import { countText, sizeText } from '../shared/format-size.ts';
+import { countText } from '../shared/format-count.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 import { listed, seconds, type Listed } from './list.ts';
 import { mustFind, refOf } from './stages.ts';
 

@@ -6,7 +6,7 @@ import { sha256OfObject } from '../../activities/storage/sha256-of-object.ts';
 import type { Checkpoint } from '../../contracts/checkpoints.ts';
 import { print, printNote, type OutputOptions } from '../shared/output.ts';
 import { withBucket } from '../shared/open-bucket.ts';
-import { sizeText } from '../shared/format-size.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 import { mustFind, refOf, stagesOf } from './stages.ts';
 
 interface Verified {

@@ -10,7 +10,7 @@ import type { ArtifactStatus, WeightsProgress } from '../../contracts/weights.ts
 import { weightsStateQuery } from '../../workflows/base/messages.ts';
 import { heartbeats, pendingTroubles, unlessMissing } from './pending.ts';
 import { duration } from './durations.ts';
-import { sizeText } from './format-size.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 
 export interface ArtifactSnapshot {
   readonly name: string;

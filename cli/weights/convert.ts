@@ -3,7 +3,8 @@
  */
 import { planConversion, type ConvertReport } from '../../activities/torch-file/convert.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
-import { countText, sizeText } from '../shared/format-size.ts';
+import { countText } from '../shared/format-count.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 import { interruptible, withSource } from '../shared/artifact-sources.ts';
 import { mustNotOverwrite, writeWithProgress } from './write.ts';
 

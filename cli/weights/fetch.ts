@@ -13,7 +13,7 @@ import { UserError } from '../shared/errors.ts';
 import { rootCause } from '../shared/observe-run.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
 import { artifactLine, observePreparation } from '../shared/preparation.ts';
-import { sizeText } from '../shared/format-size.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 
 const REDRAW_MS = 1000;
 

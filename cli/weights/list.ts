@@ -9,7 +9,7 @@ import { keys } from '../../contracts/ids.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
 import type { Bucket } from '../../activities/storage/bucket.ts';
 import { listManifests, withBucket } from '../shared/open-bucket.ts';
-import { sizeText } from '../shared/format-size.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 
 interface Listed extends ArtifactManifest {
   readonly hosts: readonly string[];

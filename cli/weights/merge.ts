@@ -4,7 +4,8 @@
 import pc from 'picocolors';
 import { planMerge, type MergeReport, type Misfit } from '../../activities/torch-file/merge.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
-import { countText, shapeText, sizeText } from '../shared/format-size.ts';
+import { countText, shapeText } from '../shared/format-count.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 import { interruptible, withSource } from '../shared/artifact-sources.ts';
 import { mustNotOverwrite, writeWithProgress } from './write.ts';
 

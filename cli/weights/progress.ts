@@ -1,7 +1,7 @@
 /**
  * @module How far a copy has come, for who watches a terminal and waits.
  */
-import { sizeText } from '../shared/format-size.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 
 /** Shorter waits need no words. */
 const SILENT_MS = 2000;

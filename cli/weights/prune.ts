@@ -9,7 +9,7 @@ import { UserError } from '../shared/errors.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
 import { withBucket } from '../shared/open-bucket.ts';
 import { pruneBucket, type Pruned } from './prune-bucket.ts';
-import { sizeText } from '../shared/format-size.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 
 export interface PruneOptions extends OutputOptions {
   readonly dryRun?: boolean;

@@ -11,7 +11,8 @@ import {
 } from '../../activities/torch-file/checkpoint.ts';
 import { countOf } from '../../activities/torch-file/tensor-count.ts';
 import { print, type OutputOptions } from '../shared/output.ts';
-import { countText, shapeText, sizeText } from '../shared/format-size.ts';
+import { countText, shapeText } from '../shared/format-count.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 import { interruptible, withSource } from '../shared/artifact-sources.ts';
 
 export async function show(place: string, options: OutputOptions): Promise<void> {

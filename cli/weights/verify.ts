@@ -6,7 +6,7 @@ import { sha256OfObject } from '../../activities/storage/sha256-of-object.ts';
 import { UserError } from '../shared/errors.ts';
 import { print, printNote, type OutputOptions } from '../shared/output.ts';
 import { listManifests, withBucket } from '../shared/open-bucket.ts';
-import { sizeText } from '../shared/format-size.ts';
+import { sizeText } from '../../contracts/sizes.ts';
 
 interface Verified {
   readonly name: string;

@@ -9,6 +9,7 @@ import { readS3Settings, type S3Settings } from './s3-settings.ts';
 import { EnvironmentError } from './environment-error.ts';
 import { CREDENTIALS_REFUSED, watchCredentials } from './s3-credentials.ts';
 import { httpStatus, isExpired } from './s3-status.ts';
+import { messageOf } from '../../contracts/error-message.ts';
 
 export { httpStatus, isExpired } from './s3-status.ts';
 
@@ -44,7 +45,7 @@ function readAuthorities({ caBundle }: S3Settings): string | undefined {
   try {
     return readFileSync(caBundle, 'utf8');
   } catch (error) {
-    throw new EnvironmentError(`AWS_CA_BUNDLE: ${error instanceof Error ? error.message : String(error)}`);
+    throw new EnvironmentError(`AWS_CA_BUNDLE: ${messageOf(error)}`);
   }
 }
 

@@ -13,6 +13,7 @@ import {
 import { parsePyYaml } from '../pyyaml/read-pyyaml.ts';
 import { isSettings, type Settings } from '../reading/nested-settings.ts';
 import { readSmallText } from '../reading/small-file.ts';
+import { messageOf } from '../../contracts/error-message.ts';
 
 /**
  * The settings of a GLEE config with those of its bases, decoded.
@@ -65,7 +66,7 @@ async function readWithBase(
   if (above.length >= MOST_BASES)
     throw fail(path, '_BASE_', `is the base of ${MOST_BASES} others, one a base of the next`);
   const text = await readSmallText(path).catch((error: unknown) => {
-    const cause = error instanceof Error ? error.message : String(error);
+    const cause = messageOf(error);
     throw from === undefined
       ? fail(path, '', `cannot be read: ${cause}`)
       : fail(from, '_BASE_', `names a file that cannot be read: ${cause}`);

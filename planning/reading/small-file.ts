@@ -2,6 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { shownPath } from '../environment/package-root.ts';
 import { ConfigError } from './problems.ts';
+import { messageOf } from '../../contracts/error-message.ts';
 
 /** In UTF-8 a character has up to four bytes, and none of ours has many such. */
 const LARGEST_BYTES = 1024 * 1024;
@@ -36,7 +37,7 @@ export async function readConfigText(path: string, missing?: string): Promise<st
   } catch (error) {
     if (missing !== undefined && error instanceof Error && 'code' in error && error.code === 'ENOENT')
       return missing;
-    const message = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `cannot be read: ${messageOf(error)}`;
     throw new ConfigError([{ level: 'error', file: shownPath(path), key: '', message }]);
   }
 }

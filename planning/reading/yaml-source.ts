@@ -3,6 +3,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, type Document, type Node 
 import type { Problem } from '../../contracts/plan.ts';
 import { ConfigError } from './problems.ts';
 import { parseBounded } from './yaml-bounds.ts';
+import { messageOf } from '../../contracts/error-message.ts';
 
 export interface YamlSource {
   /** The file as problems name it. */
@@ -47,7 +48,7 @@ function valueOf(document: Document.Parsed | undefined): {
     return { value: document?.toJS({ maxAliasCount: -1 }), wrong: [] };
   } catch (error) {
     // Such as `<<` of what is no map.
-    const message = `is no valid YAML: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `is no valid YAML: ${messageOf(error)}`;
     return { value: undefined, wrong: [{ message }] };
   }
 }

@@ -3,6 +3,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import {
@@ -16,9 +18,32 @@ import {
   presence,
   training,
 } from '../../workflows/base/activity-profiles.ts';
+import type {
+  ControlActivities,
+  HostActivities,
+  PlanActivities,
+  PoolActivities,
+  ScheduleActivities,
+  StageActivities,
+  SweepActivities,
+  WeightsActivities,
+} from '../../contracts/activities.ts';
 import * as workflows from '../../workflows/index.ts';
 import * as messages from '../../workflows/base/messages.ts';
 import { stagePlan } from '../fixtures/stage-plan.ts';
+import { historiesFolder } from '../replay/scenarios.ts';
+
+type ActivityName = keyof (PlanActivities &
+  SweepActivities &
+  ScheduleActivities &
+  StageActivities &
+  ControlActivities &
+  WeightsActivities &
+  PoolActivities &
+  HostActivities);
+
+/** As `temporal workflow show --output json` writes it. */
+const ACTIVITY_TYPE = /"activityType":\s*\{\s*"name":\s*"(\w+)"/g;
 
 const FOR_EVER = 1_000_000;
 const { limits } = stagePlan('default');
@@ -76,6 +101,36 @@ test('the messages are called as running workflows and older clients know them',
     ['weightsStateQuery', 'query', 'state'],
     ['yieldSignal', 'signal', 'yield'],
   ]);
+});
+
+test('the activities are called as running workflows have scheduled them', async () => {
+  const named: Record<ActivityName, true> = {
+    ...{ resolvePlan: true, resolveFineTune: true, planEvaluation: true, endEvaluation: true },
+    ...{ listCheckpoints: true, resolveSweep: true, publishSweep: true, measureSegment: true },
+    ...{ awaitTrial: true, findScheduledChanges: true, concludeScheduled: true, requestLease: true },
+    ...{ confirmLease: true, findCandidates: true, findSuitable: true, recordChanges: true },
+    ...{ publishStage: true, forwardControl: true, findSkipped: true, publishSkipped: true },
+    ...{ checkSources: true, fetchArtifact: true, convertArtifact: true, mergeArtifact: true },
+    ...{ findTrained: true, askHolders: true, findEndedHolders: true, readPoolSettings: true },
+    ...{ keepPresence: true, leave: true, measureFreeSpace: true, openAttempt: true },
+    ...{
+      awaitCheckpoint: true,
+      checkHost: true,
+      checkCollective: true,
+      evaluateOnHost: true,
+      trainRank: true,
+    },
+  };
+  // The compiler compares these with the interfaces; the recorded histories are what workflows have scheduled.
+  const scheduled = new Set<string>();
+  for (const file of await readdir(historiesFolder))
+    for (const [, name] of (await readFile(join(historiesFolder, file), 'utf8')).matchAll(ACTIVITY_TYPE))
+      if (name !== undefined) scheduled.add(name);
+  assert.ok(scheduled.size > 10, [...scheduled].join());
+  assert.deepEqual(
+    [...scheduled].filter((name) => !Object.hasOwn(named, name)),
+    [],
+  );
 });
 
 test('what no person waits for outlasts an outage of days, planning and checks of sources too', () => {

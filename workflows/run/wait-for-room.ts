@@ -7,6 +7,7 @@ import type { HostActivities, StageActivities } from '../../contracts/activities
 import type { TrainStageInput } from '../../contracts/runs.ts';
 import type { DiskRoom, PlacedInput } from '../../contracts/training.ts';
 import { bookkeeping, measuring } from '../base/activity-profiles.ts';
+import { gigabytes } from '../../contracts/sizes.ts';
 
 const control = proxyActivities<StageActivities>(bookkeeping);
 
@@ -52,9 +53,4 @@ async function measure(host: string, placed: PlacedInput): Promise<HostRoom> {
 
 function fullDisks({ host, disks = [] }: HostRoom): readonly (DiskRoom & { readonly host: string })[] {
   return disks.filter((disk) => disk.neededBytes > disk.freeBytes).map((disk) => ({ host, ...disk }));
-}
-
-/** Free space rounded down, as nothing is gained by a figure that looks like enough. */
-function gigabytes(bytes: number): string {
-  return `${Math.floor(bytes / 1e7) / 100} GB`;
 }

@@ -19,6 +19,7 @@ import {
 import type { StageLimits } from '../../contracts/plan.ts';
 import type { HostBlame } from '../../contracts/pool.ts';
 import type { Budget } from '../../contracts/runs.ts';
+import { messageOf } from '../../contracts/error-message.ts';
 
 export type Decision =
   /** A new attempt on the same hosts. */
@@ -108,7 +109,7 @@ export function nameFailure(error: unknown, host: string): NamedFailure {
   if (cause instanceof ApplicationFailure && isFailureType(cause.type)) {
     return { ...details(cause), host, type: cause.type, message: cause.message };
   }
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = messageOf(cause);
   return {
     type: 'TrainerCrashed',
     host,

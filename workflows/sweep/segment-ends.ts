@@ -5,6 +5,7 @@ import type { StageResult } from '../../contracts/runs.ts';
 import type { SweepEvent, SweepRules, TrialState } from '../../contracts/sweep.ts';
 import { iterationsAt } from './sweep-state.ts';
 import type { SegmentEnd } from './trial-segments.ts';
+import { messageOf } from '../../contracts/error-message.ts';
 
 /** @param trial As it was when the segment began. */
 export function afterSegment(rules: SweepRules, trial: TrialState, end: SegmentEnd): SweepEvent {
@@ -42,5 +43,5 @@ function isFinal({ stage, artifact: { name } }: StageResult): boolean {
 function rootMessage(error: unknown): string {
   const passesOn = error instanceof ChildWorkflowFailure || error instanceof ActivityFailure;
   if (passesOn && error.cause !== undefined) return rootMessage(error.cause);
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isNotFound } from '../../files/atomic-files.ts';
 import { statRegular } from '../../files/regular-files.ts';
 import type { ObjectStore } from '../../storage/ports/object-store.ts';
+import { messageOf } from '../../../contracts/error-message.ts';
 
 /** A host that dies loses at most so much of its curves. */
 const INTERVAL_MS = 60_000;
@@ -51,7 +52,7 @@ export class OutputFollower {
       }
       this.trouble = undefined;
     } catch (error) {
-      if (!signal.aborted) this.trouble = error instanceof Error ? error.message : String(error);
+      if (!signal.aborted) this.trouble = messageOf(error);
     }
   }
 

@@ -29,6 +29,7 @@ import { statRegular } from '../../files/regular-files.ts';
 import { within } from '../../support/time-limit.ts';
 import { readJobTail } from '../jobs/job-files.ts';
 import { FINAL, isKept, iterationsOf } from './checkpoint-names.ts';
+import { messageOf } from '../../../contracts/error-message.ts';
 
 const RETRY_MS = 1000;
 const POINTER_BYTES = 256;
@@ -108,7 +109,7 @@ export class Uploader {
         await this.#removeOlder();
       } catch (error) {
         if (signal.aborted || error instanceof ApplicationFailure) throw error;
-        this.trouble = `upload of ${name} is tried again: ${error instanceof Error ? error.message : String(error)}`;
+        this.trouble = `upload of ${name} is tried again: ${messageOf(error)}`;
         await delay(RETRY_MS, undefined, { signal });
       }
     }

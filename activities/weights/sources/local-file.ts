@@ -5,6 +5,7 @@ import { sep } from 'node:path';
 import { toBytes } from '../../files/atomic-files.ts';
 import { FetchError } from './fetch-error.ts';
 import { fileNameOf, type ArtifactSource, type FileVersion } from './source.ts';
+import { messageOf } from '../../../contracts/error-message.ts';
 
 /** @param roots Folders that may be read from; links that lead out of them are not followed. */
 export function localFile(path: string, roots: readonly string[]): ArtifactSource {
@@ -61,7 +62,7 @@ async function openFile(path: string, roots: readonly string[]): Promise<FileHan
 function inOurWords(path: string, error: unknown): FetchError {
   if (error instanceof FetchError) return error;
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const message = `file://${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  const message = `file://${path} cannot be read: ${messageOf(error)}`;
   if (code === 'ENOENT' || code === 'ENOTDIR') return new FetchError('notFound', message, { cause: error });
   if (code === 'EACCES' || code === 'EPERM') return new FetchError('unauthorized', message, { cause: error });
   return new FetchError('unavailable', message, { cause: error });
