@@ -20,7 +20,7 @@ import type { Bucket } from './storage/bucket.ts';
 import type { ObjectStore } from './storage/ports/object-store.ts';
 import { planSchema, readObject } from './storage/schemas.ts';
 import { decisive, readSweepPlan, readSweepState } from './plans/sweep-objects.ts';
-import { addToRecord, readRecord } from './plans/schedule-record.ts';
+import { addToRecord, readScheduleRecord } from './plans/schedule-record.ts';
 
 export function createScheduleActivities(bucket: Bucket, settings: PlanSettings): ScheduleActivities {
   const { store } = bucket;
@@ -28,7 +28,7 @@ export function createScheduleActivities(bucket: Bucket, settings: PlanSettings)
     findScheduledChanges: (input) =>
       withPlanningErrors(store, async (signal) => {
         const { follows, starts, isAsBefore } = await outlook(bucket, settings, input, signal);
-        const { runs } = await readRecord(store, input.schedule, signal);
+        const { runs } = await readScheduleRecord(store, input.schedule, signal);
         const last = runs.at(-1);
         // What follows nothing is trained again each time: that is what such a schedule is for.
         if (follows.length === 0 || last === undefined || !(await isAsBefore(last.run))) return { follows };

@@ -5,7 +5,7 @@
 import { parseCheckpointRef } from './checkpoints.ts';
 
 /** Who asks, and why. */
-export interface Order {
+export interface ControlReason {
   /** A person, or what acts for one: `ada`, `cron@gpu-1`. */
   readonly by: string;
   readonly why: string;
@@ -21,20 +21,20 @@ export type Resolution =
 
 export type Control =
   /** Saves, gives its hosts back and waits for `resume`. */
-  | ({ readonly kind: 'pause' } & Order)
-  | ({ readonly kind: 'resume' } & Order)
+  | ({ readonly kind: 'pause' } & ControlReason)
+  | ({ readonly kind: 'resume' } & ControlReason)
   /** Saves, gives its hosts back and queues for others. */
-  | ({ readonly kind: 'yield' } & Order)
+  | ({ readonly kind: 'yield' } & ControlReason)
   /** Does not wait out what it backs off for. */
-  | ({ readonly kind: 'retry' } & Order)
+  | ({ readonly kind: 'retry' } & ControlReason)
   /** The stage is to end after so many iterations. */
-  | ({ readonly kind: 'extend'; readonly iterations: number } & Order)
-  | ({ readonly kind: 'priority'; readonly priority: number } & Order)
-  | ({ readonly kind: 'resolve' } & Order & Resolution)
+  | ({ readonly kind: 'extend'; readonly iterations: number } & ControlReason)
+  | ({ readonly kind: 'priority'; readonly priority: number } & ControlReason)
+  | ({ readonly kind: 'resolve' } & ControlReason & Resolution)
   /** The run's own: its next stage may begin. */
-  | ({ readonly kind: 'approve' } & Order)
+  | ({ readonly kind: 'approve' } & ControlReason)
   /** The run's own: ends the stage; the next one begins from its newest checkpoint, or from the one that is named. */
-  | ({ readonly kind: 'skip'; readonly weights?: string } & Order);
+  | ({ readonly kind: 'skip'; readonly weights?: string } & ControlReason);
 
 export type ControlKind = Control['kind'];
 
@@ -88,7 +88,7 @@ const KEYS: Readonly<Record<ControlKind, readonly string[]>> = {
 
 function parseFacts(
   kind: ControlKind,
-  order: Order,
+  order: ControlReason,
   facts: Readonly<Record<string, unknown>>,
 ): ParsedControl {
   const { iterations, priority, weights } = facts;
@@ -118,7 +118,7 @@ function parseFacts(
 }
 
 function parseResolution(
-  order: Order,
+  order: ControlReason,
   { action, iterations, learningRate }: Readonly<Record<string, unknown>>,
 ): ParsedControl {
   const resolve = { kind: 'resolve', ...order } as const;

@@ -2,7 +2,7 @@
 import type { Artifact, StageName, StagePlan, Variant } from './plan.ts';
 import type { InitialWeights } from './training.ts';
 import type { GoBack } from './checkpoints.ts';
-import type { Order } from './controls.ts';
+import type { ControlReason } from './controls.ts';
 import type { FailureClass, FailureType, NamedFailure } from './failures.ts';
 import type { EvaluationResult } from './evaluation.ts';
 import type { CarriedLease } from './pool.ts';
@@ -100,7 +100,7 @@ export interface StageState {
   /** The most that was ever committed: more than that is progress. Absent where nothing was gone back from. */
   readonly bestIterations?: number;
   /** Since when and by whom it is paused. Absent when it is not. */
-  readonly paused?: Order & { readonly at: number };
+  readonly paused?: ControlReason & { readonly at: number };
   /** The failure about which a person has to decide. */
   readonly question?: NamedFailure;
   /** From where the next attempt continues, when not from the newest checkpoint. */

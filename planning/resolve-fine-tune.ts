@@ -105,7 +105,7 @@ async function resolveOnlyStage(
   task: FineTuneTask,
   surroundings: Surroundings & Pick<StageRequest, 'evaluatesOnly'>,
 ): Promise<StageAnswer> {
-  const { variant, weights, overrides = {}, ...wishes } = config;
+  const { variant, weights, overrides = {}, ...options } = config;
   return resolveStage({
     ...surroundings,
     stage: FINE_TUNE_STAGE,
@@ -115,7 +115,7 @@ async function resolveOnlyStage(
     configFile: task.configFile,
     weights: weights ?? { path: `model_zoo/GLEE_${variant}_joint.pth` },
     earlier: [],
-    wishes,
+    options,
     ownOverrides: overrides,
     sharedOverrides: {},
     generated: generatedSettings(config, task),

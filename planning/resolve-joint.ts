@@ -2,7 +2,7 @@
 import { STAGES, type Plan, type Problem, type JointStageName } from '../contracts/plan.ts';
 import { gleeConfigFile } from './glee/glee-stages.ts';
 import { defaultConfigDirectory, loadJointConfig, type LoadedConfig } from './load-config.ts';
-import { overrideTraps } from './validations/override-validations.ts';
+import { overrideProblems } from './validations/override-validations.ts';
 import { resolveStage, type StageAnswer, type Surroundings } from './resolve-stage.ts';
 import {
   groundOf,
@@ -13,7 +13,7 @@ import {
   type ResolveInput,
 } from './resolve-common.ts';
 import type { JointConfig, StageConfig } from './schemas/joint-schema.ts';
-import type { StageWishes } from './schemas/stage-options.ts';
+import type { StageOptions } from './schemas/stage-options.ts';
 
 export interface ResolveJointPlanResult {
   /** Undefined where a problem is an error. */
@@ -55,7 +55,7 @@ async function resolveStages(
   const { file } = source;
   const sharedOverrides = config.overrides ?? {};
   const shared = { overrides: sharedOverrides, file, at: 'overrides', known: surroundings.known };
-  const answers: StageAnswer[] = [{ plan: undefined, problems: overrideTraps(shared) }];
+  const answers: StageAnswer[] = [{ plan: undefined, problems: overrideProblems(shared) }];
   const earlier: JointStageName[] = [];
   for (const stage of STAGES) {
     const own = config.stages[stage];
@@ -70,7 +70,7 @@ async function resolveStages(
       ownConfigFile: own.config,
       weights: own.weights,
       earlier: [...earlier],
-      wishes: wishesOf(own, config),
+      options: stageOptions(own, config),
       ownOverrides: own.overrides ?? {},
       sharedOverrides,
     });
@@ -81,7 +81,7 @@ async function resolveStages(
 }
 
 /** The stage's own go before those that it shares. */
-function wishesOf(own: StageConfig, joint: JointConfig): StageWishes {
+function stageOptions(own: StageConfig, joint: JointConfig): StageOptions {
   const phases = { ...joint.limits?.phases, ...own.limits?.phases };
   return {
     gang: own.gang ?? joint.gang,

@@ -6,10 +6,10 @@ import type { Catalogue } from './artifact-catalog.ts';
 import { hasFile, listGleeConfigs, type checksumOnce, type KnownKeys } from './glee/checkout.ts';
 import { withDeclared, type Datasets } from './glee/dataset-catalog.ts';
 import { decodeSettings, readPythonConfig } from './glee/glee-config.ts';
-import { gleeConfigTraps } from './validations/glee-config-validations.ts';
+import { gleeConfigProblems } from './validations/glee-config-validations.ts';
 import { typedOverrides } from './glee/key-types.ts';
 import { MODEL_CODE, neededFiles } from './glee/needed-files.ts';
-import { overrideTraps } from './validations/override-validations.ts';
+import { overrideProblems } from './validations/override-validations.ts';
 import { checkoutPathProblem } from './validations/path-validations.ts';
 import type { StagePlaces } from './validations/setting-places.ts';
 import { ConfigError, didYouMean } from './reading/problems.ts';
@@ -19,8 +19,8 @@ import { learningRateSteps, numberAt } from './validations/schedule-validations.
 import type { WeightsConfig } from './schemas/schema-parts.ts';
 import { mergeSettings, type Settings } from './reading/nested-settings.ts';
 import { settingsSha256 } from './inputs-checksum.ts';
-import { periodOverride, wishedFor, type StageWishes } from './schemas/stage-options.ts';
-import { findTraps } from './validations/validate-stage.ts';
+import { checkpointPeriodOverride, optionsFor, type StageOptions } from './schemas/stage-options.ts';
+import { validateStage } from './validations/validate-stage.ts';
 
 /** What resolving needs beside the config. */
 export interface Surroundings {
@@ -45,7 +45,7 @@ export interface StageRequest extends Surroundings {
   readonly weights: WeightsConfig | undefined;
   /** Stages that this run trains before this one. */
   readonly earlier: readonly JointStageName[];
-  readonly wishes: StageWishes;
+  readonly options: StageOptions;
   readonly ownOverrides: Overrides;
   readonly sharedOverrides: Overrides;
   /** Settings that the pipeline makes by itself, below the user's. */
@@ -64,25 +64,31 @@ export interface StageAnswer {
 
 /** Resolves and checks one stage; every problem is found that can be seen without the others solved. */
 export async function resolveStage(request: StageRequest): Promise<StageAnswer> {
-  const { stage, at, file, ownOverrides, sharedOverrides, wishes, generated = {}, declared = [] } = request;
+  const { stage, at, file, ownOverrides, sharedOverrides, options, generated = {}, declared = [] } = request;
   const own = { overrides: ownOverrides, file, at: `${at}overrides`, known: request.known };
-  const keyProblems = overrideTraps(own);
+  const keyProblems = overrideProblems(own);
   const configFile = request.ownConfigFile ?? request.configFile;
   const glee = await readConfig(request, configFile);
   if (glee.settings === undefined) return { plan: undefined, problems: [...keyProblems, ...glee.problems] };
 
   const places: StagePlaces = { stage, at, file, gleeFile: configFile, ownOverrides, sharedOverrides };
   const given = mergeSettings(mergeSettings(generated, sharedOverrides), ownOverrides);
-  const wished = mergeSettings(given, periodOverride(wishes.checkpointPeriod));
-  const overrides = typedOverrides(wished, request.known.types);
+  const withPeriod = mergeSettings(given, checkpointPeriodOverride(options.checkpointPeriod));
+  const overrides = typedOverrides(withPeriod, request.known.types);
   const settings = mergeSettings(plainSettings(glee.settings), decodeSettings(overrides));
   const weights = await resolveWeights({ ...request, given: request.weights, settings, places });
   const needed = await findFiles(settings, request, places);
   const datasets = withDeclared(request.datasets, declared);
   const problems = [
     ...keyProblems,
-    ...gleeConfigTraps(glee.settings, request.known, places),
-    ...findTraps({ settings, gang: wishes.gang, places, datasets, evaluatesOnly: request.evaluatesOnly }),
+    ...gleeConfigProblems(glee.settings, request.known, places),
+    ...validateStage({
+      settings,
+      gang: options.gang,
+      places,
+      datasets,
+      evaluatesOnly: request.evaluatesOnly,
+    }),
     ...('kind' in weights ? [] : [weights]),
     ...needed.problems,
   ];
@@ -93,7 +99,7 @@ export async function resolveStage(request: StageRequest): Promise<StageAnswer> 
     weights,
     overrides,
     settingsSha256: settingsSha256(settings, declared),
-    ...wishedFor(stage, wishes),
+    ...optionsFor(stage, options),
     maxIterations: numberAt(settings, 'SOLVER.MAX_ITER'),
     checkpointPeriod: numberAt(settings, 'SOLVER.CHECKPOINT_PERIOD'),
     learningRateSteps: learningRateSteps(settings),

@@ -1,4 +1,4 @@
-/** @module What both servers need to start: a free port, and the patience to wait until they answer. */
+/** @module What both servers need to start: a free port, and the time until they answer. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

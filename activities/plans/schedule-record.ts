@@ -11,7 +11,7 @@ const scheduleRecordSchema: z.ZodType<ScheduleRecord> = z.object({
   runs: z.array(z.object({ run: z.string(), config: z.string(), endedAt: z.string() })),
 });
 
-export async function readRecord(
+export async function readScheduleRecord(
   store: ObjectStore,
   schedule: string,
   signal?: AbortSignal,

@@ -11,7 +11,7 @@ import { callOn, type Call } from './collective-meeting.ts';
 import { runBriefly } from './run-briefly.ts';
 import { isFarBelow, keepSpeed, usualSpeed } from './disk-speed.ts';
 
-/** Torch's import, NCCL's start, and the patience with ranks that do not come. */
+/** Torch's import, NCCL's start, and the time to wait for ranks that do not come. */
 const COLLECTIVE_LIMIT_MS = 120_000;
 const PATIENCE_SECONDS = 40;
 

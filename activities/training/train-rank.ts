@@ -30,7 +30,7 @@ import { endTrainer, livingTrainers } from './jobs/processes.ts';
 import type { Rank, TrainingDependencies } from './rank.ts';
 import { placeInitialFiles } from './initial-files.ts';
 import { asRestored, removeCheckpoints, restoreCheckpoint } from './files/restore.ts';
-import { periodOverride } from './files/save-clock.ts';
+import { savePeriodOverride } from './files/save-clock.ts';
 import { superviseTrainer } from './supervise.ts';
 import { Uploader } from './files/uploader.ts';
 
@@ -125,7 +125,7 @@ async function prepare(rank: Rank): Promise<void> {
   }
   const config = writeGleeYaml({
     base: join(settings.checkout, plan.configFile),
-    overrides: mergeSettings(mergeSettings(plan.overrides, periodOverride(input)), testOverride(plan)),
+    overrides: mergeSettings(mergeSettings(plan.overrides, savePeriodOverride(input)), testOverride(plan)),
     outputDir: job.output,
     // With --resume the checkpoint is loaded instead; the setting must not name another stage's file all the same.
     weights: weights ?? join(job.output, resumeFrom?.name ?? ''),

@@ -1,11 +1,11 @@
 /** @module Whether a source would do, asked in seconds before anyone counts on it. */
 import type { Expected } from './fetching.ts';
-import { createPatience, type PatienceSettings } from './retry-policy.ts';
+import { createRetrier, type RetryPolicy } from './retry-policy.ts';
 import { mustAgree } from './verify-download.ts';
 import type { ArtifactSource, FileVersion } from './sources/source.ts';
 
 /** Enough for a hiccup, and no more. */
-const LITTLE_PATIENCE: PatienceSettings = {
+const SHORT_RETRY_POLICY: RetryPolicy = {
   failures: 3,
   firstWaitMs: 300,
   longestWaitMs: 1000,
@@ -22,8 +22,8 @@ export async function checkSource(
   expected: Expected,
   signal: AbortSignal,
 ): Promise<FileVersion> {
-  const patience = createPatience(LITTLE_PATIENCE, () => undefined);
-  const version = await patience.retry(() => source.describe(signal), signal);
+  const retrier = createRetrier(SHORT_RETRY_POLICY, () => undefined);
+  const version = await retrier.retry(() => source.describe(signal), signal);
   mustAgree(source, version, expected);
   return version;
 }

@@ -26,7 +26,7 @@ const recordSchema: z.ZodType<DownloadRecord> = z.object({
 });
 
 /** Undefined also where the object is not what this version writes: a download that cannot be continued starts again. */
-export async function readRecord(
+export async function readDownloadRecord(
   store: ObjectStore,
   name: string,
   signal: AbortSignal,

@@ -1,11 +1,11 @@
-/** @module The bytes of one version into one object of S3, continuing with what an earlier process brought there. */
+/** @module The bytes of one version into one object of S3, continuing with what an earlier process downloaded there. */
 import { randomUUID } from 'node:crypto';
 import type { MultipartUpload, StoredPart } from '../storage/ports/multipart-uploads.ts';
 import { whyAnew, writeRecord, type DownloadRecord } from './download-record.ts';
 import { FetchError } from './sources/fetch-error.ts';
 import type { Fetching } from './fetching.ts';
 import { artifactNames } from './manifest.ts';
-import { createPatience, type Patience } from './retry-policy.ts';
+import { createRetrier, type Retrier } from './retry-policy.ts';
 import type { ArtifactSource, FileVersion } from './sources/source.ts';
 import { CannotContinue, steadyBytes } from './steady-bytes.ts';
 import { partSizeFor, uploadParts, wholeParts } from './upload-parts.ts';
@@ -14,7 +14,7 @@ export interface Download {
   readonly source: ArtifactSource;
   readonly version: FileVersion;
   /** With the source; S3 has one of its own for each request. */
-  readonly patience: Patience;
+  readonly retrier: Retrier;
 }
 
 interface Begun {
@@ -27,7 +27,7 @@ interface Begun {
  * @returns Name of the object, which nothing refers to yet.
  * @throws FetchError
  */
-export async function bring(
+export async function downloadToS3(
   fetching: Fetching,
   download: Download,
   record: DownloadRecord | undefined,
@@ -90,18 +90,18 @@ async function again(fetching: Fetching, { source, version }: Download): Promise
 
 async function transfer(
   fetching: Fetching,
-  { source, version, patience }: Download,
+  { source, version, retrier }: Download,
   { upload, partSizeBytes, stored }: Begun,
 ): Promise<string> {
   const { uploads, meter, signal } = fetching;
   const offset = stored.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   meter.start(offset, version.sizeBytes, offset > 0 ? `continuing after ${offset} bytes` : undefined);
-  const bytes = counted(steadyBytes(source, version, offset, patience, signal), offset, fetching);
-  const s3Patience = () => createPatience(fetching.patience, (text) => meter.note(text));
+  const bytes = counted(steadyBytes(source, version, offset, retrier, signal), offset, fetching);
+  const s3Retrier = () => createRetrier(fetching.retryPolicy, (text) => meter.note(text));
   const parts = await uploadParts({ upload, partSizeBytes, stored, bytes }, (...part) =>
-    s3Patience().retry(() => uploads.putPart(...part, signal), signal),
+    s3Retrier().retry(() => uploads.putPart(...part, signal), signal),
   );
-  const completed = await s3Patience().retry(() => uploads.complete(upload, parts, signal), signal);
+  const completed = await s3Retrier().retry(() => uploads.complete(upload, parts, signal), signal);
   if (completed === 'noSuchUpload') await mustBeThere(fetching, upload, parts);
   return upload.name;
 }

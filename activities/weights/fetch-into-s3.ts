@@ -5,13 +5,13 @@
  * next call continues with, and never a manifest that refers to something unproven.
  */
 import { readObject } from '../storage/schemas.ts';
-import { bring } from './download-to-s3.ts';
-import { readRecord, type DownloadRecord } from './download-record.ts';
+import { downloadToS3 } from './download-to-s3.ts';
+import { readDownloadRecord, type DownloadRecord } from './download-record.ts';
 import { combine, FetchError } from './sources/fetch-error.ts';
 import type { Expected, Fetching, FetchTools } from './fetching.ts';
 import { isStored } from './find-prepared.ts';
 import { artifactNames, manifestSchema, mustBeArtifactName, type ArtifactManifest } from './manifest.ts';
-import { createPatience, PATIENCE } from './retry-policy.ts';
+import { createRetrier, DEFAULT_RETRY_POLICY } from './retry-policy.ts';
 import { createMeter, type FetchProgress } from './progress.ts';
 import { mustAgree, prove } from './verify-download.ts';
 import { publishManifest, type FoundManifest } from './publish-manifest.ts';
@@ -47,16 +47,16 @@ export async function fetchIntoS3(
 ): Promise<FetchResult> {
   mustBeArtifactName(name);
   const meter = createMeter(onProgress);
-  const defaults = { patience: PATIENCE, partSizeBytes: PART_SIZE_BYTES };
+  const defaults = { retryPolicy: DEFAULT_RETRY_POLICY, partSizeBytes: PART_SIZE_BYTES };
   const fetching: Fetching = { ...defaults, ...tools, name, expected, inspect, signal, meter };
 
   const found = await readObject(tools.store, artifactNames.manifest(name), manifestSchema, signal);
   if (found !== undefined && (await isWanted(fetching, found.value))) {
-    // A person may have vouched for it when it was brought, and no longer does.
+    // A person may have vouched for it when it was downloaded, and no longer does.
     if (found.value.scanned !== true) await inspect?.(found.value.file.key);
     return { outcome: 'reused', manifest: found.value };
   }
-  const record = await readRecord(tools.store, name, signal);
+  const record = await readDownloadRecord(tools.store, name, signal);
   const mirrors = sources.map((source) => tools.sources.of(source));
   return { outcome: 'fetched', manifest: await fromAny(fetching, mirrors, record, found) };
 }
@@ -97,12 +97,16 @@ async function fromOne(
   found: FoundManifest | undefined,
 ): Promise<ArtifactManifest> {
   const { meter, signal, expected } = fetching;
-  const patience = createPatience(fetching.patience, (text) => meter.note(text));
-  const version = await patience.retry(() => source.describe(signal), signal);
+  const retrier = createRetrier(fetching.retryPolicy, (text) => meter.note(text));
+  const version = await retrier.retry(() => source.describe(signal), signal);
   mustAgree(source, version, expected);
-  const brought = await bring(fetching, { source, version, patience }, ownRecord(fetching, record, found));
-  const proven = await prove(fetching, { source, version, object: brought }, found?.value);
-  await inspected(fetching, brought);
+  const downloaded = await downloadToS3(
+    fetching,
+    { source, version, retrier },
+    ownRecord(fetching, record, found),
+  );
+  const proven = await prove(fetching, { source, version, object: downloaded }, found?.value);
+  await inspected(fetching, downloaded);
   return publishManifest(fetching, { source, version, ...proven }, found);
 }
 

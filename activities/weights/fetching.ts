@@ -2,7 +2,7 @@
 import type { MultipartUploads } from '../storage/ports/multipart-uploads.ts';
 import type { ObjectStore } from '../storage/ports/object-store.ts';
 import type { StoredObjects } from '../storage/ports/stored-objects.ts';
-import type { PatienceSettings } from './retry-policy.ts';
+import type { RetryPolicy } from './retry-policy.ts';
 import type { Meter } from './progress.ts';
 import type { Sources } from './sources/open-source.ts';
 
@@ -11,7 +11,7 @@ export interface FetchTools {
   readonly uploads: MultipartUploads;
   readonly objects: StoredObjects;
   readonly sources: Sources;
-  readonly patience?: PatienceSettings;
+  readonly retryPolicy?: RetryPolicy;
   /** @default 8 MiB */
   readonly partSizeBytes?: number;
 }

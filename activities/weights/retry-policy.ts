@@ -7,7 +7,7 @@ import { httpStatus, storageRefusal } from '../../planning/environment/s3-client
 import { FetchError } from './sources/fetch-error.ts';
 import { messageOf } from '../../contracts/error-message.ts';
 
-export interface PatienceSettings {
+export interface RetryPolicy {
   /** So many failures in a row without new bytes end it. */
   readonly failures: number;
   /** Doubles with each failure, and varies so that many hosts do not come back at the same moment. */
@@ -18,26 +18,26 @@ export interface PatienceSettings {
 }
 
 /** About a minute of nothing at all. */
-export const PATIENCE: PatienceSettings = {
+export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   failures: 8,
   firstWaitMs: 500,
   longestWaitMs: 30_000,
   longestRetryAfterMs: 300_000,
 };
 
-export interface Patience {
+export interface Retrier {
   /** @param doneBytes Only more than ever before is progress. */
   progressed(doneBytes: number): void;
-  /** Waits until it is time to try again. Throws what will not pass by itself, and what patience is spent for. */
+  /** Waits until it is time to try again. Throws what will not pass by itself, and what the policy allows no more for. */
   wait(error: unknown, signal: AbortSignal): Promise<void>;
   retry<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
 }
 
 /** @param note Told, for people, what failed and when it is tried again. */
-export function createPatience(settings: PatienceSettings, note: (text: string) => void): Patience {
+export function createRetrier(settings: RetryPolicy, note: (text: string) => void): Retrier {
   let failures = 0;
   let mostBytes = 0;
-  const patience: Patience = {
+  const retrier: Retrier = {
     progressed(doneBytes) {
       if (doneBytes <= mostBytes) return;
       mostBytes = doneBytes;
@@ -57,12 +57,12 @@ export function createPatience(settings: PatienceSettings, note: (text: string) 
         try {
           return await work();
         } catch (error) {
-          await patience.wait(error, signal);
+          await retrier.wait(error, signal);
         }
       }
     },
   };
-  return patience;
+  return retrier;
 }
 
 /** Errors of sources that say so; of S3, those of the network and of a server in trouble. */
@@ -75,7 +75,7 @@ function mayPass(error: unknown): boolean {
   return error.name === 'TimeoutError' || 'code' in error;
 }
 
-function waitFor(error: unknown, failures: number, settings: PatienceSettings): number {
+function waitFor(error: unknown, failures: number, settings: RetryPolicy): number {
   const grown = Math.min(settings.firstWaitMs * 2 ** (failures - 1), settings.longestWaitMs);
   const jittered = grown * (0.5 + Math.random() / 2);
   const asked = error instanceof FetchError ? (error.retryAfterMs ?? 0) : 0;

@@ -1,6 +1,6 @@
 /** @module One version of a file as one stream, however often the connection breaks. */
 import { FetchError } from './sources/fetch-error.ts';
-import type { Patience } from './retry-policy.ts';
+import type { Retrier } from './retry-policy.ts';
 import type { ArtifactSource, FileVersion } from './sources/source.ts';
 
 /** The connection broke, and without a validator nothing proves that the rest is of the same file. */
@@ -16,7 +16,7 @@ export async function* steadyBytes(
   source: ArtifactSource,
   version: FileVersion,
   offset: number,
-  patience: Patience,
+  retrier: Retrier,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const { sizeBytes, validator } = version;
@@ -25,7 +25,7 @@ export async function* steadyBytes(
       for await (const chunk of await source.open(at, version, signal)) {
         at += chunk.length;
         if (sizeBytes !== undefined && at > sizeBytes) throw tooLong(source, sizeBytes);
-        patience.progressed(at);
+        retrier.progressed(at);
         yield chunk;
       }
       if (sizeBytes === undefined) return;
@@ -33,7 +33,7 @@ export async function* steadyBytes(
     } catch (error) {
       // All bytes are there: what breaks after them is no loss, unless it says that they are not the file.
       if (at === sizeBytes && !signal.aborted && !isWrong(error)) return;
-      await patience.wait(error, signal);
+      await retrier.wait(error, signal);
       if (at > 0 && validator === undefined) {
         throw new CannotContinue(`${source.address} states no version to continue with`, { cause: error });
       }

@@ -5,7 +5,7 @@ import type { Proof } from '../../contracts/weights.ts';
 import { FetchError } from './sources/fetch-error.ts';
 import type { Expected, Fetching } from './fetching.ts';
 import { artifactNames, type ArtifactManifest } from './manifest.ts';
-import { createPatience } from './retry-policy.ts';
+import { createRetrier } from './retry-policy.ts';
 import type { ArtifactSource, FileVersion } from './sources/source.ts';
 import { storedObject } from './sources/stored-object.ts';
 import { steadyBytes } from './steady-bytes.ts';
@@ -31,7 +31,7 @@ export function mustAgree({ address }: ArtifactSource, version: FileVersion, exp
 export interface ProveInput {
   readonly source: ArtifactSource;
   readonly version: FileVersion;
-  /** Name of the object that was brought. */
+  /** Name of the object that was downloaded. */
   readonly object: string;
 }
 
@@ -84,13 +84,13 @@ async function hashStored(
   { objects, store, meter, signal, ...fetching }: Fetching,
   object: string,
 ): Promise<{ readonly sha256: string; readonly sizeBytes: number }> {
-  const patience = createPatience(fetching.patience, (text) => meter.note(text));
+  const retrier = createRetrier(fetching.retryPolicy, (text) => meter.note(text));
   const stored = storedObject(objects, object, `s3://${store.bucket}/${store.keyOf(object)}`);
-  const version = await patience.retry(() => stored.describe(signal), signal);
+  const version = await retrier.retry(() => stored.describe(signal), signal);
   meter.start(0, version.sizeBytes, 'checking what S3 has');
   const hash = createHash('sha256');
   let sizeBytes = 0;
-  for await (const chunk of steadyBytes(stored, version, 0, patience, signal)) {
+  for await (const chunk of steadyBytes(stored, version, 0, retrier, signal)) {
     hash.update(chunk);
     sizeBytes += chunk.length;
     meter.at(sizeBytes);

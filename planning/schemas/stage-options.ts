@@ -1,11 +1,11 @@
-/** @module What a config wishes for a stage beside its settings: hosts, saving, limits. Joint and fine-tune have the same. */
+/** @module What a config options for a stage beside its settings: hosts, saving, limits. Joint and fine-tune have the same. */
 import { DEFAULT_RETENTION, type Retention } from '../../contracts/checkpoints.ts';
 import { FAILURE_CLASSES } from '../../contracts/failures.ts';
 import type { Overrides, SaveEvery, StageLimits, StageName, StagePlan } from '../../contracts/plan.ts';
 import { durationMs } from '../reading/durations.ts';
 import type { GangConfig, LimitsConfig, NeedsConfig, PeriodConfig, RetentionConfig } from './schema-parts.ts';
 
-export interface StageWishes {
+export interface StageOptions {
   readonly gang: GangConfig;
   readonly pool?: string | undefined;
   readonly team?: string | undefined;
@@ -45,18 +45,18 @@ const DEFAULT_COVERAGE: Readonly<Record<StageName, number>> = {
 };
 
 /** The part of a stage's plan that steers it and changes nothing that is learned, but for the gang. */
-export function wishedFor(
+export function optionsFor(
   stage: StageName,
-  wishes: StageWishes,
+  options: StageOptions,
 ): Pick<StagePlan, 'gang' | 'pool' | 'priority' | 'team' | 'needs' | 'approval' | 'saveEvery' | 'limits'> & {
   readonly retention: Retention;
 } {
-  const { gang, pool = 'default', approval, checkpointPeriod, retention = {}, limits = {} } = wishes;
+  const { gang, pool = 'default', approval, checkpointPeriod, retention = {}, limits = {} } = options;
   const saveEvery = saveEveryOf(checkpointPeriod);
   return {
     gang,
     pool,
-    ...poolWishes(wishes),
+    ...poolWishes(options),
     ...(approval === true && { approval }),
     ...(saveEvery !== undefined && { saveEvery }),
     retention: retentionOf(retention),
@@ -70,7 +70,7 @@ export function wishedFor(
 }
 
 /** A number of iterations is GLEE's own setting. */
-export function periodOverride(period: PeriodConfig | undefined): Overrides {
+export function checkpointPeriodOverride(period: PeriodConfig | undefined): Overrides {
   return typeof period === 'number' ? { SOLVER: { CHECKPOINT_PERIOD: period } } : {};
 }
 
@@ -89,7 +89,7 @@ function poolWishes({
   priority,
   team,
   needs: { gpuMemoryGiB, labels } = {},
-}: StageWishes): Pick<StagePlan, 'priority' | 'team' | 'needs'> {
+}: StageOptions): Pick<StagePlan, 'priority' | 'team' | 'needs'> {
   const needs = {
     ...(gpuMemoryGiB !== undefined && { gpuMemoryMiB: Math.round(gpuMemoryGiB * 1024) }),
     ...(labels !== undefined && { labels }),

@@ -11,11 +11,15 @@ const PARALLEL_LISTS = ['DATASET_RATIO', 'DATASET_BS', 'USE_RFS', 'DATASET_ANN']
 /** GLEE's defaults for the lists above all have this length (projects/GLEE/glee/config.py). */
 const DEFAULT_LENGTH = 2;
 
-export function datasetTraps(stage: StageUnderCheck): Problem[] {
-  return [...nameTraps(stage, 'DATASETS.TRAIN'), ...nameTraps(stage, 'DATASETS.TEST'), ...lengthTraps(stage)];
+export function datasetProblems(stage: StageUnderCheck): Problem[] {
+  return [
+    ...nameProblems(stage, 'DATASETS.TRAIN'),
+    ...nameProblems(stage, 'DATASETS.TEST'),
+    ...lengthProblems(stage),
+  ];
 }
 
-function nameTraps({ settings, places, datasets }: StageUnderCheck, key: string): Problem[] {
+function nameProblems({ settings, places, datasets }: StageUnderCheck, key: string): Problem[] {
   const names = settingAt(settings, key);
   const error = (message: string, change: string) =>
     settingProblem(places, { level: 'error', key, message, change });
@@ -49,7 +53,7 @@ function isRegistered(name: ConfigValue, datasets: Datasets): boolean {
   return typeof name === 'string' && datasets.registered.has(name);
 }
 
-function lengthTraps({ settings, places }: StageUnderCheck): Problem[] {
+function lengthProblems({ settings, places }: StageUnderCheck): Problem[] {
   const train = settingAt(settings, 'DATASETS.TRAIN');
   if (!isList(train) || settingAt(settings, 'DATALOADER.SAMPLER_TRAIN') !== 'MultiDatasetSampler') return [];
   return PARALLEL_LISTS.flatMap((name) => {

@@ -7,7 +7,7 @@ import { isPythonSettings, type PythonSettings } from '../pyyaml/python-value.ts
 import { mergeSettings, settingAt } from '../reading/nested-settings.ts';
 
 /** One problem for each key whose value no override replaces. */
-export function gleeConfigTraps(
+export function gleeConfigProblems(
   settings: PythonSettings,
   known: KnownKeys,
   places: StagePlaces,

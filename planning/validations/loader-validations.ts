@@ -24,15 +24,15 @@ export function isVideo(name: string): boolean {
   return VIDEO.test(name);
 }
 
-export function loaderTraps(stage: StageUnderCheck): readonly Problem[] {
+export function loaderProblems(stage: StageUnderCheck): readonly Problem[] {
   const { settings, evaluatesOnly = false } = stage;
-  if (evaluatesOnly) return testTraps(stage);
+  if (evaluatesOnly) return testProblems(stage);
   const mixed = settingAt(settings, 'DATALOADER.SAMPLER_TRAIN') === 'MultiDatasetSampler';
-  return [...(mixed ? mixedTraps(stage) : singleTraps(stage)), ...testTraps(stage)];
+  return [...(mixed ? mixedProblems(stage) : singleProblems(stage)), ...testProblems(stage)];
 }
 
 /** The reader of one data set. */
-function singleTraps({ settings, places }: StageUnderCheck): readonly Problem[] {
+function singleProblems({ settings, places }: StageUnderCheck): readonly Problem[] {
   const [first, ...others] = namesAt(settings, 'DATASETS.TRAIN');
   if (first === undefined) return [];
   const key = 'DATASETS.TRAIN';
@@ -67,7 +67,7 @@ function videoProblem(places: StageUnderCheck['places'], name: string): Problem 
 }
 
 /** The reader of several data sets. */
-function mixedTraps({ settings, places }: StageUnderCheck): readonly Problem[] {
+function mixedProblems({ settings, places }: StageUnderCheck): readonly Problem[] {
   const pseudo = settingAt(settings, 'MODEL.PSEUDO_VIDEO') === true;
   if (pseudo || settingAt(settings, 'INPUT.DATASET_MAPPER_NAME') === 'coco_instance_lsj') return [];
   return namesAt(settings, 'DATASETS.TRAIN')
@@ -75,7 +75,7 @@ function mixedTraps({ settings, places }: StageUnderCheck): readonly Problem[] {
     .map((name) => videoProblem(places, name));
 }
 
-function testTraps({ settings, places }: StageUnderCheck): readonly Problem[] {
+function testProblems({ settings, places }: StageUnderCheck): readonly Problem[] {
   return namesAt(settings, 'DATASETS.TEST').flatMap((name) => {
     const why = NOT_EVALUATED.test(name)
       ? 'it is registered without an evaluator'

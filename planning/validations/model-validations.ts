@@ -18,7 +18,11 @@ const VIDEO_QUERIES = 300;
 /** An evaluation on images takes so many of queries × classes. */
 const DETECTIONS = 100;
 
-export function modelTraps({ settings, places, evaluatesOnly = false }: StageUnderCheck): readonly Problem[] {
+export function modelProblems({
+  settings,
+  places,
+  evaluatesOnly = false,
+}: StageUnderCheck): readonly Problem[] {
   const losses = NEEDED.flatMap(([key, fits, change]) => {
     const value = settingAt(settings, key);
     if (evaluatesOnly || value === undefined || fits(value)) return [];

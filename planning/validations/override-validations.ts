@@ -22,11 +22,11 @@ const RESERVED: ReadonlyMap<string, string> = new Map([
   ['_BASE_', "is set by the pipeline: give the stage's `config` instead"],
 ]);
 
-export function overrideTraps(check: OverridesUnderCheck): readonly Problem[] {
-  return leavesOf(check.overrides).flatMap((leaf) => leafTraps(leaf, check));
+export function overrideProblems(check: OverridesUnderCheck): readonly Problem[] {
+  return leavesOf(check.overrides).flatMap((leaf) => leafProblems(leaf, check));
 }
 
-function leafTraps({ path, value }: Leaf, { file, at, known }: OverridesUnderCheck): readonly Problem[] {
+function leafProblems({ path, value }: Leaf, { file, at, known }: OverridesUnderCheck): readonly Problem[] {
   const key = path.join('.');
   const problem = (level: Problem['level'], message: string): Problem[] => [
     { level, file, key: `${at}.${key}`, message },

@@ -17,7 +17,7 @@ export function numberAt(settings: Settings, key: string): number {
 }
 
 /** `_compute_num_images_per_worker` and the multi-dataset loader assert that the batch divides by the world size. */
-export function batchTraps({ settings, gang, places }: StageUnderCheck): Problem[] {
+export function batchProblems({ settings, gang, places }: StageUnderCheck): Problem[] {
   const key = 'SOLVER.IMS_PER_BATCH';
   const batch = numberAt(settings, key);
   const gpus = gang.hosts * gang.gpusPerHost;
@@ -47,7 +47,7 @@ function realBatch(settings: Settings, gpus: number): string {
   return ` (the value is otherwise unused: with USE_DIFF_BS_SIZE the real batch is DATASET_BS × GPUs = ${range})`;
 }
 
-export function scheduleTraps({ settings, places }: StageUnderCheck): Problem[] {
+export function scheduleProblems({ settings, places }: StageUnderCheck): Problem[] {
   const last = numberAt(settings, 'SOLVER.MAX_ITER');
   if (!(Number.isInteger(last) && last >= 1)) {
     const message = 'there is nothing to train: the number of iterations must be 1 or more';

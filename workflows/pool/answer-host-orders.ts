@@ -5,7 +5,7 @@ import { setHandler } from '@temporalio/workflow';
 import { parse } from '../../contracts/parsing.ts';
 import { readOrder } from '../../contracts/pool-messages.ts';
 import type { HostOrder } from '../../contracts/pool.ts';
-import { checkOrder, type Order } from './host-orders.ts';
+import { checkOrder, type HostOrderKind } from './host-orders.ts';
 import { clearUpdate, cordonUpdate, drainUpdate, uncordonUpdate } from '../base/messages.ts';
 import { clearHost, cordonHost, drainHost, uncordonHost } from './pool-hosts.ts';
 import type { PoolRun } from './pool-run.ts';
@@ -15,7 +15,7 @@ import { refused } from '../base/refused.ts';
 
 type Apply = (state: PoolState, order: HostOrder, nowMs: number) => PoolState;
 
-const ORDERS: readonly (readonly [Order, typeof cordonUpdate, Apply])[] = [
+const ORDERS: readonly (readonly [HostOrderKind, typeof cordonUpdate, Apply])[] = [
   ['cordon', cordonUpdate, cordonHost],
   ['uncordon', uncordonUpdate, uncordonHost],
   ['drain', drainUpdate, drainHost],

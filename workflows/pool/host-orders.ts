@@ -6,12 +6,12 @@ import type { HostOrder } from '../../contracts/pool.ts';
 import { findHost } from './pool-hosts.ts';
 import type { PoolState } from './pool-state.ts';
 
-export type Order = 'cordon' | 'uncordon' | 'drain' | 'clear';
+export type HostOrderKind = 'cordon' | 'uncordon' | 'drain' | 'clear';
 
 const NEAREST_SHOWN = 3;
 
 /** @throws with a message for the person, where the order makes no sense. */
-export function checkOrder(state: PoolState, order: Order, { host: name, by, why }: HostOrder): void {
+export function checkOrder(state: PoolState, order: HostOrderKind, { host: name, by, why }: HostOrder): void {
   const host = findHost(state, name);
   if (host === undefined) throw new Error(`the pool has no host '${name}'${nearestTo(state, name)}`);
   if (by.trim() === '') throw new Error('say who you are: by is empty');

@@ -9,7 +9,7 @@ import {
   parseControl,
   type Control,
   type ControlKind,
-  type Order,
+  type ControlReason,
 } from '../../contracts/controls.ts';
 import { stageWorkflowId } from '../../contracts/ids.ts';
 import type { StagePlan } from '../../contracts/plan.ts';
@@ -128,7 +128,7 @@ export class RunControls {
     );
   }
 
-  #approve({ plan: { stage } }: TrainStageInput, { by, why }: Order): string {
+  #approve({ plan: { stage } }: TrainStageInput, { by, why }: ControlReason): string {
     this.#isApproved = true;
     return `${stage} is approved, by ${by}: ${why}`;
   }

@@ -57,7 +57,7 @@ export function judgeGang(
       .map(unfitness),
     ...silent.map((failure) => ({ failure, blame: undefined })),
     ...unreached(meetings),
-    ...strangers(reports),
+    ...checkoutMismatches(reports),
     ...stragglers(reports),
   ];
   const [first, ...rest] = unfit.toSorted((a, b) => weightOf(a) - weightOf(b));
@@ -151,7 +151,7 @@ function unreached(meetings: readonly HostAnswer<CollectiveReport>[]): readonly 
 }
 
 /** Hosts whose checkout is not what most have; of two that differ, the first counts, which writes the checkpoints. */
-function strangers(reports: readonly HostReport[]): readonly Unfit[] {
+function checkoutMismatches(reports: readonly HostReport[]): readonly Unfit[] {
   const known = reports.flatMap(({ host, checkout }) => (checkout === undefined ? [] : [{ host, checkout }]));
   const count = (text: string) => known.filter(({ checkout }) => checkout === text).length;
   const [usual] = known.toSorted((a, b) => count(b.checkout) - count(a.checkout));

@@ -103,7 +103,7 @@ export function nameFailure(error: unknown, host: string): NamedFailure {
     const what =
       cause.timeoutType === TimeoutType.SCHEDULE_TO_START
         ? 'no worker took its work'
-        : 'its worker fell silent';
+        : 'its worker does not answer any more';
     return { type: 'HostLost', host, message: `host ${host} is lost: ${what}` };
   }
   if (cause instanceof ApplicationFailure && isFailureType(cause.type)) {

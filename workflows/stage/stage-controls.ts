@@ -2,7 +2,7 @@
  * @module What a person may ask of a stage, and what becomes of it: pure decisions on its state.
  */
 import { hasArrived, type Checkpoint } from '../../contracts/checkpoints.ts';
-import type { Control, Order } from '../../contracts/controls.ts';
+import type { Control, ControlReason } from '../../contracts/controls.ts';
 import type { NamedFailure } from '../../contracts/failures.ts';
 import type { ConfigValue, Overrides, StagePlan } from '../../contracts/plan.ts';
 import type { StageState } from '../../contracts/runs.ts';
@@ -99,7 +99,7 @@ function resolved(
   }
 }
 
-function stopped(question: NamedFailure, { by, why }: Order): NamedFailure {
+function stopped(question: NamedFailure, { by, why }: ControlReason): NamedFailure {
   const message = `ended by ${by}: ${why}; the question was ${question.type}: ${question.message}`;
   return { ...question, type: 'StoppedByPerson', message };
 }

@@ -54,7 +54,7 @@ export function createSaveClock(job: Job, input: TrainRankInput): SaveClock {
  * GLEE's own period where the clock counts: a safety net behind it, once the pace is known, so that the trainer does not
  * save more often than was asked for. Empty where it stays as it is.
  */
-export function periodOverride(input: TrainRankInput): Overrides {
+export function savePeriodOverride(input: TrainRankInput): Overrides {
   const { secondsPerIteration: pace, stall } = input.resumeFrom?.times ?? {};
   const { period } = periods(input, stall);
   if (period === undefined || !pace) return {};

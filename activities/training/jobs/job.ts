@@ -102,7 +102,7 @@ export async function openJob(scratch: string, identity: JobIdentity): Promise<J
     );
   await mkdir(job.output, { recursive: true });
   const machine = await machineIdentity(scratch);
-  const before = await readRecord(job.folder, identity);
+  const before = await readJobRecord(job.folder, identity);
   if (before !== undefined && isElsewhere(before.machine, machine)) {
     const owner = `${before.host ?? 'a host'} on another machine (${before.machine.place}; this is ${machine.place})`;
     const message = `${job.folder} belongs to ${owner}: give each machine a GLEE_SCRATCH of its own`;
@@ -127,7 +127,7 @@ export async function listJobs(
   if (machine === undefined) return [];
   const keys = await listKeys(scratch, of);
   const jobs = await mapLimited(keys, READS_AT_ONCE, async (key) => {
-    const record = await readRecord(folderOf(scratch, key), key);
+    const record = await readJobRecord(folderOf(scratch, key), key);
     if (record === undefined || isElsewhere(record.machine, machine)) return [];
     if (!(await hasOwnFolders(scratch, key))) return [];
     const { machine: ofJob, ...identity } = record;
@@ -202,7 +202,7 @@ function at(scratch: string, identity: JobKey & Partial<JobIdentity>): Job {
 }
 
 /** A job.json that was put there for another folder is none: files would be removed, and trainers ended, by its word. */
-async function readRecord(folder: string, key: JobKey) {
+async function readJobRecord(folder: string, key: JobKey) {
   const record = await readJobPart(join(folder, 'job.json'), recordSchema);
   const isOfFolder = record?.run === key.run && record.stage === key.stage && record.token === key.token;
   return isOfFolder ? record : undefined;

@@ -14,7 +14,7 @@ export type FetchErrorKind =
   | 'sourceChanged'
   /** Size or checksum is not what was promised. */
   | 'wrongContent'
-  /** No one answered well for as long as patience lasted; a later call continues where this one ended. */
+  /** No one answered well for as long as the retry policy says; a later call continues where this one ended. */
   | 'unavailable';
 
 export class FetchError extends Error {

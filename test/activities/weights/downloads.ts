@@ -1,4 +1,4 @@
-/** @module Downloads into a real S3, with little patience and small parts. */
+/** @module Downloads into a real S3, with little retryPolicy and small parts. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ export const MIB = 1 << 20;
 /** The smallest that S3 takes. */
 export const PART = 5 * MIB;
 const QUICK = { connectMs: 1000, headersMs: 500, bodyMs: 500 };
-const PATIENCE = { failures: 5, firstWaitMs: 5, longestWaitMs: 20, longestRetryAfterMs: 1000 };
+const DEFAULT_RETRY_POLICY = { failures: 5, firstWaitMs: 5, longestWaitMs: 20, longestRetryAfterMs: 1000 };
 
 export interface Downloads {
   readonly tools: FetchTools;
@@ -62,7 +62,7 @@ export function downloads(
     uploads,
     objects,
     sources,
-    patience: PATIENCE,
+    retryPolicy: DEFAULT_RETRY_POLICY,
     partSizeBytes: PART,
     ...changes,
   };

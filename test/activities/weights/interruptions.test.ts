@@ -91,8 +91,8 @@ describe('a download that is interrupted', () => {
         return real.putPart(upload, number, part, signal);
       },
     };
-    const patience = { failures: 12, firstWaitMs: 50, longestWaitMs: 500, longestRetryAfterMs: 500 };
-    const download = downloads(test, s3, {}, { uploads, patience });
+    const retryPolicy = { failures: 12, firstWaitMs: 50, longestWaitMs: 500, longestRetryAfterMs: 500 };
+    const download = downloads(test, s3, {}, { uploads, retryPolicy });
     await mustHave(s3, await download.fetch('shaken', `${server.origin}/a.pth`), bytes);
     assert.equal(failures, 2);
     assert.match(notes(download), /ECONNRESET, trying again in 1 s/);

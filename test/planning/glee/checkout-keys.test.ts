@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { askCheckoutKeys } from '../../../planning/glee/checkout-keys.ts';
 import { knownKeys } from '../../../planning/glee/checkout.ts';
-import { gleeConfigTraps } from '../../../planning/validations/glee-config-validations.ts';
+import { gleeConfigProblems } from '../../../planning/validations/glee-config-validations.ts';
 import { readPythonConfig } from '../../../planning/glee/glee-config.ts';
 import { gleeKeys } from '../../../planning/glee/glee-keys.ts';
 import { writeGleeYaml } from '../../../planning/glee/write-glee-yaml.ts';
 import { typedOverrides } from '../../../planning/glee/key-types.ts';
-import { overrideTraps } from '../../../planning/validations/override-validations.ts';
+import { overrideProblems } from '../../../planning/validations/override-validations.ts';
 import { describeProblem } from '../../../planning/reading/problems.ts';
 import { temporaryFolder, writeInto } from '../../fixtures/glee-checkout.ts';
 
@@ -46,7 +46,7 @@ test("a checkout's own code says which keys it defines; what it lacks is an erro
   assert.deepEqual(Object.fromEntries(known.types), ANSWER);
 
   const overrides = { MODEL: { OURS: { FACTOR: 2, LAYERS: 4 } }, SOLVER: { WARMUP_FACTOR: 3, GAMMA: 0.5 } };
-  const problems = overrideTraps({ overrides, file: 'mine.yaml', at: 'overrides', known });
+  const problems = overrideProblems({ overrides, file: 'mine.yaml', at: 'overrides', known });
   assert.deepEqual(problems.map(describeProblem), [
     'mine.yaml: overrides.SOLVER.GAMMA: is no key that this GLEE defines: yacs stops the trainer',
   ]);
@@ -90,7 +90,7 @@ test('a GLEE config with values of other types is told where it stands, unless a
     ...{ ownOverrides: { SOLVER: { STEPS: [1] } }, sharedOverrides: {} },
   };
   const known = { types: gleeKeys(), complete: false };
-  const found = gleeConfigTraps(await readPythonConfig(root, 'own.yaml'), known, places);
+  const found = gleeConfigProblems(await readPythonConfig(root, 'own.yaml'), known, places);
   const set = (key: string) => `. Set stages.stage1.overrides.${key} in mine.yaml to a value of its type`;
   assert.deepEqual(found.map(describeProblem), [
     `own.yaml: SOLVER.MAX_ITER: stage1: must be a whole number, not 100000.0: yacs refuses other types${set('SOLVER.MAX_ITER')}`,
@@ -98,7 +98,9 @@ test('a GLEE config with values of other types is told where it stands, unless a
     `own.yaml: MODEL.MASK_ON: stage1: must be true or false, not "y": yacs refuses other types${set('MODEL.MASK_ON')}`,
     `own.yaml: MODEL.MaskDINO.DN: stage1: must be a text, not false: yacs refuses other types${set('MODEL.MaskDINO.DN')}`,
   ]);
-  const strict = gleeConfigTraps({ A: { B: 1n } }, { ...known, complete: true }, places).map(describeProblem);
+  const strict = gleeConfigProblems({ A: { B: 1n } }, { ...known, complete: true }, places).map(
+    describeProblem,
+  );
   assert.deepEqual(strict, [
     'own.yaml: A.B: stage1: is no key that this GLEE defines: yacs stops the trainer. Remove it',
   ]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Overrides } from '../../../contracts/plan.ts';
 import { gleeKeys } from '../../../planning/glee/glee-keys.ts';
-import { overrideTraps } from '../../../planning/validations/override-validations.ts';
+import { overrideProblems } from '../../../planning/validations/override-validations.ts';
 import { describeProblem } from '../../../planning/reading/problems.ts';
 
 test('overrides that yacs takes give no problem', () => {
@@ -93,7 +93,7 @@ test('what the pipeline sets itself cannot be overridden', () => {
 });
 
 function told(overrides: Overrides): string[] {
-  return overrideTraps({
+  return overrideProblems({
     overrides,
     file: 'mine.yaml',
     at: 'overrides',

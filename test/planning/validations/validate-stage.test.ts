@@ -4,7 +4,7 @@ import type { Gang, Problem } from '../../../contracts/plan.ts';
 import { loadDatasets } from '../../../planning/glee/dataset-catalog.ts';
 import { describeProblem } from '../../../planning/reading/problems.ts';
 import { mergeSettings, type Settings } from '../../../planning/reading/nested-settings.ts';
-import { findTraps } from '../../../planning/validations/validate-stage.ts';
+import { validateStage } from '../../../planning/validations/validate-stage.ts';
 
 const GOOD: Settings = {
   DATASETS: { TRAIN: ['coco_2017_train', 'lvis_v1_train'], TEST: ['coco_2017_val'] },
@@ -210,7 +210,7 @@ async function trapsIn(
   gang: Gang = { hosts: 1, gpusPerHost: 1 },
   shared: Settings = {},
 ): Promise<readonly Problem[]> {
-  return findTraps({
+  return validateStage({
     settings: mergeSettings(mergeSettings(GOOD, shared), own),
     gang,
     datasets: await loadDatasets(),

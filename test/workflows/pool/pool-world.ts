@@ -82,7 +82,7 @@ export function newWorld(seed: number, size: WorldSize) {
 
   const anyHost = () => pick(state.hosts)?.name ?? '';
   const order = () => ({ host: anyHost(), by: 'me', why: 'a test' });
-  const deeds: readonly (readonly [string, number, () => void])[] = [
+  const kinds: readonly (readonly [string, number, () => void])[] = [
     ['join', 8, () => join(below(size.hosts))],
     ['leave', 2, () => (state = leaveHost(state, anyHost(), nowMs))],
     ['lose', 4, () => (state = loseHost(state, anyHost(), nowMs))],
@@ -173,9 +173,9 @@ export function newWorld(seed: number, size: WorldSize) {
     now: () => nowMs,
 
     happens(): string {
-      const all = deeds.reduce((sum, [, weight]) => sum + weight, 0);
+      const all = kinds.reduce((sum, [, weight]) => sum + weight, 0);
       let drawn = random() * all;
-      for (const [name, weight, work] of deeds) {
+      for (const [name, weight, work] of kinds) {
         drawn -= weight;
         if (drawn > 0) continue;
         work();

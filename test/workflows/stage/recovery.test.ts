@@ -231,7 +231,7 @@ describe('nameFailure', () => {
     it(`takes a time-out of kind ${timeoutType} for a lost host`, () => {
       const failure = nameFailure(through(new TimeoutFailure('timed out', undefined, timeoutType)), 'gpu-1');
       assert.equal(failure.type, 'HostLost');
-      assert.match(failure.message, /fell silent/);
+      assert.match(failure.message, /does not answer any more/);
     });
   }
 

@@ -7,7 +7,7 @@ import type { Checkpoint, CheckpointTimes } from '../../../../contracts/checkpoi
 import type { SaveEvery } from '../../../../contracts/plan.ts';
 import type { TrainRankInput } from '../../../../contracts/training.ts';
 import { openJob } from '../../../../activities/training/jobs/job.ts';
-import { createSaveClock, periodOverride } from '../../../../activities/training/files/save-clock.ts';
+import { createSaveClock, savePeriodOverride } from '../../../../activities/training/files/save-clock.ts';
 import { temporaryFolder } from '../../../fixtures/glee-checkout.ts';
 import { stagePlan } from '../../../fixtures/stage-plan.ts';
 
@@ -93,20 +93,20 @@ describe('createSaveClock', () => {
   });
 });
 
-describe('periodOverride', () => {
+describe('savePeriodOverride', () => {
   const times = { stall: 20, secondsPerIteration: 1 };
 
   it("puts GLEE's own period behind the clock's once pace and cost are known", () => {
-    const settings = periodOverride(inputOf({ kind: 'auto' }, times));
+    const settings = savePeriodOverride(inputOf({ kind: 'auto' }, times));
     assert.deepEqual(settings, { SOLVER: { CHECKPOINT_PERIOD: Math.ceil(1.5 * Math.sqrt(40 * 10 * DAY)) } });
-    assert.deepEqual(periodOverride(inputOf({ kind: 'seconds', seconds: 600 }, times)), {
+    assert.deepEqual(savePeriodOverride(inputOf({ kind: 'seconds', seconds: 600 }, times)), {
       SOLVER: { CHECKPOINT_PERIOD: 900 },
     });
   });
 
   it('leaves it alone before, and where the plan counts iterations', () => {
-    assert.deepEqual(periodOverride(inputOf({ kind: 'auto' })), {});
-    assert.deepEqual(periodOverride(inputOf({ kind: 'auto' }, { stall: 20 })), {});
-    assert.deepEqual(periodOverride(inputOf(undefined, times)), {});
+    assert.deepEqual(savePeriodOverride(inputOf({ kind: 'auto' })), {});
+    assert.deepEqual(savePeriodOverride(inputOf({ kind: 'auto' }, { stall: 20 })), {});
+    assert.deepEqual(savePeriodOverride(inputOf(undefined, times)), {});
   });
 });
