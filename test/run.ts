@@ -1,6 +1,6 @@
 /**
  * @module `npm test`: runs all test files with node's own runner. `npm test -- recovery pool` runs those whose path
- * holds one of the words.
+ * holds one of the words; `npm run test:unit` those that need no Temporal, no S3 and no trainer.
  */
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -10,11 +10,16 @@ import { spec } from 'node:test/reporters';
 import { inspect } from 'node:util';
 import { packageRoot } from '../planning/environment/package-root.ts';
 import { obtainServer } from '../sandbox/obtain.ts';
+import { needsServices } from './needs-services.ts';
 
-const words = process.argv.slice(2);
+const isUnit = process.argv[2] === '--unit';
+const words = process.argv.slice(isUnit ? 3 : 2);
 const files = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
   .filter(
     (file) => file.endsWith('.test.js') && (words.length === 0 || words.some((word) => file.includes(word))),
+  )
+  .filter(
+    (file) => !isUnit || !needsServices(join(import.meta.dirname, '..'), join(import.meta.dirname, file)),
   )
   .sort();
 if (files.length === 0) {
@@ -24,13 +29,15 @@ if (files.length === 0) {
 
 // The servers first: the tests that need them have deadlines, and a build on a fresh machine takes minutes.
 const onProgress = (text: string) => console.log(text);
-for (const name of ['temporal', 'versitygw'] as const) await obtainServer(name, { onProgress });
+if (!isUnit) for (const name of ['temporal', 'versitygw'] as const) await obtainServer(name, { onProgress });
 
 // Two files at a time, but never two of those that run whole gangs of trainers: the machine may have two cores.
 const isWholeRun = (file: string) => file.startsWith('integration/');
-const lanes = [files.filter(isWholeRun), files.filter((file) => !isWholeRun(file))].filter(
-  (lane) => lane.length > 0,
-);
+const lanes = (
+  isUnit
+    ? [files.filter((_, index) => index % 2 === 0), files.filter((_, index) => index % 2 === 1)]
+    : [files.filter(isWholeRun), files.filter((file) => !isWholeRun(file))]
+).filter((lane) => lane.length > 0);
 /** More than this many are no noise. */
 const MOST_AGAIN = 3;
 
