@@ -42,6 +42,7 @@ async function decideAfter(stage: StageRun, failed: FailedAttempt): Promise<Deci
   const lacked = lackedIn(failed, stage.state.attempt);
   if (lacked.length > 0) stage.replaceState(afterLacking(stage.state, lacked));
   const elsewhere = await triesOthers(plan, stage.state, failed);
+  // The state is read again from here on: a person may have changed it during the activity.
   const ended = { iterationsRun, at: Date.now(), limits: plan.limits, spendsBudget: !elsewhere };
   stage.replaceState(afterFailure(stage.state, failure, ended));
   const now = standing(stage, failure);
