@@ -7,6 +7,7 @@ import { execa } from 'execa';
 import { z } from 'zod';
 import { packageRoot } from '../../planning/environment/package-root.ts';
 import { CONTROL_TASK_QUEUE } from '../../contracts/ids.ts';
+import { untilWorkersAreUp } from '../../sandbox/workers-up.ts';
 import { startTestStack, untilIteration, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
@@ -18,6 +19,7 @@ describe('the command glee', () => {
     configs = await mkdtemp(join(tmpdir(), 'glee-configs-'));
     await cp(join(packageRoot, 'test/fixtures/configs'), configs, { recursive: true });
     stack = await startTestStack({ env: { GLEE_CONFIG_DIR: configs } });
+    await untilWorkersAreUp(stack, () => 0, AbortSignal.timeout(120_000));
   });
   after(async () => {
     await stack.stop();

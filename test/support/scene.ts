@@ -50,7 +50,7 @@ import { stagePlan, stageResult } from '../fixtures/stage-plan.ts';
 import { beating, HOSTS, type Lab } from './lab.ts';
 
 /** A workflow that a test waits for in vain ends by itself. */
-const DEADLINE = '90s';
+const DEADLINE = '5 minutes';
 
 /** What differs from a training that succeeds at once. */
 export interface Script {
