@@ -17,7 +17,7 @@ import { parseYamlSource } from './reading/yaml-source.ts';
 
 const FILE = 'artifacts.yaml';
 
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'is no SHA-256: 64 digits from 0-9 and a-f');
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256: 64 digits from 0-9 and a-f');
 const name = z.string().regex(RUN_ID_PATTERN, "is no artifact's name: letters, digits and . _ - only");
 const addressed = z.string().superRefine((source, context) => {
   const problem = sourceProblem(source);
@@ -50,7 +50,7 @@ const entrySchema = z
       })
       .optional(),
     trained: z
-      .strictObject({ run: z.string().regex(RUN_ID_PATTERN, 'is no run id'), stage: z.enum(STAGES) })
+      .strictObject({ run: z.string().regex(RUN_ID_PATTERN, 'is not a run id'), stage: z.enum(STAGES) })
       .optional(),
   })
   .refine(

@@ -20,7 +20,7 @@ const poolSchema = z.strictObject({
     .describe('A holder that is asked to yield may take so long to its next checkpoint.'),
   strikes: z.int().min(1).max(10_000).optional().describe('So many strikes within a day set a host aside.'),
   quotas: z
-    .record(z.string().regex(RUN_ID_PATTERN, 'is no team name'), z.int().min(0).max(1_000_000))
+    .record(z.string().regex(RUN_ID_PATTERN, 'is not a team name'), z.int().min(0).max(1_000_000))
     .optional()
     .describe('GPUs that a team may hold at a time.'),
 });

@@ -106,7 +106,7 @@ function orderedPairs(value: PickleValue, budget: Budget): (readonly [PickleValu
   budget.charge(items.length);
   return items.map((pair) => {
     if ((!isList(pair) && !isTuple(pair)) || pair.items.length !== 2)
-      throw new TorchFileError('the pickle has an OrderedDict of something that is no pair');
+      throw new TorchFileError('the pickle has an OrderedDict of something that is not a pair');
     return [pair.items[0] ?? null, pair.items[1] ?? null];
   });
 }

@@ -164,7 +164,7 @@ async function uploadLog({ store, follower, input, job, settings }: Rank): Promi
   const prefix = keys.attempt(input.run, input.plan.stage, input.token);
   const name = `${prefix}/${settings.host}.log`;
   try {
-    if ((await statRegular(job.log)) === undefined) throw new Error(`${job.log} is no regular file`);
+    if ((await statRegular(job.log)) === undefined) throw new Error(`${job.log} is not a regular file`);
     await store.upload(name, job.log, AbortSignal.timeout(LOG_UPLOAD_MS));
     for (const path of input.machineRank === 0 ? keptFiles(job) : []) {
       if ((await statRegular(path)) === undefined) continue;

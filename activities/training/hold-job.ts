@@ -47,7 +47,7 @@ export async function holdJob<T>(
     // What it failed with is still named when a peer was quicker to complain.
     if (!signal.aborted || error instanceof ApplicationFailure) throw error;
     if (context.cancellationDetails?.cancelRequested === true) return await holding.endAsAsked();
-    log.info(`letting go of the ${what}; it continues`, { job: job.folder });
+    log.info(`no longer watching the ${what}; it continues`, { job: job.folder });
     if (context.cancellationDetails?.workerShutdown === true)
       throw handOver(`the worker stops; its ${what} continues`);
     throw new CancelledFailure(`another attempt of this activity has the ${what}`);

@@ -21,7 +21,7 @@ export async function stagesOf(
   signal: AbortSignal,
 ): Promise<readonly StageKey[]> {
   const [run, stage] = of?.split('/') ?? [];
-  if (run !== undefined && runIdProblem(run) !== undefined) throw new UserError(`'${run}' is no run id`);
+  if (run !== undefined && runIdProblem(run) !== undefined) throw new UserError(`'${run}' is not a run id`);
   const runs = run === undefined ? await folders(bucket, 'runs/', signal) : [run];
   const stages = await Promise.all(
     runs.map(async (name) =>

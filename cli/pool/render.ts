@@ -12,7 +12,7 @@ export function renderPool(name: string, { hosts, queue, problem }: PoolView, no
     header,
     ...(problem === undefined
       ? []
-      : [pc.red(`its file will not do, and the settings before it continue: ${problem}`)]),
+      : [pc.red(`its file is invalid, and the settings before it stay in force: ${problem}`)]),
     hosts.length === 0 ? "no hosts yet: start 'glee-worker gpu' on each" : hostTable(hosts, nowMs),
     ...(queue.length === 0 ? [] : [queueTable(queue)]),
   ].join('\n');

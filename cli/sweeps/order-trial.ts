@@ -17,7 +17,7 @@ export async function orderTrial(
     try {
       const { status } = await mustKnow(client, sweep);
       if (status.name !== 'RUNNING')
-        throw new UserError(`sweep '${sweep}' runs no more: it is ${status.name.toLowerCase()}`);
+        throw new UserError(`sweep '${sweep}' does not run any more: it is ${status.name.toLowerCase()}`);
       const answer = await client.workflow.getHandle(sweep).executeUpdate(update, { args: [said] });
       print({ sweep, answer }, options, renderAnswer);
     } catch (error) {

@@ -43,7 +43,7 @@ export function passedNames(): ReadonlySet<string> {
   const bad = names.find((name) => !NAME.test(name));
   if (bad === undefined) return new Set(names);
   throw new EnvironmentError(
-    `GLEE_PASS_ENV: '${bad}' is no variable's name: give names with ',' between them, as WANDB_API_KEY,WANDB_MODE`,
+    `GLEE_PASS_ENV: '${bad}' is not a variable's name: give names with ',' between them, as WANDB_API_KEY,WANDB_MODE`,
   );
 }
 

@@ -137,7 +137,7 @@ class Constructor {
     const value = isScalar(key) ? this.#scalar(key) : null;
     if (typeof value === 'string') return value;
     const shown = isScalar(key) ? (key.source ?? '') : '';
-    throw new PyYamlError(`key '${shown}' is no text to PyYAML, but a ${pythonType(value)}: quote it`);
+    throw new PyYamlError(`key '${shown}' is not text to PyYAML, but a ${pythonType(value)}: quote it`);
   }
 }
 

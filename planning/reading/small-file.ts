@@ -14,7 +14,7 @@ const LARGEST_BYTES = 1024 * 1024;
  */
 export async function readSmallText(path: string): Promise<string> {
   const found = await stat(path);
-  if (!found.isFile()) throw new Error('it is no regular file');
+  if (!found.isFile()) throw new Error('it is not a regular file');
   if (found.size > LARGEST_BYTES)
     throw new Error(`it has ${found.size} bytes, more than the ${LARGEST_BYTES} allowed`);
   const bytes = await readFile(path);

@@ -15,4 +15,4 @@ export function text(most: number) {
 /** A name that may come into a Python list, a key or a line of a table: of a data set, as DATASETS.TEST has it. */
 export const datasetName = z
   .string()
-  .regex(/^[\w.+-]{1,200}$/, 'is no name of a data set: letters, digits and _ . + - only');
+  .regex(/^[\w.+-]{1,200}$/, 'is not a name of a data set: letters, digits and _ . + - only');

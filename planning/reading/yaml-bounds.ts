@@ -50,7 +50,7 @@ export function parseBounded(
   const errors = document.errors.slice(0, MOST_ERRORS).map(({ pos: [offset], message }) => ({
     // An error behind an empty value is placed at the line break before it.
     line: lineAt(text, offset + Math.max(0, text.slice(offset).search(/\S/))),
-    message: `is no valid YAML: ${message}`,
+    message: `is not valid YAML: ${message}`,
   }));
   if (errors.length > 0) return { document, faults: errors };
   try {
@@ -152,7 +152,7 @@ class ValueCounter {
 
   #checkKey(key: unknown): void {
     const offset = isNode(key) ? (key.range?.[0] ?? 0) : 0;
-    if (isNode(key) && !isScalar(key)) throw new Excess(offset, 'has a key that is no text: write it out');
+    if (isNode(key) && !isScalar(key)) throw new Excess(offset, 'has a key that is not text: write it out');
     if (isScalar(key) && RESERVED_KEYS.has(String(key.value)))
       throw new Excess(offset, `'${String(key.value)}' can't be a key: take another name`);
   }

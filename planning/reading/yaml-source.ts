@@ -48,7 +48,7 @@ function valueOf(document: Document.Parsed | undefined): {
     return { value: document?.toJS({ maxAliasCount: -1 }), wrong: [] };
   } catch (error) {
     // Such as `<<` of what is no map.
-    const message = `is no valid YAML: ${messageOf(error)}`;
+    const message = `is not valid YAML: ${messageOf(error)}`;
     return { value: undefined, wrong: [{ message }] };
   }
 }

@@ -20,7 +20,7 @@ const MEANINGFUL =
 
 const name = z
   .string()
-  .regex(RUN_ID_PATTERN, 'is no name: letters, digits, - and _')
+  .regex(RUN_ID_PATTERN, 'is not a name: letters, digits, - and _')
   .refine((given) => !MEANINGFUL.test(given), {
     error:
       'has a part by which GLEE takes a data set for another kind (video, lvis, openimage, refcoco …): call it otherwise',
@@ -101,7 +101,7 @@ const evaluation = z
     metric: z
       .string()
       .max(100)
-      .regex(/^[\w-]+\/[\w@.-]+$/, 'is no metric: write kind/figure, as bbox/AP')
+      .regex(/^[\w-]+\/[\w@.-]+$/, 'is not a metric: write kind/figure, as bbox/AP')
       .optional()
       .describe('What the best checkpoint is chosen by; larger is better. Default bbox/AP.'),
     checkpoints: z

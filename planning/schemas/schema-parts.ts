@@ -133,7 +133,7 @@ export function weightsOf<const S extends readonly [string, ...string[]]>(stages
     z.strictObject({
       run: z
         .string()
-        .regex(RUN_ID_PATTERN, 'is no run id')
+        .regex(RUN_ID_PATTERN, 'is not a run id')
         .describe(
           'Another run: the final weights of the stage below, or without one its newest, those of the last stage that it has finished.',
         ),
@@ -167,7 +167,7 @@ export const needs = z
       .optional()
       .describe('Memory that each GPU must have, at least.'),
     labels: z
-      .record(z.string().regex(RUN_ID_PATTERN, 'is no label'), labelValue)
+      .record(z.string().regex(RUN_ID_PATTERN, 'is not a label'), labelValue)
       .optional()
       .describe("What the host's worker says of it in GLEE_LABELS, as zone: b."),
   })
@@ -179,11 +179,11 @@ export const priority = z
   .max(HIGHEST_PRIORITY)
   .describe('The pool serves larger ones first, and asks less urgent ones to yield. Default 0.');
 
-const pool = z.string().regex(RUN_ID_PATTERN, 'is no pool name').describe('Pool to take the hosts from.');
+const pool = z.string().regex(RUN_ID_PATTERN, 'is not a pool name').describe('Pool to take the hosts from.');
 
 const team = z
   .string()
-  .regex(RUN_ID_PATTERN, 'is no team name')
+  .regex(RUN_ID_PATTERN, 'is not a team name')
   .describe('Whose quota of the pool it counts for (configs/pools).');
 
 /** Where and how a run trains, in the order in which the JSON Schemas have it. */

@@ -9,7 +9,7 @@ const KEY_PATTERN = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
 const parameter = z
   .string()
   .max(200)
-  .regex(KEY_PATTERN, 'is no dotted key of a fine-tune config, as overrides.SOLVER.BASE_LR');
+  .regex(KEY_PATTERN, 'is not a dotted key of a fine-tune config, as overrides.SOLVER.BASE_LR');
 
 const range = z
   .tuple([z.number(), z.number()])

@@ -20,7 +20,7 @@ export function gleeConfigProblems(
     const type = known.types.get(key);
     if (type === undefined) {
       if (!known.complete || isPythonSettings(value)) return [];
-      const message = 'is no key that this GLEE defines: yacs stops the trainer';
+      const message = 'is not a key that this GLEE defines: yacs stops the trainer';
       return [
         { level: 'error', file: places.gleeFile, key, message: `${places.stage}: ${message}. Remove it` },
       ];

@@ -53,9 +53,9 @@ function leafProblems({ path, value }: Leaf, { file, at, known }: OverridesUnder
   const edits = Math.max(2, Math.floor((path.at(-1) ?? key).length / 4));
   const [guess] = nearest(key, known.types.keys(), 1, edits);
   if (guess !== undefined) return problem('error', `GLEE has no such key; did you mean '${guess}'?`);
-  if (known.complete) return problem('error', 'is no key that this GLEE defines: yacs stops the trainer');
+  if (known.complete) return problem('error', 'is not a key that this GLEE defines: yacs stops the trainer');
   return problem(
     'warning',
-    'is no key that GLEE or detectron2 is known to define: yacs stops the trainer if they do not',
+    'is not a key that GLEE or detectron2 is known to define: yacs stops the trainer if they do not',
   );
 }

@@ -205,7 +205,7 @@ describe('the checkpoints of runs, by the command line', () => {
         /S3 has no checkpoint undisturbed\/stage1@7: 'glee checkpoints list/,
       ],
       [['list', 'no-such-run'], /S3 has no checkpoints of 'no-such-run'/],
-      [['list', '../etc'], /is no run id/],
+      [['list', '../etc'], /is not a run id/],
       [['prune', 'kept', '--keep', 'x'], /must be a whole number/],
       [['push', '/nowhere.pth', 'a/stage1'], /say how many iterations/],
       [['push', '/nowhere.pth', 'a/stage1@1'], /nowhere\.pth: there is no such file/],

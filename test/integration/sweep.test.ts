@@ -167,7 +167,7 @@ describe('a sweep', () => {
       /'raccoon-lr0.05-s1' is the same/,
     );
     const late = ['add', 'calm', '--set', 'task=odinw/Raccoon', '--seed', '9'];
-    assert.match(await sweep(...late), /sweep 'calm' runs no more/);
+    assert.match(await sweep(...late), /sweep 'calm' does not run any more/);
     assert.match(await sweep('add', 'calm', '--set', 'tsk=odinw/Raccoon'), /tsk: .*did you mean 'task'/);
     assert.match(await sweep('add', 'calm', '--set', 'nothing'), /write key=value/);
     assert.match(

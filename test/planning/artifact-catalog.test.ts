@@ -84,7 +84,7 @@ for (const [what, entry, message] of [
     '{ path: a.pth, download: http://lab/a.pth }',
     /not encrypted.*give its sha256/,
   ],
-  ['a checksum that is none', '{ path: a.pth, download: s3://lab/a.pth, sha256: abc }', /is no SHA-256/],
+  ['a checksum that is none', '{ path: a.pth, download: s3://lab/a.pth, sha256: abc }', /is not a SHA-256/],
   [
     'a checksum for what is made here',
     `{ path: a.pth, convert: { from: eva02-large }, sha256: ${'a'.repeat(64)} }`,

@@ -51,8 +51,8 @@ const ANY_CONFIG: readonly Case[] = [
   ['a file of 300 KiB', `${JOINT}${'# comment\n'.repeat(30_000)}`, /:1: has 300\d+ characters, more than/],
   ['__proto__', `${JOINT}overrides: { __proto__: { hosts: 3 } }\n`, /:5: '__proto__' can't be a key/],
   ['constructor', `${JOINT}overrides: { SOLVER: { constructor: 1 } }\n`, /:5: 'constructor' can't be a key/],
-  ['a key that is a list', `${JOINT}overrides: { [a, b]: 1 }\n`, /:5: has a key that is no text/],
-  ['a merge of a number', `${JOINT}overrides: { <<: 3 }\n`, /is no valid YAML: Merge sources must be maps/],
+  ['a key that is a list', `${JOINT}overrides: { [a, b]: 1 }\n`, /:5: has a key that is not text/],
+  ['a merge of a number', `${JOINT}overrides: { <<: 3 }\n`, /is not valid YAML: Merge sources must be maps/],
 ];
 
 const JOINT_CONFIG: readonly Case[] = [
@@ -139,7 +139,7 @@ const FINE_TUNE_CONFIG: readonly Case[] = [
   [
     'a data set with a quote',
     `${FINE_TUNE}evaluation: { datasets: ["a'); import os"] }\n`,
-    /:3: evaluation\.datasets\.0: .*is no name/,
+    /:3: evaluation\.datasets\.0: .*is not a name/,
   ],
   [
     'a seed beyond 32 bits',
@@ -190,7 +190,7 @@ describe('a config that would harm whoever reads it is refused, with file and li
       [BOMB, /^a\.yaml:\d+: has more than 20000 values/],
       ['K: '.concat('['.repeat(20_000)), /^a\.yaml:1: is nested deeper/],
       ['K: *none\n', /^a\.yaml:1: .*none/],
-      ['on: 1\n', /^a\.yaml:1: key 'on' is no text to PyYAML, but a bool: quote it/],
+      ['on: 1\n', /^a\.yaml:1: key 'on' is not text to PyYAML, but a bool: quote it/],
       ['K:\t1\n', /^a\.yaml:1: has a tab/],
       ['__proto__: { K: 1 }\n', /^a\.yaml:1: '__proto__' can't be a key/],
       ['K: !!python/object/apply:os.system [true]\n', /^a\.yaml:1: tag .*os\.system is none that/],

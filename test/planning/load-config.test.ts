@@ -107,7 +107,7 @@ test('an empty file is told as such', async (t) => {
 test('broken YAML names the line', async (t) => {
   const folder = await folderWith(t, `${GOOD}variant: Pro\n`);
   assert.deepEqual(await problemsOf('joint/mine', folder), [
-    `${folder}/joint/mine.yaml:5: is no valid YAML: Map keys must be unique`,
+    `${folder}/joint/mine.yaml:5: is not valid YAML: Map keys must be unique`,
   ]);
 });
 

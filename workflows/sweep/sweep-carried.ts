@@ -10,6 +10,6 @@ export function checkCarried(given: unknown): CarriedSweep | undefined {
   const parsed = parseCarriedSweep(carried);
   if (parsed.ok) return parsed.value;
   throw invalid(
-    `input.carried is only for a sweep that continues as new, and will not do: ${parsed.problem}`,
+    `input.carried is only for a sweep that continues as new, and is invalid: ${parsed.problem}`,
   );
 }

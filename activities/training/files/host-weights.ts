@@ -159,7 +159,7 @@ function notInS3(address: string, name: string, { kind, message }: StoredDamage)
  * @throws WrongWeights: a workflow's input is typed by people.
  */
 export function weightsPath(scratch: string, sha256: string): string {
-  if (!/^[0-9a-z]{1,64}$/.test(sha256)) throw fail('WrongWeights', `'${sha256}' is no SHA-256`);
+  if (!/^[0-9a-z]{1,64}$/.test(sha256)) throw fail('WrongWeights', `'${sha256}' is not a SHA-256`);
   return join(scratch, 'weights', `${sha256}${ENDING}`);
 }
 

@@ -57,7 +57,7 @@ export function peakMemoryMiB(logTail: string): number | undefined {
   return found === undefined ? undefined : Number(found);
 }
 
-/** The last bytes of a text file; '' when it is not there, or is no regular file. */
+/** The last bytes of a text file; '' when it is not there, or is not a regular file. */
 export function readTail(path: string, maxBytes = TAIL_BYTES): Promise<string> {
   return readJobTail(path, maxBytes);
 }

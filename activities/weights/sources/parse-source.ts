@@ -83,7 +83,7 @@ function hasDots(path: string): boolean {
 function parseUrl(text: string): URL {
   if (URL.canParse(text)) return new URL(text);
   // The text is left out: what cannot be parsed cannot be freed of credentials either.
-  throw new FetchError('unusableSource', 'a source that begins with http is no valid URL');
+  throw new FetchError('unusableSource', 'a source that begins with http is not a valid URL');
 }
 
 function decode(text: string, part: string): string {

@@ -45,7 +45,7 @@ describe('trainerEnvironment', () => {
     assert.deepEqual([WANDB_API_KEY, WANDB_MODE, HTTPS_PROXY], ['k', undefined, 'http://user:p@proxy']);
   });
 
-  it('says which part of GLEE_PASS_ENV is no name', (test) => {
+  it('says which part of GLEE_PASS_ENV is not a name', (test) => {
     set(test, { GLEE_PASS_ENV: 'WANDB_API_KEY, WANDB_MODE' });
     assert.throws(passedNames, { name: 'EnvironmentError', message: /^GLEE_PASS_ENV: ' WANDB_MODE' is no/ });
   });

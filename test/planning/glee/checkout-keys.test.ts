@@ -48,7 +48,7 @@ test("a checkout's own code says which keys it defines; what it lacks is an erro
   const overrides = { MODEL: { OURS: { FACTOR: 2, LAYERS: 4 } }, SOLVER: { WARMUP_FACTOR: 3, GAMMA: 0.5 } };
   const problems = overrideProblems({ overrides, file: 'mine.yaml', at: 'overrides', known });
   assert.deepEqual(problems.map(describeProblem), [
-    'mine.yaml: overrides.SOLVER.GAMMA: is no key that this GLEE defines: yacs stops the trainer',
+    'mine.yaml: overrides.SOLVER.GAMMA: is not a key that this GLEE defines: yacs stops the trainer',
   ]);
   // The list that GPU workers write by has no such keys, or other types.
   const yaml = writeGleeYaml({
@@ -102,7 +102,7 @@ test('a GLEE config with values of other types is told where it stands, unless a
     describeProblem,
   );
   assert.deepEqual(strict, [
-    'own.yaml: A.B: stage1: is no key that this GLEE defines: yacs stops the trainer. Remove it',
+    'own.yaml: A.B: stage1: is not a key that this GLEE defines: yacs stops the trainer. Remove it',
   ]);
 });
 

@@ -60,7 +60,7 @@ test('what cannot be read names the file and the key', async (t) => {
   );
   assert.match(await messageOf(root, 'loop.yaml'), /^loop\.yaml: _BASE_: leads back to itself/);
   assert.match(await messageOf(root, 'url.yaml'), /^url\.yaml: _BASE_: must be the path of a file/);
-  assert.match(await messageOf(root, 'broken.yaml'), /^broken\.yaml:2: is no valid YAML/);
+  assert.match(await messageOf(root, 'broken.yaml'), /^broken\.yaml:2: is not valid YAML/);
   assert.match(
     await messageOf(root, 'list.yaml'),
     /^list\.yaml: holds values that no GLEE config can hold: it is no map/,

@@ -34,7 +34,7 @@ test('a key without its section is an error with the whole one', () => {
 test('an unknown key far from all others is a warning: the checkout may define it elsewhere', () => {
   assert.match(
     told({ MODEL: { SOMETHING_OF_OUR_OWN: 1 } }).join(),
-    /^warning: mine\.yaml: overrides\.MODEL\.SOMETHING_OF_OUR_OWN: is no key that GLEE/,
+    /^warning: mine\.yaml: overrides\.MODEL\.SOMETHING_OF_OUR_OWN: is not a key that GLEE/,
   );
 });
 

@@ -59,7 +59,7 @@ describe('jointTraining', { concurrency: true }, () => {
       { configs: 'joint/lite' },
       /^input has an unknown key 'configs'; 'config' is the only one$/,
     ],
-    ['a config that is no name', { config: 7 }, /^input.config must be a name like 'joint\/lite', not 7$/],
+    ['a config that is not a name', { config: 7 }, /^input.config must be a name like 'joint\/lite', not 7$/],
     ['a config that is null', { config: null }, /^input.config must be a name .*, not null$/],
   ];
   for (const [name, input, message] of wrongInputs) {

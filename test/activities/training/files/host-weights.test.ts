@@ -77,7 +77,7 @@ describe('weights on a host', () => {
       const artifact = { ...file, sha256: '../../stolen' };
       await assert.rejects(
         placeWeights({ ...host, store: s3.store }, { kind: 'artifact', artifact }, forever),
-        { type: 'WrongWeights', message: "'../../stolen' is no SHA-256" },
+        { type: 'WrongWeights', message: "'../../stolen' is not a SHA-256" },
       );
     });
 
