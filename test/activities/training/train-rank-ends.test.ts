@@ -356,7 +356,7 @@ describe('trainRank, before it starts', () => {
     const { message, details } = await failureOf(rank, 'DiskFull');
     assert.match(
       message,
-      /^no space left on gpu-1: \d.* MB free below GLEE_SCRATCH \(.*\/glee-scratch-.*\), and no checkpoint is there to be removed: .*ENOSPC/,
+      /^no space left on gpu-1: \d.* [MGT]B free below GLEE_SCRATCH \(.*\/glee-scratch-.*\), and no checkpoint is there to be removed: .*ENOSPC/,
     );
     assert.equal(details.host, 'gpu-1');
   });
