@@ -50,5 +50,7 @@ function timestamp(time: Date) {
 function timeOf(option: string, text: string): Date {
   const time = new Date(text);
   if (!Number.isNaN(time.getTime()) && /^\d{4}-\d\d-\d\d/.test(text)) return time;
-  throw new UserError(`${option} '${text}' is not a time: write it as 2026-11-01 or 2026-11-01T03:00:00+01:00`);
+  throw new UserError(
+    `${option} '${text}' is not a time: write it as 2026-11-01 or 2026-11-01T03:00:00+01:00`,
+  );
 }

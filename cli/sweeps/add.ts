@@ -48,7 +48,8 @@ async function send(sweep: string, plan: SweepPlan, trial: Trial): Promise<strin
     try {
       return await client.workflow.getHandle(sweep).executeUpdate(addTrialUpdate, { args: [trial] });
     } catch (error) {
-      if (error instanceof WorkflowNotFoundError) throw new UserError(`sweep '${sweep}' does not run any more`);
+      if (error instanceof WorkflowNotFoundError)
+        throw new UserError(`sweep '${sweep}' does not run any more`);
       const refusal = refusalOf(error);
       if (refusal !== undefined) throw new UserError(`${sweep}: ${refusal}`);
       throw error;

@@ -9,7 +9,5 @@ export function checkCarried(given: unknown): CarriedSweep | undefined {
   if (carried === undefined) return undefined;
   const parsed = parseCarriedSweep(carried);
   if (parsed.ok) return parsed.value;
-  throw invalid(
-    `input.carried is only for a sweep that continues as new, and is invalid: ${parsed.problem}`,
-  );
+  throw invalid(`input.carried is only for a sweep that continues as new, and is invalid: ${parsed.problem}`);
 }
