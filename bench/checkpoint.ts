@@ -114,8 +114,8 @@ function casesOf(direction: string, rounds: readonly Round[], names: readonly st
           line(
             '-to-loaded',
             's',
-            rounds.map(({ loadedSeconds }) => loadedSeconds.ours),
-            leastOf(({ loadedSeconds }) => loadedSeconds.peers),
+            rounds.flatMap(({ loadedSeconds }) => loadedSeconds?.ours ?? []),
+            leastOf(({ loadedSeconds }) => loadedSeconds?.peers ?? []),
             fastest,
           ),
         ]

@@ -21,7 +21,7 @@ export interface Round {
   /** s5cmd, then the other. */
   readonly peers: readonly Measured[];
   /** The same, and then until torch has loaded the tensors; of restores. */
-  readonly loadedSeconds: { readonly ours: number; readonly peers: readonly number[] };
+  readonly loadedSeconds?: { readonly ours: number; readonly peers: readonly number[] };
 }
 
 const measured = z.object({ seconds: z.number(), cpuSeconds: z.number(), mebibytes: z.number() });
@@ -56,7 +56,7 @@ export async function measureUploads(place: TransferPlace, tools: readonly Trans
     settle();
     peers.push(await runTool(place, tool.upload(place.path, `${tool.name}.pth`)));
   }
-  return { ours, peers, loadedSeconds: { ours: 0, peers: [] } };
+  return { ours, peers };
 }
 
 /** All fetch the object that ours has uploaded. */

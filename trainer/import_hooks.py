@@ -1,6 +1,6 @@
 """Has functions called with a module once someone has imported it: to hook into torch's world costs no start a torch.
 
-What cannot be hooked, as in a fork of GLEE's, is said in one line, and training continues without.
+What cannot be hooked, as in a fork of GLEE's, is logged in one line, and training runs without it.
 """
 
 import os

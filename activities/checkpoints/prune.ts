@@ -1,5 +1,5 @@
 /**
- * @module Removes what no one wants: checkpoints that retention lets go, and the garbage that crashes have left.
+ * @module Deletes checkpoints that retention does not keep, and the garbage that crashes have left.
  *
  * The manifest goes first, then the file: a crash in between leaves a file that nothing names, which the next pass finds.
  * A pin that comes meanwhile wins: whoever pins looks for the manifest after, and whoever removes one looks for pins after.

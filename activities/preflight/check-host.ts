@@ -31,7 +31,7 @@ export async function checkHost(
   signal: AbortSignal,
 ): Promise<HostReport> {
   const facts: { checkout?: string; clockOffsetMs?: number } = {};
-  const looks: readonly Check[] = [
+  const independent: readonly Check[] = [
     { name: 'room', limitMs: LIMIT_MS, make: () => lookForRoom(store, settings, input) },
     { name: 'data', limitMs: DATA_LIMIT_MS, make: () => lookForData(settings, input.plan) },
     {
@@ -55,7 +55,7 @@ export async function checkHost(
   ];
   const [{ checks, tflops }, ...others] = await Promise.all([
     settings.pretend ? pretended(settings, signal) : lookThroughGpus(settings, input, signal),
-    ...looks.map((look) => runCheck(look, signal)),
+    ...independent.map((check) => runCheck(check, signal)),
   ]);
   const { host } = settings;
   const meeting = input.plan.gang.hosts > 1 ? await openMeeting(host, settings.address) : undefined;
@@ -90,10 +90,10 @@ async function checkPython(
   signal: AbortSignal,
 ): Promise<PythonCheck> {
   const make = (until: AbortSignal) => lookAtPython({ python, checkout }, until);
-  const looking = await attemptCheck({ name: 'torch', limitMs: PYTHON_LIMIT_MS + 5000, make }, signal);
+  const result = await attemptCheck({ name: 'torch', limitMs: PYTHON_LIMIT_MS + 5000, make }, signal);
   // On GPUs torch is about to be used, which tells more.
-  if ('inconclusive' in looking) return pretend ? { torch: looking.inconclusive } : {};
-  const { problem, warning, isGlee, python: version } = looking.made;
+  if ('inconclusive' in result) return pretend ? { torch: result.inconclusive } : {};
+  const { problem, warning, isGlee, python: version } = result.made;
   if (problem !== undefined) return { torch: { name: 'torch', ...failed(problem) } };
   if (!pretend || !isGlee) return { warning };
   const said = `Python ${version} has what GLEE imports${warning === undefined ? '' : `; warning: ${warning}`}`;

@@ -47,7 +47,7 @@ export async function lookForData(host: DataHost, plan: StagePlan): Promise<Find
   });
   const unknown = names.filter((name) => !registered.has(name));
   const notKnown =
-    unknown.length === 0 ? '' : `; not looked at, since no one knows where they lie: ${unknown.join(', ')}`;
+    unknown.length === 0 ? '' : `; not checked, because their paths are unknown: ${unknown.join(', ')}`;
   if (known.length === 0) return skipped(`no data set to look at${notKnown}`);
   const proven = (await readKept(host.scratch, FILE, provenSchema)) ?? {};
   const looks = await Promise.all(known.map((one) => lookAt(host, one.name, one.dataset, proven)));

@@ -26,17 +26,17 @@ export interface Check<T = Finding> {
   readonly name: string;
   /** Milliseconds. */
   readonly limitMs: number;
-  /** A look that hangs or goes wrong says that the host is broken, whatever it trains. */
+  /** A check that hangs or goes wrong says that the host is broken, whatever it trains. */
   readonly hostFault?: boolean;
   readonly make: (signal: AbortSignal) => Promise<T>;
 }
 
-export async function runCheck(look: Check, ending: AbortSignal): Promise<HostCheck> {
-  const taken = await attemptCheck(look, ending);
-  return 'made' in taken ? { name: look.name, ...taken.made } : taken.inconclusive;
+export async function runCheck(check: Check, ending: AbortSignal): Promise<HostCheck> {
+  const result = await attemptCheck(check, ending);
+  return 'made' in result ? { name: check.name, ...result.made } : result.inconclusive;
 }
 
-/** Never rejects but when the activity itself is to end; a look that hangs is left behind. */
+/** Never rejects but when the activity itself is to end; a check that hangs is left behind. */
 export async function attemptCheck<T>(
   { name, limitMs, hostFault, make }: Check<T>,
   ending: AbortSignal,
@@ -52,12 +52,12 @@ export async function attemptCheck<T>(
       limit.abort();
     }, limitMs);
   });
-  const looking = make(AbortSignal.any([limit.signal, ending])).then(
+  const checking = make(AbortSignal.any([limit.signal, ending])).then(
     (made) => ({ made }),
     (error: unknown) => inconclusive(`could not be checked: ${messageOf(error)}`),
   );
   try {
-    return await Promise.race([looking, late]);
+    return await Promise.race([checking, late]);
   } finally {
     clearTimeout(timer);
     ending.throwIfAborted();

@@ -85,7 +85,7 @@ export const hostQuery = defineQuery<HostView | null, [string]>('host');
 /** `gpuPool`: the lease of a request. */
 export const poolLeaseQuery = defineQuery<LeaseAnswer, [string]>('lease');
 
-/** `gpuPool`: no new work for the host; what runs on it continues. All of these answer with the host as it is then. */
+/** `gpuPool`: no new leases for the host; what runs on it continues. All of these answer with the host's state afterwards. */
 export const cordonUpdate = defineUpdate<HostView, [HostOrder]>('cordon');
 
 /** `gpuPool`: ends a cordon or a drain. */

@@ -28,19 +28,12 @@ export function adoptAccounts(state: PoolState, accounts: readonly LeaseAccount[
   return adoption;
 }
 
-/**
- * The leases under which something lives on a host that joins. What belongs to a newer lease of the same holder stays
- * with it: the holder gave back the older one, and ends what lives under it.
- */
+/** The leases under which something lives on a host that joins. */
 export function adoptJobs(state: PoolState, { jobs = [], ...host }: HostJoin, nowMs: number): Adoption {
   let adoption: Adoption = { state, adopted: [] };
   for (const { holder, requestId, token, gpuIndices } of jobs) {
     const { name, gpus, address, place } = host;
-    const newer = adoption.state.leases.filter((lease) => lease.holder === holder && lease.token > token);
-    const taken = new Set(newer.flatMap((lease) => indicesOn(lease, name)));
-    const all = gpuIndices ?? Array.from({ length: gpus }, (_, index) => index);
-    const indices = all.filter((index) => !taken.has(index));
-    if (indices.length === 0) continue;
+    const indices = gpuIndices ?? allOf(gpus);
     const hosts: readonly LeasedHost[] = [
       { name, gpus, address, ...(place !== undefined && { place }), gpuIndices: indices },
     ];
@@ -49,12 +42,6 @@ export function adoptJobs(state: PoolState, { jobs = [], ...host }: HostJoin, no
     adoption = adopt(adoption, { requestId, holder, holderSince, hosts, token, rank: 0 }, nowMs);
   }
   return adoption;
-}
-
-function indicesOn({ hosts }: HeldLease, name: string): readonly number[] {
-  const host = hosts.find((one) => one.name === name);
-  if (host === undefined) return [];
-  return host.gpuIndices ?? Array.from({ length: host.gpus }, (_, index) => index);
 }
 
 /** The holder knows more than the hosts that told before it: its priority, its team, and the order of its hosts. */
@@ -82,9 +69,38 @@ function adopt({ state, adopted }: Adoption, lease: Told, nowMs: number): Adopti
     hosts: [...before, ...more],
   };
   const queue = state.queue.filter(({ requestId }) => requestId !== lease.requestId);
-  const leases = [...state.leases.filter((one) => one !== known), held];
+  const leases = newestFirst([...state.leases.filter((one) => one !== known), held], held.holder);
+  const isKept = leases.some(({ requestId }) => requestId === held.requestId);
   return {
     state: { ...state, queue, leases, lastToken },
-    adopted: known === undefined ? [...adopted, asToldToHolder(held)] : adopted,
+    adopted: known === undefined && isKept ? [...adopted, asToldToHolder(held)] : adopted,
   };
+}
+
+/**
+ * A GPU belongs to the newest lease of its holder: it gave back the older one, and ends what lives under it. Adopted leases
+ * lose such GPUs, whichever of the two was told first; without a host they are over.
+ */
+function newestFirst(leases: readonly HeldLease[], holder: string): readonly HeldLease[] {
+  const own = leases.filter((lease) => lease.holder === holder);
+  return leases.flatMap((lease) => {
+    if (lease.holder !== holder || lease.adopted !== true) return [lease];
+    const newer = own.filter(({ token }) => token > lease.token);
+    const hosts = lease.hosts.flatMap((host) => {
+      const taken = new Set(newer.flatMap((one) => gpusOn(one, host.name)));
+      const left = gpusOn(lease, host.name).filter((index) => !taken.has(index));
+      if (taken.size === 0) return [host];
+      return left.length === 0 ? [] : [{ ...host, gpuIndices: left }];
+    });
+    return hosts.length === 0 ? [] : [{ ...lease, hosts }];
+  });
+}
+
+function gpusOn({ hosts }: HeldLease, name: string): readonly number[] {
+  const host = hosts.find((one) => one.name === name);
+  return host === undefined ? [] : (host.gpuIndices ?? allOf(host.gpus));
+}
+
+function allOf(gpus: number): readonly number[] {
+  return Array.from({ length: gpus }, (_, index) => index);
 }

@@ -1,6 +1,7 @@
 /** @module The pool's settings, read from its file by a control worker. */
 import { proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { PoolActivities } from '../../contracts/activities.ts';
+import { innermostMessage } from '../../contracts/failures.ts';
 import type { PoolSettings } from '../../contracts/pool.ts';
 import { settingsReading } from '../base/activity-profiles.ts';
 import type { PoolRun } from './pool-run.ts';
@@ -24,15 +25,10 @@ export async function readSettingsIfValid(pool: PoolRun): Promise<void> {
   try {
     await reloadSettings(pool);
   } catch (error) {
-    pool.update({ ...pool.state, problem: rootMessage(error) });
+    pool.update({ ...pool.state, problem: error instanceof Error ? innermostMessage(error) : String(error) });
   }
 }
 
 function withoutProblem({ problem, ...state }: PoolState): PoolState {
   return state;
-}
-
-function rootMessage(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : rootMessage(error.cause);
 }

@@ -27,18 +27,17 @@ import { AttemptScope } from '../base/attempt-scope.ts';
 import { partOf } from '../stage/gang.ts';
 import { checkGang, type UnfitGang } from '../stage/preflight.ts';
 import { checkEvaluateInput } from './evaluate-input.ts';
-import { lackedIn, noneLeft, provenBlames, triesOthers } from '../stage/lacking-steps.ts';
-import { backoffMs, blamesOf, decide, failureOf, nameFailure, type Decision } from '../stage/recovery.ts';
+import { lackedIn, provenBlames, triesOthers } from '../stage/lacking-steps.ts';
+import { failureOf, nameFailure } from '../stage/recovery.ts';
 import { StageLease } from '../stage/stage-lease.ts';
 import {
-  afterFailure,
   afterLacking,
   avoidedBy,
   initialStageState,
-  standingOf,
   withoutLacking,
   type PlanProof,
 } from '../stage/stage-state.ts';
+import { weighFailure } from '../stage/weigh-failure.ts';
 import { onYield } from '../stage/on-yield.ts';
 
 const plans = proxyActivities<PlanActivities>(planning);
@@ -118,18 +117,15 @@ class Evaluation {
   }
 
   async #recover(failed: Failed): Promise<void> {
-    const { failure, unfit } = failed;
+    const { unfit } = failed;
     const { plan } = this.#task;
     const lacked = lackedIn(failed, this.#state.attempt);
     this.#state = afterLacking(this.#state, lacked);
     const elsewhere = await triesOthers(plan, this.#state, failed);
-    const ended = { iterationsRun: 0, at: Date.now(), limits: plan.limits, spendsBudget: !elsewhere };
-    this.#state = afterFailure(this.#state, failure, ended);
-    const standing = standingOf(this.#state, failure, plan.limits);
-    await this.lease.blame(unfit?.blames ?? blamesOf(failure, workflowInfo().workflowId, standing));
-    const decision: Decision = elsewhere
-      ? { kind: 'elsewhere', afterMs: backoffMs(standing.attempts), avoid: [] }
-      : decide(lacked.length > 0 ? noneLeft(failure, this.#state) : failure, standing);
+    const facts = { ...failed, elsewhere, lacks: lacked.length > 0 };
+    const { state, decision, blames } = weighFailure(this.#state, plan.limits, facts);
+    this.#state = state;
+    await this.lease.blame(blames);
     if (decision.kind === 'stop' || decision.kind === 'ask') throw failureOf(decision.failure);
     if (decision.kind === 'elsewhere') {
       this.#state = { ...this.#state, avoid: unfit?.avoid ?? decision.avoid };

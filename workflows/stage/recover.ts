@@ -1,20 +1,19 @@
 /** @module What a stage does after a failed attempt: it notes it, asks `recovery.ts` for a decision, and follows it. */
-import { condition, workflowInfo } from '@temporalio/workflow';
-import type { NamedFailure } from '../../contracts/failures.ts';
+import { condition } from '@temporalio/workflow';
 import type { FailedAttempt } from './gang.ts';
-import { lackedIn, noneLeft, triesOthers } from './lacking-steps.ts';
-import { backoffMs, blamesOf, decide, failureOf, type Decision } from './recovery.ts';
+import { lackedIn, triesOthers } from './lacking-steps.ts';
+import { failureOf } from './recovery.ts';
 import { questionText } from './stage-events.ts';
 import type { StageRun } from './stage-run.ts';
-import { afterFailure, afterLacking, standingOf } from './stage-state.ts';
+import { afterLacking } from './stage-state.ts';
+import { weighFailure, type Weighed } from './weigh-failure.ts';
 
 /** Resolves when the next attempt may begin. Throws the failure when the stage is over. */
 export async function recover(stage: StageRun, failed: FailedAttempt): Promise<void> {
   const { failure, unfit } = failed;
-  const decision = await decideAfter(stage, failed);
+  const { decision, blames } = await noteAndDecide(stage, failed);
   // Whether the hosts still reach each other is not known after these.
   if (failure.type === 'Hang' || failure.type === 'RendezvousFailed') stage.forgetChecks();
-  const blames = unfit?.blames ?? blamesOf(failure, workflowInfo().workflowId, standing(stage, failure));
   await stage.lease.blame(blames);
   switch (decision.kind) {
     case 'stop':
@@ -36,22 +35,15 @@ export async function recover(stage: StageRun, failed: FailedAttempt): Promise<v
   await backOff(stage, decision.afterMs);
 }
 
-async function decideAfter(stage: StageRun, failed: FailedAttempt): Promise<Decision> {
+async function noteAndDecide(stage: StageRun, failed: FailedAttempt): Promise<Weighed> {
   const { plan } = stage.input;
-  const { failure, iterationsRun } = failed;
   const lacked = lackedIn(failed, stage.state.attempt);
   if (lacked.length > 0) stage.replaceState(afterLacking(stage.state, lacked));
   const elsewhere = await triesOthers(plan, stage.state, failed);
   // The state is read again from here on: a person may have changed it during the activity.
-  const ended = { iterationsRun, at: Date.now(), limits: plan.limits, spendsBudget: !elsewhere };
-  stage.replaceState(afterFailure(stage.state, failure, ended));
-  const now = standing(stage, failure);
-  if (elsewhere) return { kind: 'elsewhere', afterMs: backoffMs(now.attempts), avoid: [] };
-  return decide(lacked.length > 0 ? noneLeft(failure, stage.state) : failure, now);
-}
-
-function standing({ state, input }: StageRun, failure: NamedFailure) {
-  return standingOf(state, failure, input.plan.limits);
+  const weighed = weighFailure(stage.state, plan.limits, { ...failed, elsewhere, lacks: lacked.length > 0 });
+  stage.replaceState(weighed.state);
+  return weighed;
 }
 
 async function backOff(stage: StageRun, afterMs: number): Promise<void> {

@@ -38,7 +38,7 @@ export function refusal(control: StageControl, state: StageState, plan: StagePla
     case 'extend': {
       const { iterations } = control;
       if (iterations === maxIterationsOf(state, plan))
-        return `${stage} ends after ${iterations} iterations as it is`;
+        return `${stage} ends after ${iterations} iterations already`;
       if (plan.learningRateSteps?.includes(iterations))
         return `the learning rate of ${stage} drops at ${iterations}, and the trainer refuses to end there: take one more or fewer`;
       if (iterations > committedIterations) return undefined;

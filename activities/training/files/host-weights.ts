@@ -57,7 +57,11 @@ export async function placeFile(
 ): Promise<void> {
   const target = pathInCheckout(places.checkout, path);
   const cached = weightsPath(places.scratch, file.sha256);
-  if (await isOwnLink(target, cached, file, signal)) return touch(cached);
+  if (await isSameFile(target, cached)) {
+    if ((await wasUsedSinceBoot(cached)) || (await hasContent(cached, file, signal))) return touch(cached);
+    // Two names of one file that a loss of power damaged: a download takes the place of both.
+    for (const path of [target, cached]) await rm(path, { force: true });
+  }
   if ((await sizeIfThere(target)) !== undefined) {
     if (await hasContent(target, file, signal)) return;
     const found = `is not ${file.name} (sha256 ${file.sha256})`;
@@ -186,29 +190,21 @@ async function linkOrCopy(
   }
 }
 
-/**
- * The link that an earlier attempt made: gigabytes are not hashed at each start, but at the first one since the machine
- * booted. Downloads are not flushed, and a loss of power may have left less than was written.
- */
-async function isOwnLink(
-  path: string,
-  cached: string,
-  expected: WeightsFile,
-  signal: AbortSignal,
-): Promise<boolean> {
+/** The link that an earlier attempt made: gigabytes need not be hashed at each start. */
+async function isSameFile(path: string, other: string): Promise<boolean> {
   try {
-    const [one, two] = await Promise.all([stat(path), stat(cached)]);
-    if (one.ino !== two.ino || one.dev !== two.dev) return false;
-    // `touch` follows each verification.
-    const bootedAtMs = Date.now() - uptime() * 1000;
-    if (two.mtimeMs > bootedAtMs || (await hasContent(cached, expected, signal))) return true;
-    // Only a loss of power damages both names of it: the next download takes its place.
-    await Promise.all([rm(path, { force: true }), rm(cached, { force: true })]);
-    return false;
+    const [one, two] = await Promise.all([stat(path), stat(other)]);
+    return one.ino === two.ino && one.dev === two.dev;
   } catch (error) {
     if (isNotFound(error)) return false;
     throw error;
   }
+}
+
+/** Each use follows a verification. Downloads are not flushed: a loss of power may have left less than was written. */
+async function wasUsedSinceBoot(path: string): Promise<boolean> {
+  const bootedAtMs = Date.now() - uptime() * 1000;
+  return (await stat(path)).mtimeMs > bootedAtMs;
 }
 
 /** Modification time stands for the last use: access times are switched off on many disks. */

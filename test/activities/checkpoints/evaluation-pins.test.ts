@@ -78,7 +78,7 @@ describe('a checkpoint that is to be evaluated', () => {
     }
   });
 
-  it('is let go when its evaluation was terminated, and not while no one knows, nor where people pinned it', async (test) => {
+  it('is unpinned when its evaluation was terminated, and not while Temporal is away, nor where people pinned it', async (test) => {
     const { stage, left, oldest } = await makeStage(test, 'ended');
     await pinForEvaluation(s3, oldest, 'evaluate/ended/stage1@10/a/b', forever);
     await pinForEvaluation(s3, oldest, 'ended/evaluate-10', forever);

@@ -126,7 +126,7 @@ describe('the data sets of a stage', () => {
     assert.match((await dataOf(host)).said, /1 of 1\d sampled images are not there, as .*1999\.jpg/);
   });
 
-  it('are looked at again when the file has changed, and not before', async (t) => {
+  it('are checked again when the file has changed, and not before', async (t) => {
     const host = await makeCheckedHost(t);
     const path = join(host.settings.datasets, COCO);
     const size = Buffer.byteLength(JSON.stringify({ images: [{ file_name: '1.jpg' }], annotations: [] }));
@@ -150,13 +150,13 @@ describe('the data sets of a stage', () => {
     assert.match((await dataOf(host)).said, /1 of 1 sampled images .*coco\/train2017\/1\.jpg/);
   });
 
-  it('are those that the plan lays over the config, and of one that no one knows it is said', async (t) => {
+  it('are those of the plan over those of the config, and an unknown one is named', async (t) => {
     const host = await makeCheckedHost(t);
     const overrides = { DATASETS: { TRAIN: ['coco_2017_train', 'my_own'], TEST: ['coco_2017_val'] } };
     const plan = { ...host.input.plan, overrides };
     const data = await dataOf({ ...host, input: { ...host.input, plan } });
     assert.match(data.said, /coco_2017_val: .*instances_val2017.json is not there/);
-    assert.match(data.said, /not looked at, since no one knows where they lie: my_own/);
+    assert.match(data.said, /not checked, because their paths are unknown: my_own/);
     const unknown = { ...plan, overrides: { DATASETS: { TRAIN: ['my_own'], TEST: [] } } };
     assert.equal((await dataOf({ ...host, input: { ...host.input, plan: unknown } })).outcome, 'skipped');
   });

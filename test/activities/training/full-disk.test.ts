@@ -26,7 +26,7 @@ const CHECKPOINT: Checkpoint = {
 };
 
 /** What a host writes, each to be done twice as well: a worker may have been killed just before its end. */
-const DEEDS: Readonly<Record<string, (s3: TestS3, scratch: string) => Promise<unknown>>> = {
+const WRITES: Readonly<Record<string, (s3: TestS3, scratch: string) => Promise<unknown>>> = {
   'the records of a job': async (_, scratch) => {
     const job = await openJob(scratch, JOB);
     await writeTaskToken(job, Buffer.alloc(2 * PAGE));
@@ -59,7 +59,7 @@ describe('a disk with room for one page more each time', { skip: noSmallDisk }, 
     await s3.stop();
   });
 
-  for (const [what, work] of Object.entries(DEEDS)) {
+  for (const [what, work] of Object.entries(WRITES)) {
     it(`takes ${what} whole, or says that it is full and has all as it was`, async (test) => {
       const path = join(await temporaryFolder(test), 'file.pth');
       await writeFile(path, CONTENT);

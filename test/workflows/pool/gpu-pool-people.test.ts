@@ -52,7 +52,7 @@ describe('gpuPool and people', { concurrency: true }, () => {
     );
   });
 
-  it('asks the holder to yield when someone more urgent comes, who is served when it has let go', async (t) => {
+  it('asks the holder to yield to a more urgent request, and grants that when the lease is released', async (t) => {
     const { run } = await setScene(lab, t, { hosts: ['host-a'] });
     const pool = poolClient(lab, run);
     const holder = await pool.hold(`${run}/h`);

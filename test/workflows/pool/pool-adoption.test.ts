@@ -54,6 +54,14 @@ test("a job of an older attempt takes no GPU from its holder's newer lease", () 
     joins(newer, { ...host('a'), jobs: [{ ...job, holder, gpuIndices }] });
   assert.deepEqual([old([0, 1]).adopted, leased(old([0, 1]).state)], [[], { a: 'new 0 1 2 3' }]);
   assert.deepEqual(leased(old([3, 4]).state), { a: 'new 0 1 2 3, old 4' });
+  // In either order: a host may tell of the older attempt before the holder tells of its newer lease.
+  const told = joins(emptyPool, { ...host('a'), jobs: [{ ...job, holder }] }).state;
+  const held = { ...lease('new', ['a']), holder, token: job.token + 1 };
+  const later = adoptAccounts(told, [{ pool: 'default', priority: 0, held, request: null }], NOW);
+  assert.deepEqual(
+    later.state.leases.map(({ requestId }) => requestId),
+    ['new'],
+  );
   const foreign = joins(newer, { ...host('a'), jobs: [{ ...job, holder: 'other/stage1' }] });
   assert.equal(foreign.adopted.length, 1, "another holder's trainer is in use whatever the pool believes");
 });

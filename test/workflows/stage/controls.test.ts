@@ -111,7 +111,7 @@ describe('the controls of a stage', { concurrency: true }, () => {
     scene.head = checkpoint(scene, 60);
     assert.match(
       await refusedWith(scene, 'extend', { ...ada, iterations: 100 }),
-      /ends after 100 iterations as it is/,
+      /ends after 100 iterations already/,
     );
     assert.match(
       await refusedWith(scene, 'extend', { ...ada, iterations: 150 }),

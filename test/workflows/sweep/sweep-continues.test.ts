@@ -27,7 +27,7 @@ describe('a sweep whose histories are long after sixty events', () => {
   let lab: SweepLab;
   let directory: string;
   const segments: string[] = [];
-  /** By run: a segment of it that waits to be let go. */
+  /** By run: what ends a segment of it that waits. */
   const held = new Map<string, () => void>();
   const holds = new Set<string>();
 
