@@ -38,7 +38,7 @@ export interface DownloadSettings {
   readonly fileRoots: readonly string[];
 }
 
-/** @throws EnvironmentError naming each variable that will not do. */
+/** @throws EnvironmentError naming each invalid variable. */
 export function readDownloadSettings(): DownloadSettings {
   const { HF_ENDPOINT: endpoint, HF_TOKEN: token, ...env } = readVariables(downloadSchema);
   return {

@@ -122,14 +122,14 @@ export function pathProblem(path: string): string | undefined {
   return parsed.success ? undefined : parsed.error.issues[0]?.message;
 }
 
-/** @throws EnvironmentError naming each variable that will not do. */
+/** @throws EnvironmentError naming each invalid variable. */
 export function readPlanSettings(): PlanSettings {
   const env = readVariables(settingsSchema);
   const { GLEE_CONFIG_DIR: configDirectory, GLEE_CHECKOUT: checkout, GLEE_PYTHON: python } = env;
   return { ...storage(env), configDirectory, checkout, python };
 }
 
-/** @throws EnvironmentError naming each variable that is missing or will not do. */
+/** @throws EnvironmentError naming each variable that is missing or invalid. */
 export function readHostSettings(): HostSettings {
   const env = readVariables(hostSchema);
   return {
@@ -169,7 +169,7 @@ export interface DoctorSettings extends StorageSettings {
   readonly pool: string;
 }
 
-/** @throws EnvironmentError naming each variable that will not do. */
+/** @throws EnvironmentError naming each invalid variable. */
 export function readDoctorSettings(): DoctorSettings {
   const env = readVariables(hostSchema.partial({ GLEE_CHECKOUT: true }));
   return { ...storage(env), checkout: env.GLEE_CHECKOUT, python: env.GLEE_PYTHON, pool: env.GLEE_POOL };

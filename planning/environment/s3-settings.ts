@@ -24,7 +24,7 @@ export interface S3Settings {
   readonly caBundle: string | undefined;
 }
 
-/** @throws EnvironmentError naming each variable that will not do. */
+/** @throws EnvironmentError naming each invalid variable. */
 export function readS3Settings(): S3Settings {
   const env = readVariables(s3Schema);
   if (env.GLEE_S3_SSE_KMS_KEY !== undefined && env.GLEE_S3_SSE !== 'aws:kms') {

@@ -35,7 +35,7 @@ interface Problem {
 class Bounds {
   #values = 0;
 
-  /** The first thing that will not do. */
+  /** The first invalid part. */
   problem(value: ConfigValue, path: (string | number)[]): Problem | undefined {
     const message = this.#message(value, path.length);
     if (message !== undefined) return { path, message };

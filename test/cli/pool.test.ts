@@ -76,12 +76,12 @@ describe('what a person asks of the pool on the command line', () => {
   });
 
   it('has the pool go by its file once that is mended, and says until then what is wrong with it', async () => {
-    assert.match(await shown(), /its file will not do.*pools\/default\.yaml:1: strikes: /);
+    assert.match(await shown(), /its file is invalid.*pools\/default\.yaml:1: strikes: /);
     await writeFile(join(configs, 'pools/default.yaml'), 'strikes: 2\nquotas: { vision: 8 }\n');
     const { stdout } = await glee('pool', 'reload');
     assert.match(stdout, /strikes 2/);
     assert.match(stdout, /quotas: vision 8/);
-    assert.doesNotMatch(await shown(), /will not do/);
+    assert.doesNotMatch(await shown(), /file is invalid/);
   });
 
   it('shows a host whose GPU has failed, beyond the life of the run, which continues elsewhere, until it is cleared', async () => {

@@ -19,7 +19,7 @@ describe("a pool's file", () => {
     assert.deepEqual(await loadPoolSettings('default', `${packageRoot}/configs`), DEFAULT_POOL_SETTINGS);
   });
 
-  it('is refused with file, line and key of each thing that will not do', async (test) => {
+  it('is refused with file, line and key of each invalid value', async (test) => {
     const wrong: readonly [text: string, ...messages: RegExp[]][] = [
       ['strikes: 0\nageAfter: 1\n', /p\.yaml:1: strikes: /, /p\.yaml:2: ageAfter: /],
       ['quotas: { vision: -1 }\n', /p\.yaml:1: quotas\.vision: /],

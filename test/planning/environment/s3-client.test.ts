@@ -53,7 +53,7 @@ describe('createS3Client', () => {
     }
   });
 
-  it('says which setting will not do', async () => {
+  it('says which setting is invalid', async () => {
     const touch = (env: NodeJS.ProcessEnv) =>
       run(process.execPath, [SCRIPT, 'touch'], { env: { ...KEYS, ...env } });
     await assert.rejects(touch({ GLEE_S3_SSE: 'rot13' }), /GLEE_S3_SSE: /);

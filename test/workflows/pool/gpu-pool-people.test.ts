@@ -133,7 +133,7 @@ describe('gpuPool and people', { concurrency: true }, () => {
     await until('its goodbye', async () => (await view()).hosts[0]?.present === false);
   });
 
-  it('reads its file again when it is told to, and continues with what it had where the file will not do', async (t) => {
+  it('reads its file again when it is told to, and continues with what it had where the file is invalid', async (t) => {
     const { run } = await setScene(lab, t, { hosts: ['host-a'] });
     const { pool, ...reader } = poolClient(lab, run);
     const view = () => reader.view();
