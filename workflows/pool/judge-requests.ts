@@ -16,7 +16,7 @@ import {
   type Level,
   type Ranked,
 } from './pool-order.ts';
-import type { PoolHost, PoolState, Waiting } from './pool-state.ts';
+import { isPending, type HeldLease, type PoolHost, type PoolState, type Waiting } from './pool-state.ts';
 
 export interface Judged {
   readonly request: Waiting;
@@ -29,13 +29,45 @@ export type RequestVerdict =
   | { readonly kind: 'no hosts' }
   /** It holds up its own team alone. */
   | { readonly kind: 'quota' }
-  /** `open` hosts could be had now; some that are free are wanted by `behind`. */
-  | { readonly kind: 'blocked'; readonly open: number; readonly behind: string | undefined };
+  /** `free` hosts have enough GPUs, `open` of them could be had now; the others are wanted by `behind`. */
+  | {
+      readonly kind: 'blocked';
+      readonly free: number;
+      readonly open: number;
+      readonly behind: string | undefined;
+    };
 
 /** All requests, first ones first. What is granted takes away from those that come after. */
 export function judge(state: PoolState, nowMs: number): readonly Judged[] {
-  const judgement = new Judgement(state);
-  return inOrder(state, nowMs).map((one) => ({ request: one.request, verdict: judgement.of(one) }));
+  const ranked = inOrder(state, nowMs);
+  const idle = new Set<string>();
+  for (;;) {
+    const judgement = new Judgement(state, claimsOf(state, idle));
+    const judged = ranked.map((one) => ({ request: one.request, verdict: judgement.of(one) }));
+    const more = judged.filter((one) => claimsInVain(state, one, idle, nowMs));
+    if (more.length === 0) return judged;
+    for (const { request } of more) idle.add(request.requestId);
+  }
+}
+
+/**
+ * Whether a request has claims, and waits for nothing but other requests. Of three requests, the first by age can wait
+ * for the second's claims, the second for the third's priority, and the third for the first: without its claims, the
+ * second holds up no one who comes before it.
+ */
+function claimsInVain(
+  state: PoolState,
+  { request, verdict }: Judged,
+  known: ReadonlySet<string>,
+  nowMs: number,
+): boolean {
+  const { requestId, hosts, claims } = request;
+  if (claims === undefined || known.has(requestId)) return false;
+  if (verdict.kind !== 'blocked' || verdict.free < hosts) return false;
+  const suitable = new Set(suitableHosts(state, request).map(({ name }) => name));
+  const isAwaited = (lease: HeldLease) =>
+    isPending(state, lease, nowMs) && lease.hosts.some(({ name }) => suitable.has(name));
+  return !state.leases.some(isAwaited);
 }
 
 /** What is left for the next request, after those that come before it. */
@@ -50,11 +82,11 @@ class Judgement {
   /** Of those that want a host: what another request must pass. */
   readonly #levels = new Map<string, Level>();
 
-  constructor(state: PoolState) {
+  constructor(state: PoolState, claimedBy: ReadonlyMap<string, Claim>) {
     this.#state = state;
     this.#free = new Map(freeGpus(state));
     this.#teams = gpusByTeam(state);
-    this.#claimedBy = claimsOf(state);
+    this.#claimedBy = claimedBy;
   }
 
   of(one: Ranked): RequestVerdict {
@@ -73,7 +105,7 @@ class Judgement {
     }
     const [behind] = free.flatMap(({ name }) => this.#otherOn(name, one) ?? []);
     this.#reserve(one, suitable);
-    return { kind: 'blocked', open: open.length, behind };
+    return { kind: 'blocked', free: free.length, open: open.length, behind };
   }
 
   #reserve(one: Ranked, suitable: readonly PoolHost[]): void {
@@ -155,13 +187,17 @@ function choose(
     .map(({ host }) => host);
 }
 
-/** The most urgent claim on each host that suits it. A request that could not be served, or is over its quota, has none. */
-function claimsOf(state: PoolState): Map<string, Claim> {
+/**
+ * The most urgent claim on each host that suits it. A request that could not be served, or is over its quota, has none.
+ *
+ * @param without Requests whose claims do not count.
+ */
+function claimsOf(state: PoolState, without: ReadonlySet<string>): ReadonlyMap<string, Claim> {
   const claims = new Map<string, Claim>();
   const teams = gpusByTeam(state);
   for (const { claims: own, ...request } of state.queue) {
     const { requestId, priority = 0, hosts, gpusPerHost, team = '' } = request;
-    if (own === undefined) continue;
+    if (own === undefined || without.has(requestId)) continue;
     const suitable = suitableHosts(state, request);
     const quota = quotaOf(state, team) ?? Infinity;
     if (suitable.length < hosts || (teams.get(team) ?? 0) + hosts * gpusPerHost > quota) continue;

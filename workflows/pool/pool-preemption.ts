@@ -5,7 +5,7 @@ import type { YieldRequest } from '../../contracts/pool.ts';
 import { freeGpus, suitableHosts } from './pool-hosts.ts';
 import { judge } from './judge-requests.ts';
 import { canPass, effectivePriority, higher, levelOf, type Level, type Ranked } from './pool-order.ts';
-import type { HeldLease, PoolState, Waiting } from './pool-state.ts';
+import { isPending, type HeldLease, type PoolState, type Waiting } from './pool-state.ts';
 
 export interface Ask {
   readonly holder: string;
@@ -165,9 +165,4 @@ function roomFor(
     concerns: ({ hosts }: HeldLease) => hosts.some(({ name }) => room.has(name)),
     isEnough: () => [...room.values()].filter((gpus) => gpus >= request.gpusPerHost).length >= request.hosts,
   };
-}
-
-/** It was asked, and still has time to answer. */
-function isPending({ settings }: PoolState, { asked }: HeldLease, nowMs: number): boolean {
-  return asked !== undefined && nowMs - asked.at < 2 * settings.yieldWithinMs;
 }

@@ -74,3 +74,8 @@ export interface CarriedPool {
   /** When the pool last asked whether holders still run, epoch milliseconds. */
   readonly lookedAt: number;
 }
+
+/** It was asked, and still has time to answer. */
+export function isPending({ settings }: PoolState, { asked }: HeldLease, nowMs: number): boolean {
+  return asked !== undefined && nowMs - asked.at < 2 * settings.yieldWithinMs;
+}
