@@ -51,9 +51,9 @@ export function judge(state: PoolState, nowMs: number): readonly Judged[] {
 }
 
 /**
- * Whether a request has claims, and waits for nothing but other requests. Of three requests, the first by age can wait
- * for the second's claims, the second for the third's priority, and the third for the first: without its claims, the
- * second holds up no one who comes before it.
+ * Whether a request has claims, and waits for nothing but other requests: of three, the first by age can wait for the
+ * second's claims, the second for the third's priority (or the quota that they share), and the third for the first.
+ * Without its claims, the second holds up no one who comes before it. So when no lease is left, something is granted.
  */
 function claimsInVain(
   state: PoolState,
@@ -63,7 +63,7 @@ function claimsInVain(
 ): boolean {
   const { requestId, hosts, claims } = request;
   if (claims === undefined || known.has(requestId)) return false;
-  if (verdict.kind !== 'blocked' || verdict.free < hosts) return false;
+  if (verdict.kind === 'granted' || (verdict.kind === 'blocked' && verdict.free < hosts)) return false;
   const suitable = new Set(suitableHosts(state, request).map(({ name }) => name));
   const isAwaited = (lease: HeldLease) =>
     isPending(state, lease, nowMs) && lease.hosts.some(({ name }) => suitable.has(name));
