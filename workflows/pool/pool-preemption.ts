@@ -83,19 +83,22 @@ function drained({ hosts, leases }: PoolState): readonly Wish[] {
 
 /**
  * For the first blocked request that others can be asked for, and for no other. Requests before it that only their age
- * puts there do not stand in its way: what is freed for it is its own (`claims`).
+ * puts there do not stand in its way: what is freed for it is its own (`claims`). They ask no one until it is answered.
  */
 function preempted(state: PoolState, nowMs: number): readonly Wish[] {
   const free = freeGpus(state);
   const lowest = Math.min(...state.leases.map(({ rank }) => rank));
+  const pending = state.leases.filter((lease) => isPending(state, lease, nowMs));
+  const isAsking = ({ requestId }: Waiting) => pending.some(({ asked }) => asked?.sakeOf === requestId);
+  const mostUrgent = Math.max(...state.queue.filter(isAsking).map(({ priority = 0 }) => priority));
   const sooner = new Map<string, Level>();
   for (const { request, verdict } of judge(state, nowMs)) {
     if (verdict.kind !== 'blocked') continue;
     const { requestId, holder, priority = 0 } = request;
-    const isAsked = ({ asked }: HeldLease) => asked?.sakeOf === requestId;
-    if (state.leases.some((lease) => isAsked(lease) && isPending(state, lease, nowMs))) return [];
+    if (isAsking(request)) return [];
     const one = { request, rank: effectivePriority(request, state.settings.ageAfterMs, nowMs) };
-    const room = priority <= lowest ? undefined : roomFor(state, one, free, sooner);
+    const isInVain = priority <= lowest || priority <= mostUrgent;
+    const room = isInVain ? undefined : roomFor(state, one, free, sooner);
     const chosen = room === undefined ? [] : leastUrgent(state, request, room, nowMs);
     const why = `${holder} is more urgent (priority ${priority})`;
     if (chosen.length > 0) return chosen.map((lease) => ({ lease, sakeOf: requestId, why }));
