@@ -210,3 +210,46 @@ function waitsFor(state: PoolState): string[] {
 function asked(asks: ReturnType<typeof askToYield>['asks']): string[] {
   return asks.map(({ ask }) => ask.requestId);
 }
+
+test('three requests that wait for each other do not leave a host idle', () => {
+  const later = NOW + 4 * HOUR;
+  let state = grantAll(enqueue(poolOf('a'), request('held'), NOW));
+  state = enqueue(state, request('aged'), NOW);
+  state = enqueue(state, request('asks', { priority: 1 }), later);
+  state = askToYield(state, later).state;
+  assert.deepEqual(state.queue.find(({ requestId }) => requestId === 'asks')?.claims, ['a']);
+  // It is behind the one that is aged, which may not have what is freed for the second, which may not pass this one.
+  state = enqueue(state, request('urgent', { priority: 2 }), later);
+  assert.deepEqual(leased(grantAll(release(state, 'held'), later)), { a: 'aged' });
+});
+
+test('what is freed for a request is kept from those that only their age puts first, until all have answered', () => {
+  const later = NOW + 4 * HOUR;
+  let state = enqueue(poolOf('a', 'b'), request('first'), NOW);
+  state = grantAll(enqueue(state, request('second'), NOW));
+  state = enqueue(state, request('aged'), NOW);
+  state = enqueue(state, request('asks', { priority: 1 }), later);
+  state = askToYield(state, later).state;
+  const answers = state.leases.find(({ asked }) => asked !== undefined)?.requestId ?? '';
+  const silent = answers === 'first' ? 'second' : 'first';
+  state = askToYield(enqueue(state, request('urgent', { priority: 2, hosts: 2 }), later), later).state;
+  state = release(state, answers);
+  assert.deepEqual(Object.values(leased(grantAll(state, later))), [silent]);
+  const tooLate = later + 2 * state.settings.yieldWithinMs;
+  assert.deepEqual(Object.values(leased(grantAll(state, tooLate))).sort(), ['aged', silent].sort());
+});
+
+test('of two that could ask, the less urgent one waits until the other has its answers', () => {
+  const later = NOW + 2 * HOUR;
+  let state = poolOf('a', 'b');
+  state = { ...state, hosts: state.hosts.map((one) => ({ ...one, labels: { zone: one.name } })) };
+  state = grantAll(enqueue(state, request('on-a', { priority: 1 }), NOW));
+  state = grantAll(enqueue(state, request('on-b'), NOW));
+  // It goes first by its age, but may ask for b only, which is not enough before someone else has asked for a.
+  state = enqueue(state, request('large', { priority: 1, hosts: 2 }), NOW);
+  state = enqueue(state, request('urgent', { priority: 2, needs: { labels: { zone: 'a' } } }), later);
+  const { state: told, asks } = askToYield(state, later);
+  const asked = asks.map(({ holder }) => holder);
+  assert.deepEqual(asked, ['holder-of-on-a']);
+  assert.deepEqual(askToYield(told, later).asks, []);
+});
