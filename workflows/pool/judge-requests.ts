@@ -40,30 +40,26 @@ export type RequestVerdict =
 /** All requests, first ones first. What is granted takes away from those that come after. */
 export function judge(state: PoolState, nowMs: number): readonly Judged[] {
   const ranked = inOrder(state, nowMs);
-  const idle = new Set<string>();
+  const inVain = new Set<string>();
   for (;;) {
-    const judgement = new Judgement(state, claimsOf(state, idle));
+    const judgement = new Judgement(state, claimsOf(state, inVain));
     const judged = ranked.map((one) => ({ request: one.request, verdict: judgement.of(one) }));
-    const more = judged.filter((one) => claimsInVain(state, one, idle, nowMs));
+    const more = judged.filter(
+      (one) => !inVain.has(one.request.requestId) && claimsInVain(state, one, nowMs),
+    );
     if (more.length === 0) return judged;
-    for (const { request } of more) idle.add(request.requestId);
+    for (const { request } of more) inVain.add(request.requestId);
   }
 }
 
 /**
- * Whether a request has claims, and waits for nothing but other requests: of three, the first by age can wait for the
- * second's claims, the second for the third's priority (or the quota that they share), and the third for the first.
- * Without its claims, the second holds up no one who comes before it. So when no lease is left, something is granted.
+ * Whether a request has claims, and waits for other requests only. Three requests could otherwise wait for each other:
+ * the first by age for the second's claims, the second for the third's priority or for a quota that they share, and the
+ * third for the first. Without the second's claims the first is served, so a pool without leases always grants something.
  */
-function claimsInVain(
-  state: PoolState,
-  { request, verdict }: Judged,
-  known: ReadonlySet<string>,
-  nowMs: number,
-): boolean {
-  const { requestId, hosts, claims } = request;
-  if (claims === undefined || known.has(requestId)) return false;
-  if (verdict.kind === 'granted' || (verdict.kind === 'blocked' && verdict.free < hosts)) return false;
+function claimsInVain(state: PoolState, { request, verdict }: Judged, nowMs: number): boolean {
+  if (request.claims === undefined || verdict.kind === 'granted') return false;
+  if (verdict.kind === 'blocked' && verdict.free < request.hosts) return false;
   const suitable = new Set(suitableHosts(state, request).map(({ name }) => name));
   const isAwaited = (lease: HeldLease) =>
     isPending(state, lease, nowMs) && lease.hosts.some(({ name }) => suitable.has(name));

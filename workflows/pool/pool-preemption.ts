@@ -83,22 +83,24 @@ function drained({ hosts, leases }: PoolState): readonly Wish[] {
 
 /**
  * For the first blocked request that others can be asked for, and for no other. Requests before it that only their age
- * puts there do not stand in its way: what is freed for it is its own (`claims`). They ask no one until it is answered.
+ * puts there do not stand in its way: what is freed for it is its own (`claims`). A request asks no one while another
+ * one of at least its priority waits for answers.
  */
 function preempted(state: PoolState, nowMs: number): readonly Wish[] {
   const free = freeGpus(state);
   const lowest = Math.min(...state.leases.map(({ rank }) => rank));
   const pending = state.leases.filter((lease) => isPending(state, lease, nowMs));
-  const isAsking = ({ requestId }: Waiting) => pending.some(({ asked }) => asked?.sakeOf === requestId);
-  const mostUrgent = Math.max(...state.queue.filter(isAsking).map(({ priority = 0 }) => priority));
+  const awaited = new Set(pending.map(({ asked }) => asked?.sakeOf));
+  const asking = state.queue.filter(({ requestId }) => awaited.has(requestId));
+  const mostUrgent = Math.max(...asking.map(({ priority = 0 }) => priority));
   const sooner = new Map<string, Level>();
   for (const { request, verdict } of judge(state, nowMs)) {
     if (verdict.kind !== 'blocked') continue;
     const { requestId, holder, priority = 0 } = request;
-    if (isAsking(request)) return [];
+    if (awaited.has(requestId)) return [];
     const one = { request, rank: effectivePriority(request, state.settings.ageAfterMs, nowMs) };
-    const isInVain = priority <= lowest || priority <= mostUrgent;
-    const room = isInVain ? undefined : roomFor(state, one, free, sooner);
+    const mayAsk = priority > lowest && priority > mostUrgent;
+    const room = mayAsk ? roomFor(state, one, free, sooner) : undefined;
     const chosen = room === undefined ? [] : leastUrgent(state, request, room, nowMs);
     const why = `${holder} is more urgent (priority ${priority})`;
     if (chosen.length > 0) return chosen.map((lease) => ({ lease, sakeOf: requestId, why }));
