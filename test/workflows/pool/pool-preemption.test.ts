@@ -223,6 +223,18 @@ test('three requests that wait for each other do not leave a host idle', () => {
   assert.deepEqual(leased(grantAll(release(state, 'held'), later)), { a: 'aged' });
 });
 
+test('two requests that wait for each other, one for a claim and one for their quota, do not leave a host idle', () => {
+  const settings = { ...DEFAULT_POOL_SETTINGS, quotas: { vision: 8 } };
+  let state: PoolState = grantAll(enqueue({ ...poolOf('a'), settings }, request('held'), NOW));
+  state = enqueue(state, request('older', { team: 'vision' }), NOW);
+  const half = NOW + HOUR / 2;
+  state = enqueue(state, request('asks', { team: 'vision', priority: 1 }), half);
+  state = askToYield(state, half).state;
+  assert.deepEqual(state.queue.find(({ requestId }) => requestId === 'asks')?.claims, ['a']);
+  // The older one has as much effective priority now, so the quota is its own first.
+  assert.deepEqual(leased(grantAll(release(state, 'held'), NOW + HOUR)), { a: 'older' });
+});
+
 test('what is freed for a request is kept from those that only their age puts first, until all have answered', () => {
   const later = NOW + 4 * HOUR;
   let state = enqueue(poolOf('a', 'b'), request('first'), NOW);
