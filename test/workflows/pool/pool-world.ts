@@ -23,7 +23,7 @@ import {
   loseHost,
   uncordonHost,
 } from '../../../workflows/pool/pool-hosts.ts';
-import { endHolder, enqueue, grant, release } from '../../../workflows/pool/pool-ledger.ts';
+import { endHolder, enqueue, grant, release, reprioritise } from '../../../workflows/pool/pool-ledger.ts';
 import { askToYield } from '../../../workflows/pool/pool-preemption.ts';
 import { emptyPool, type PoolState } from '../../../workflows/pool/pool-state.ts';
 import { viewPool } from '../../../workflows/pool/pool-view.ts';
@@ -81,6 +81,7 @@ export function newWorld(seed: number, size: WorldSize) {
   }
 
   const anyHost = () => pick(state.hosts)?.name ?? '';
+  const anyRequest = () => pick([...state.queue, ...state.leases])?.requestId ?? '';
   const order = () => ({ host: anyHost(), by: 'me', why: 'a test' });
   const kinds: readonly (readonly [string, number, () => void])[] = [
     ['join', 8, () => join(below(size.hosts))],
@@ -92,6 +93,7 @@ export function newWorld(seed: number, size: WorldSize) {
     ['take back', 1, () => (state = release(state, pick(state.queue)?.requestId ?? ''))],
     ['replace', 6, () => replace(pick(state.leases))],
     ['yield', 20, () => replace(pick(state.leases.filter((lease) => lease.asked)))],
+    ['priority', 4, () => (state = reprioritise(state, anyRequest(), below(4)))],
     ['end', 4, () => (state = endHolder(state, `holder-${below(120)}`))],
     ['blame', 1, () => (state = blameHost(state, { ...blame(), weight: 'at once' }, nowMs))],
     ['strike', 3, () => (state = blameHost(state, { ...blame(), weight: 'counts' }, nowMs))],
